@@ -1,0 +1,1 @@
+//! The CPU backend of unloop: plans, SIMD tiles, linear algebra

@@ -1,0 +1,1 @@
+//! Tensors, operations, traced graphs and the reference evaluator of unloop

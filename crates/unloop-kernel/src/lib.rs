@@ -1,0 +1,1 @@
+//! Kernel IR of unloop and the fusion of graphs into kernels

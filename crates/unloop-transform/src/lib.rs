@@ -1,0 +1,1 @@
+//! Function transforms of unloop: vmap, grad, jvp, vjp, each
