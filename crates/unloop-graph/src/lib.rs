@@ -1,1 +1,19 @@
-//! Tensors, operations, traced graphs and the reference evaluator of unloop
+//! The foundation of unloop: dtypes, shapes, arrays, the closed set of operations, programs
+//! ([`Graph`]) with their tracing, [`Tensor`], trees of tensors, errors, and the reference
+//! evaluator that every backend is tested against.
+
+mod array;
+pub mod backend;
+mod dtype;
+pub mod error;
+mod graph;
+pub mod op;
+pub mod shape;
+mod special;
+
+pub use array::{Array, Strides};
+pub use dtype::{Buffer, DType, Element, Number, Scalar};
+pub use error::{Error, ErrorKind, ErrorMode, Place, Result, set_error_mode};
+pub use graph::{Graph, Node, ValueId};
+pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
+pub use shape::{Axes, Shape, TensorType};

@@ -1,0 +1,279 @@
+//! Concrete values: a shared buffer seen through a shape, strides and an offset. Transposes,
+//! slices, reversals and broadcasts are new views of the same buffer, so a constant fill is one
+//! element with strides of zero.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::{Buffer, DType, Element, Number, Scalar, Shape, TensorType, with_dtype};
+
+/// Strides in elements, one an axis; negative ones walk backwards.
+pub type Strides = SmallVec<[isize; 6]>;
+
+/// A concrete array of any dtype and layout. Cloning shares the buffer.
+#[derive(Clone)]
+pub struct Array {
+    shape: Shape,
+    strides: Strides,
+    offset: usize,
+    buffer: Arc<Buffer>,
+}
+
+impl Array {
+    /// An array that owns `values` in row-major order.
+    ///
+    /// # Panics
+    /// When the number of values is not the size of the shape.
+    pub fn new<T: Element>(shape: Shape, values: Vec<T>) -> Array {
+        Array::from_buffer(shape, T::into_buffer(values))
+    }
+
+    /// An array that owns a buffer in row-major order.
+    ///
+    /// # Panics
+    /// When the number of values is not the size of the shape.
+    pub fn from_buffer(shape: Shape, buffer: Buffer) -> Array {
+        assert_eq!(buffer.len(), shape.size(), "buffer does not fill shape {shape}");
+        let strides = shape.strides();
+        Array { shape, strides, offset: 0, buffer: Arc::new(buffer) }
+    }
+
+    /// One value everywhere; takes the memory of one element.
+    pub fn fill(shape: Shape, value: Scalar) -> Array {
+        let buffer = match value {
+            Scalar::Bool(v) => Buffer::Bool(vec![v]),
+            Scalar::I32(v) => Buffer::I32(vec![v]),
+            Scalar::I64(v) => Buffer::I64(vec![v]),
+            Scalar::U32(v) => Buffer::U32(vec![v]),
+            Scalar::F32(v) => Buffer::F32(vec![v]),
+            Scalar::F64(v) => Buffer::F64(vec![v]),
+        };
+        let strides = SmallVec::from_elem(0, shape.rank());
+        Array { shape, strides, offset: 0, buffer: Arc::new(buffer) }
+    }
+
+    /// An array computed index by index.
+    pub fn from_fn(ty: &TensorType, mut f: impl FnMut(&[usize]) -> Number) -> Array {
+        with_dtype!(ty.dtype, T => {
+            let mut values: Vec<T> = Vec::with_capacity(ty.shape.size());
+            ty.shape.for_each_index(|index| values.push(T::from_number(f(index))));
+            Array::new(ty.shape.clone(), values)
+        })
+    }
+
+    /// The dtype.
+    pub fn dtype(&self) -> DType {
+        self.buffer.dtype()
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Dtype and shape.
+    pub fn ty(&self) -> TensorType {
+        TensorType { dtype: self.dtype(), shape: self.shape.clone() }
+    }
+
+    /// Strides, in elements.
+    pub fn strides(&self) -> &[isize] {
+        &self.strides
+    }
+
+    /// Position of the first element in the buffer.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The shared buffer that holds the elements.
+    pub fn buffer(&self) -> &Arc<Buffer> {
+        &self.buffer
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.size()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+
+    /// The address of the element at index zero of every axis.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.buffer.as_ptr().wrapping_add(self.offset * self.dtype().size())
+    }
+
+    /// The position in the buffer of an element.
+    fn position(&self, index: &[usize]) -> usize {
+        let step: isize = index.iter().zip(&self.strides).map(|(&i, &s)| i as isize * s).sum();
+        self.offset.wrapping_add_signed(step)
+    }
+
+    /// The value at an index.
+    ///
+    /// # Panics
+    /// When the index is out of bounds.
+    pub fn get(&self, index: &[usize]) -> Number {
+        let at = self.position(index);
+        match &*self.buffer {
+            Buffer::Bool(v) => v[at].number(),
+            Buffer::I32(v) => v[at].number(),
+            Buffer::I64(v) => v[at].number(),
+            Buffer::U32(v) => v[at].number(),
+            Buffer::F32(v) => v[at].number(),
+            Buffer::F64(v) => v[at].number(),
+        }
+    }
+
+    /// The one value of an array whose elements are all one element of memory.
+    pub fn as_fill(&self) -> Option<Scalar> {
+        let one = self.shape.iter().zip(&self.strides).all(|(&d, &s)| d == 1 || s == 0);
+        (one && !self.is_empty()).then(|| {
+            let index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.shape.rank());
+            Scalar::new(self.dtype(), self.get(&index))
+        })
+    }
+
+    /// Whether the elements lie in row-major order without gaps.
+    pub fn is_standard(&self) -> bool {
+        let mut step = 1isize;
+        for (&d, &s) in self.shape.iter().zip(&self.strides).rev() {
+            if d != 1 && s != step {
+                return self.is_empty();
+            }
+            step *= d as isize;
+        }
+        true
+    }
+
+    /// The elements as one slice, when they lie in row-major order.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        let all = T::slice(&self.buffer)?;
+        match self.is_standard() {
+            true if self.is_empty() => Some(&[]),
+            true => Some(&all[self.offset..self.offset + self.len()]),
+            false => None,
+        }
+    }
+
+    /// The elements in row-major order, copied; `None` when the dtype is not `T`.
+    pub fn to_vec<T: Element>(&self) -> Option<Vec<T>> {
+        if let Some(slice) = self.as_slice() {
+            return Some(slice.to_vec());
+        }
+        let all = T::slice(&self.buffer)?;
+        if let (Some(_), Some(&value)) = (self.as_fill(), all.get(self.offset)) {
+            return Some(vec![value; self.len()]);
+        }
+        let mut values = Vec::with_capacity(self.len());
+        let Some((&inner, outer)) = self.shape.split_last() else { return Some(values) };
+        let stride = self.strides[outer.len()];
+        Shape::from(outer).for_each_index(|index| {
+            let start = self.position(index) as isize;
+            values.extend((0..inner as isize).map(|i| all[(start + i * stride) as usize]));
+        });
+        Some(values)
+    }
+
+    /// The elements in row-major order, moved out without a copy when nobody else holds them.
+    pub fn into_vec<T: Element>(self) -> Option<Vec<T>> {
+        if self.buffer.dtype() != T::DTYPE {
+            return None;
+        }
+        if self.offset == 0 && self.is_standard() && self.buffer.len() == self.len() {
+            return match Arc::try_unwrap(self.buffer) {
+                Ok(buffer) => T::from_buffer(buffer),
+                Err(shared) => T::slice(&shared).map(<[T]>::to_vec),
+            };
+        }
+        self.to_vec()
+    }
+
+    /// The same array in row-major order; shares the buffer when it is already so.
+    pub fn to_standard(&self) -> Array {
+        if self.is_standard() {
+            return self.clone();
+        }
+        with_dtype!(self.dtype(), T => {
+            Array::new(self.shape.clone(), self.to_vec::<T>().unwrap_or_default())
+        })
+    }
+
+    fn view(&self, shape: Shape, strides: Strides, offset: usize) -> Array {
+        Array { shape, strides, offset, buffer: self.buffer.clone() }
+    }
+
+    /// A view of an ndarray layout: the strides may be of any sign and order.
+    pub(crate) fn with_layout(
+        shape: Shape,
+        strides: Strides,
+        offset: usize,
+        buffer: Buffer,
+    ) -> Array {
+        Array { shape, strides, offset, buffer: Arc::new(buffer) }
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `perm[i]` of this array.
+    pub fn transpose(&self, perm: &[usize]) -> Array {
+        let shape = perm.iter().map(|&p| self.shape[p]).collect();
+        let strides = perm.iter().map(|&p| self.strides[p]).collect();
+        self.view(shape, strides, self.offset)
+    }
+
+    /// Axis `i` becomes axis `dims[i]` of `shape`; along the other axes the values repeat.
+    pub fn broadcast(&self, shape: &Shape, dims: &[usize]) -> Array {
+        let mut strides: Strides = SmallVec::from_elem(0, shape.rank());
+        for (&dim, &stride) in dims.iter().zip(&self.strides) {
+            strides[dim] = stride;
+        }
+        self.view(shape.clone(), strides, self.offset)
+    }
+
+    /// Every `step`-th element from `start`, `size` of them, an axis.
+    pub fn slice(&self, start: &[usize], shape: &Shape, step: &[usize]) -> Array {
+        let offset = if shape.contains(&0) { self.offset } else { self.position(start) };
+        let strides = self.strides.iter().zip(step).map(|(&s, &k)| s * k as isize).collect();
+        self.view(shape.clone(), strides, offset)
+    }
+
+    /// The elements along some axes in reverse order.
+    pub fn reverse(&self, axes: &[usize]) -> Array {
+        if self.is_empty() {
+            return self.clone();
+        }
+        let mut strides = self.strides.clone();
+        let mut last: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.shape.rank());
+        for &axis in axes {
+            strides[axis] = -strides[axis];
+            last[axis] = self.shape[axis] - 1;
+        }
+        self.view(self.shape.clone(), strides, self.position(&last))
+    }
+
+    /// The same elements in row-major order under another shape of the same size; a view unless
+    /// the layout is not row-major.
+    pub fn reshape(&self, shape: &Shape) -> Array {
+        if self.as_fill().is_some() {
+            return self.view(shape.clone(), SmallVec::from_elem(0, shape.rank()), self.offset);
+        }
+        let standard = self.to_standard();
+        let offset = standard.offset;
+        standard.view(shape.clone(), shape.strides(), offset)
+    }
+}
+
+/// Equality of dtype, shape and every bit (so NaN equals itself).
+impl PartialEq for Array {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |a: &Array, i: &[usize]| Scalar::new(a.dtype(), a.get(i)).bits();
+        let mut same = self.dtype() == other.dtype() && self.shape == other.shape;
+        if same {
+            self.shape.for_each_index(|i| same &= bits(self, i) == bits(other, i));
+        }
+        same
+    }
+}

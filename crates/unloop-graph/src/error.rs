@@ -1,0 +1,297 @@
+//! The one error type. An operation that cannot be done yields a tensor that carries an [`Error`];
+//! it says what was wrong ([`ErrorKind`]), in which operation, and at which line of the user's
+//! program, and comes out as `Err` where values leave the library.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{DType, Shape};
+
+/// What went wrong, where, and what to do instead.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    op: &'static str,
+    kind: ErrorKind,
+    place: Place,
+}
+
+/// The result of anything that may fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kinds of errors, with the facts of each.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An elementwise operation met two different shapes, neither of which is a scalar.
+    #[error(
+        "shapes {left} and {right} differ; elementwise operations take equal shapes or a scalar: \
+         lift the function with vmap or each, or say .broadcast_to(shape), or .broadcast() for NumPy's rule"
+    )]
+    ShapeMismatch {
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+    },
+    /// Two operands whose sizes must agree along some axes do not.
+    #[error("shapes {left} and {right} do not fit: {why}")]
+    Incompatible {
+        /// Shape of the left operand.
+        left: Shape,
+        /// Shape of the right operand.
+        right: Shape,
+        /// Which sizes must agree.
+        why: String,
+    },
+    /// Two operands of different dtypes met.
+    #[error("dtypes {left} and {right} differ; nothing is converted silently: say .cast(DType::…)")]
+    DTypeMismatch {
+        /// Dtype of the left operand.
+        left: DType,
+        /// Dtype of the right operand.
+        right: DType,
+    },
+    /// The operation is not defined for this dtype.
+    #[error("not defined for {dtype}, only for {expected}; .cast(DType::…) converts")]
+    UnsupportedDType {
+        /// The dtype given.
+        dtype: DType,
+        /// The dtypes that the operation takes.
+        expected: &'static str,
+    },
+    /// An axis number outside of the tensor's rank.
+    #[error("axis {axis} is out of range for a tensor of rank {rank}{}", axis_range(*.rank))]
+    AxisOutOfRange {
+        /// The axis given.
+        axis: isize,
+        /// The rank of the tensor.
+        rank: usize,
+    },
+    /// The same axis given twice.
+    #[error("axis {axis} is given twice")]
+    RepeatedAxis {
+        /// The axis, counted from the start.
+        axis: usize,
+    },
+    /// A tensor of the wrong rank.
+    #[error("expected {expected}, got shape {shape}")]
+    WrongRank {
+        /// What the operation takes.
+        expected: &'static str,
+        /// The shape given.
+        shape: Shape,
+    },
+    /// An index outside of an axis.
+    #[error(
+        "index {index} is out of bounds for axis {axis} of size {size}; \
+         .at_clipped or .at_or(fill) say what else to do"
+    )]
+    IndexOutOfBounds {
+        /// The index given.
+        index: i64,
+        /// The axis that it indexes.
+        axis: usize,
+        /// The extent of that axis.
+        size: usize,
+    },
+    /// The number of indices is not the rank.
+    #[error(
+        "{given} indices for a tensor of shape {shape}; index every dimension, `..` takes a whole one"
+    )]
+    IndexCount {
+        /// How many were given.
+        given: usize,
+        /// The shape that was indexed.
+        shape: Shape,
+    },
+    /// An argument that is wrong in some other way.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// An index of `each` that indexes no axis has no size.
+    #[error(
+        "index {position} of `each` indexes no axis, so it has no size; give sizes with each_to"
+    )]
+    UnsizedIndex {
+        /// Position of the index in the closure's argument.
+        position: usize,
+    },
+    /// A gradient of something that is not a scalar.
+    #[error(
+        "the function returns shape {shape}; grad needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
+    )]
+    NonScalar {
+        /// The shape returned.
+        shape: Shape,
+    },
+    /// A derivative in, or of, something that is not a float.
+    #[error(
+        "{what} has dtype {dtype}; only f32 and f64 can be differentiated: .cast(DType::F64) converts"
+    )]
+    NotDifferentiable {
+        /// Which value: "argument 0", "the result".
+        what: String,
+        /// Its dtype.
+        dtype: DType,
+    },
+    /// Two trees of different structure.
+    #[error("trees differ at {path}: {left} and {right}")]
+    TreeMismatch {
+        /// The path of the first difference.
+        path: String,
+        /// What the first tree has there.
+        left: String,
+        /// What the second tree has there.
+        right: String,
+    },
+    /// The mapped axes of `vmap`'s arguments have different sizes.
+    #[error("mapped axes have different sizes: {}", list_sizes(.sizes))]
+    BatchSizes {
+        /// Which argument (and leaf), with the shape, the axis and the size.
+        sizes: Vec<(String, usize)>,
+    },
+    /// A singular matrix.
+    #[error("the matrix is singular (an exact zero pivot); there is no unique solution")]
+    Singular,
+    /// A traced tensor was asked for its value.
+    #[error(
+        "a traced tensor has a shape but no value yet; inside a transform choose with select, cond, while_loop or scan, \
+         or take the value after the transform"
+    )]
+    TracedValue,
+    /// A traced tensor was used after its trace ended.
+    #[error(
+        "a traced tensor left the function that it belongs to; return it from the function instead of storing it outside"
+    )]
+    EscapedTracer,
+    /// A shape with more elements or bytes than can be addressed.
+    #[error("a tensor of {dtype}{shape} has more bytes than can be addressed")]
+    SizeOverflow {
+        /// The shape.
+        shape: Shape,
+        /// The dtype.
+        dtype: DType,
+    },
+    /// Something that unloop does not do (yet).
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+}
+
+fn axis_range(rank: usize) -> String {
+    match rank {
+        0 => " (a scalar has no axes)".into(),
+        _ => format!(" (axes are -{rank}..{rank})"),
+    }
+}
+
+fn list_sizes(sizes: &[(String, usize)]) -> String {
+    let parts: Vec<String> =
+        sizes.iter().map(|(what, size)| format!("{what} has {size}")).collect();
+    parts.join(", ")
+}
+
+impl Error {
+    /// An error of an operation, at a place of the user's program.
+    pub fn new(op: &'static str, kind: ErrorKind, place: Place) -> Error {
+        let error = Error(Arc::new(Inner { op, kind, place }));
+        if PANIC.load(Ordering::Relaxed) {
+            panic!("{error}");
+        }
+        error
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The operation or transform that failed, such as `"add"` or `"vmap"`.
+    pub fn op(&self) -> &'static str {
+        self.0.op
+    }
+
+    /// The line of the user's program where the operation stands, when known.
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.0.place.0
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.op)?;
+        if let Some(at) = self.location() {
+            write!(f, " at {}:{}:{}", at.file(), at.line(), at.column())?;
+        }
+        write!(f, ": {}", self.0.kind)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A place in the user's program, if known. Places do not take part in equality or hashes: two
+/// programs are the same wherever they were written.
+#[derive(Clone, Copy, Default)]
+pub struct Place(pub Option<&'static Location<'static>>);
+
+thread_local! {
+    static CURRENT: Cell<Place> = const { Cell::new(Place(None)) };
+}
+
+impl Place {
+    /// The place of an operation that is being built: the one set by [`Place::scope`] while a
+    /// transform rebuilds a user's operation, else the caller's line.
+    #[track_caller]
+    pub fn here() -> Place {
+        match CURRENT.get() {
+            Place(None) => Place(Some(Location::caller())),
+            place => place,
+        }
+    }
+
+    /// Runs `f`; the operations that it builds stand at this place.
+    pub fn scope<R>(self, f: impl FnOnce() -> R) -> R {
+        struct Restore(Place);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let _restore = Restore(CURRENT.replace(self));
+        f()
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(at) => write!(f, "{}:{}", at.file(), at.line()),
+            None => f.write_str("?"),
+        }
+    }
+}
+
+/// What happens at the operation that fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorMode {
+    /// The operation yields a tensor that carries the error (the default).
+    Carry,
+    /// The operation panics, for debugging with a backtrace.
+    Panic,
+}
+
+static PANIC: AtomicBool = AtomicBool::new(false);
+
+/// Chooses what every failing operation of the process does.
+pub fn set_error_mode(mode: ErrorMode) {
+    PANIC.store(mode == ErrorMode::Panic, Ordering::Relaxed);
+}

@@ -1,0 +1,297 @@
+//! The closed set of operations. Each family is one file that defines its parameters, its type rule
+//! and its reference evaluation; the transforms' rules stand in files of the same names in
+//! `unloop-transform`. Everything else that users call is composed of these.
+
+mod dot;
+mod elementwise;
+mod gather;
+mod layout;
+mod linalg;
+mod reduce;
+
+use std::fmt;
+
+use smallvec::{SmallVec, smallvec};
+
+pub use dot::DotDims;
+pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
+pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
+pub use layout::{Pad, PadAxis, Slice};
+pub use linalg::TriangularSolve;
+pub use reduce::{ArgReduceOp, ReduceOp};
+
+use crate::error::ErrorKind;
+use crate::{Array, Axes, DType, Scalar, Shape, TensorType};
+
+/// An operation with its static parameters. Operands and results are tensors; the comments name
+/// them as `(operands) → results`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Op {
+    /// `() → x[]`: one known scalar.
+    Constant(Scalar),
+    /// `() → x`: the position along `axis`, in an integer or float dtype.
+    Iota {
+        /// Dtype and shape of the result.
+        ty: TensorType,
+        /// The axis that counts.
+        axis: usize,
+    },
+    /// `(x) → y`, elementwise.
+    Unary(UnaryOp),
+    /// `(x, y) → z`, elementwise, of one dtype and shape.
+    Binary(BinaryOp),
+    /// `(x, y) → bool`, elementwise, of one dtype and shape.
+    Compare(CompareOp),
+    /// `(condition, on_true, on_false) → z`, elementwise, of one shape.
+    Select,
+    /// `(low, x, high) → z`, elementwise: `min(max(x, low), high)`.
+    Clamp,
+    /// `(x) → y`: the values in another dtype.
+    Convert(DType),
+    /// `(x) → x`: identity through which no derivative flows.
+    StopGradient,
+    /// `(x) → y`: the elements in row-major order under another shape.
+    Reshape(Shape),
+    /// `(x) → y`: axis `i` of `y` is axis `perm[i]` of `x`.
+    Transpose(Axes),
+    /// `(x) → y`: axis `i` of `x` is axis `dims[i]` of `y` (increasing); the other axes repeat.
+    Broadcast {
+        /// Shape of the result.
+        shape: Shape,
+        /// Where each axis of the operand goes.
+        dims: Axes,
+    },
+    /// `(x) → y`: a strided window.
+    Slice(Slice),
+    /// `(x, fill[]) → y`: elements inserted around and between; negative amounts cut off.
+    Pad(Pad),
+    /// `(x, …) → y`: one after the other along an axis.
+    Concatenate {
+        /// The axis along which operands are joined.
+        axis: usize,
+    },
+    /// `(x) → y`: reversed along some axes.
+    Reverse(Axes),
+    /// `(x, indices) → y`: windows of `x` at computed positions.
+    Gather(Gather),
+    /// `(x, indices, updates) → y`: `x` with windows at computed positions combined with updates.
+    Scatter(Scatter),
+    /// `(x) → y`: reduced over some axes, which disappear.
+    Reduce {
+        /// How elements are combined.
+        op: ReduceOp,
+        /// The axes that disappear, sorted.
+        axes: Axes,
+    },
+    /// `(x) → indices`: position of the first extreme element along an axis, which disappears.
+    ArgReduce {
+        /// Which extreme.
+        op: ArgReduceOp,
+        /// The axis that disappears.
+        axis: usize,
+        /// The integer dtype of the result.
+        dtype: DType,
+    },
+    /// `(x, y) → z`: products summed over contracted axes; result axes are batch, free of `x`, free
+    /// of `y`.
+    Dot(DotDims),
+    /// `(a[…,n,n]) → l[…,n,n]`: lower Cholesky factor; reads the lower triangle. A matrix that is
+    /// not positive definite gives NaN.
+    Cholesky,
+    /// `(a[…,m,n]) → (lu[…,m,n], pivots i32[…,k], permutation i32[…,m])`, `k = min(m, n)`: partial
+    /// pivoting; `a[permutation] = l·u`, with the unit lower and the upper factor packed in one.
+    Lu,
+    /// `(a[…,n,n], b[…,n,k]) → x[…,n,k]`, `a` triangular.
+    TriangularSolve(TriangularSolve),
+    /// `(a[…,n,n], b[…,n,k]) → x[…,n,k]`: `a·x = b`, or `aᵀ·x = b`.
+    ///
+    /// A singular matrix is an error when there are no batch axes, and fills its member of the
+    /// result with NaN when there are.
+    Solve {
+        /// Whether the transposed matrix is meant.
+        transpose: bool,
+    },
+}
+
+/// The types of an operation's results; nearly always one.
+pub type Types = SmallVec<[TensorType; 1]>;
+
+impl Op {
+    /// The lower-case name, as in printed programs and errors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Constant(_) => "constant",
+            Op::Iota { .. } => "iota",
+            Op::Unary(op) => op.name(),
+            Op::Binary(op) => op.name(),
+            Op::Compare(op) => op.name(),
+            Op::Select => "select",
+            Op::Clamp => "clamp",
+            Op::Convert(_) => "convert",
+            Op::StopGradient => "stop_gradient",
+            Op::Reshape(_) => "reshape",
+            Op::Transpose(_) => "transpose",
+            Op::Broadcast { .. } => "broadcast",
+            Op::Slice(_) => "slice",
+            Op::Pad(_) => "pad",
+            Op::Concatenate { .. } => "concatenate",
+            Op::Reverse(_) => "reverse",
+            Op::Gather(_) => "gather",
+            Op::Scatter(_) => "scatter",
+            Op::Reduce { op, .. } => op.name(),
+            Op::ArgReduce { op, .. } => op.name(),
+            Op::Dot(_) => "dot",
+            Op::Cholesky => "cholesky",
+            Op::Lu => "lu",
+            Op::TriangularSolve(_) => "triangular_solve",
+            Op::Solve { .. } => "solve",
+        }
+    }
+
+    /// How many results the operation has.
+    pub fn result_count(&self) -> usize {
+        match self {
+            Op::Lu => 3,
+            _ => 1,
+        }
+    }
+
+    /// The type rule: the types of the results, or what is wrong with the operands.
+    pub fn infer(&self, operands: &[TensorType]) -> Result<Types, ErrorKind> {
+        let types: Types = match self {
+            Op::Constant(value) => smallvec![TensorType::new(value.dtype(), ())],
+            Op::Iota { ty, axis } => smallvec![layout::infer_iota(ty, *axis)?],
+            Op::Unary(op) => smallvec![op.infer(args(operands)?)?],
+            Op::Binary(op) => smallvec![op.infer(args(operands)?)?],
+            Op::Compare(op) => smallvec![op.infer(args(operands)?)?],
+            Op::Select => smallvec![elementwise::infer_select(args(operands)?)?],
+            Op::Clamp => smallvec![elementwise::infer_clamp(args(operands)?)?],
+            Op::Convert(dtype) => {
+                let [x] = args(operands)?;
+                smallvec![TensorType::new(*dtype, &x.shape)]
+            }
+            Op::StopGradient => {
+                let [x] = args(operands)?;
+                smallvec![x.clone()]
+            }
+            Op::Reshape(shape) => smallvec![layout::infer_reshape(args(operands)?, shape)?],
+            Op::Transpose(perm) => smallvec![layout::infer_transpose(args(operands)?, perm)?],
+            Op::Broadcast { shape, dims } => {
+                smallvec![layout::infer_broadcast(args(operands)?, shape, dims)?]
+            }
+            Op::Slice(slice) => smallvec![slice.infer(args(operands)?)?],
+            Op::Pad(pad) => smallvec![pad.infer(args(operands)?)?],
+            Op::Concatenate { axis } => smallvec![layout::infer_concatenate(operands, *axis)?],
+            Op::Reverse(axes) => smallvec![layout::infer_reverse(args(operands)?, axes)?],
+            Op::Gather(gather) => smallvec![gather.infer(args(operands)?)?],
+            Op::Scatter(scatter) => smallvec![scatter.infer(args(operands)?)?],
+            Op::Reduce { op, axes } => smallvec![op.infer(args(operands)?, axes)?],
+            Op::ArgReduce { axis, dtype, .. } => {
+                smallvec![reduce::infer_arg(args(operands)?, *axis, *dtype)?]
+            }
+            Op::Dot(dims) => smallvec![dims.infer(args(operands)?)?],
+            Op::Cholesky => smallvec![linalg::infer_cholesky(args(operands)?)?],
+            Op::Lu => linalg::infer_lu(args(operands)?)?,
+            Op::TriangularSolve(_) | Op::Solve { .. } => {
+                smallvec![linalg::infer_solve(args(operands)?)?]
+            }
+        };
+        for ty in &types {
+            ty.shape.checked_size(ty.dtype)?;
+        }
+        Ok(types)
+    }
+
+    /// The reference evaluation: plain loops over indices, the oracle of every backend. `types` are
+    /// what [`Op::infer`] gave for the operands.
+    pub fn evaluate(&self, operands: &[Array], types: &Types) -> Result<Vec<Array>, ErrorKind> {
+        let ty = &types[0];
+        let one = |array| Ok(vec![array]);
+        match self {
+            Op::Constant(value) => one(Array::fill(Shape::scalar(), *value)),
+            Op::Iota { axis, .. } => one(layout::iota(ty, *axis)),
+            Op::Unary(op) => one(op.evaluate(&operands[0], ty)),
+            Op::Binary(op) => one(op.evaluate(&operands[0], &operands[1], ty)),
+            Op::Compare(op) => one(op.evaluate(&operands[0], &operands[1], ty)),
+            Op::Select => one(elementwise::select(operands, ty)),
+            Op::Clamp => one(elementwise::clamp(operands, ty)),
+            Op::Convert(_) => one(elementwise::convert(&operands[0], ty)),
+            Op::StopGradient => one(operands[0].clone()),
+            Op::Reshape(shape) => one(operands[0].reshape(shape)),
+            Op::Transpose(perm) => one(operands[0].transpose(perm)),
+            Op::Broadcast { shape, dims } => one(operands[0].broadcast(shape, dims)),
+            Op::Slice(slice) => one(slice.view(&operands[0], ty)),
+            Op::Pad(pad) => one(pad.evaluate(&operands[0], &operands[1], ty)),
+            Op::Concatenate { axis } => one(layout::concatenate(operands, *axis, ty)),
+            Op::Reverse(axes) => one(operands[0].reverse(axes)),
+            Op::Gather(gather) => one(gather.evaluate(&operands[0], &operands[1], ty)?),
+            Op::Scatter(scatter) => one(scatter.evaluate(operands, ty)?),
+            Op::Reduce { op, axes } => one(op.evaluate(&operands[0], axes, ty)),
+            Op::ArgReduce { op, axis, .. } => one(op.evaluate(&operands[0], *axis, ty)),
+            Op::Dot(dims) => one(dims.evaluate(&operands[0], &operands[1], ty)),
+            Op::Cholesky => one(linalg::cholesky(&operands[0], ty)),
+            Op::Lu => Ok(linalg::lu(&operands[0], types)),
+            Op::TriangularSolve(how) => one(how.evaluate(&operands[0], &operands[1], ty)),
+            Op::Solve { transpose } => {
+                one(linalg::solve(&operands[0], &operands[1], *transpose, ty)?)
+            }
+        }
+    }
+
+    /// The result as a view of the operand's buffer, when the operation only rearranges one operand.
+    pub fn view(&self, operands: &[&Array], ty: &TensorType) -> Option<Array> {
+        match self {
+            Op::Reshape(shape) => {
+                let x = operands[0];
+                (x.is_standard() || x.as_fill().is_some()).then(|| x.reshape(shape))
+            }
+            Op::Transpose(perm) => Some(operands[0].transpose(perm)),
+            Op::Broadcast { shape, dims } => Some(operands[0].broadcast(shape, dims)),
+            Op::Slice(slice) => Some(slice.view(operands[0], ty)),
+            Op::Reverse(axes) => Some(operands[0].reverse(axes)),
+            Op::StopGradient => Some(operands[0].clone()),
+            Op::Convert(dtype) if *dtype == operands[0].dtype() => Some(operands[0].clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The operands as an array of the count that the operation takes.
+fn args<const N: usize>(operands: &[TensorType]) -> Result<&[TensorType; N], ErrorKind> {
+    operands.try_into().map_err(|_| {
+        ErrorKind::InvalidArgument(format!("takes {N} operands, got {}", operands.len()))
+    })
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        match self {
+            Op::Constant(value) => write!(f, "{value}"),
+            Op::Iota { axis, .. } | Op::Concatenate { axis } => write!(f, "{name}[axis={axis}]"),
+            Op::ArgReduce { axis, .. } => write!(f, "{name}[axis={axis}]"),
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Clamp
+            | Op::StopGradient
+            | Op::Cholesky
+            | Op::Lu => f.write_str(name),
+            Op::Convert(dtype) => write!(f, "{name}[{dtype}]"),
+            Op::Reshape(shape) => write!(f, "{name}[{shape}]"),
+            Op::Transpose(perm) => write!(f, "{name}{perm:?}"),
+            Op::Broadcast { dims, .. } => write!(f, "{name}[dims={dims:?}]"),
+            Op::Slice(slice) => write!(f, "{name}[{slice}]"),
+            Op::Pad(pad) => write!(f, "{name}[{pad}]"),
+            Op::Reverse(axes) => write!(f, "{name}[axes={axes:?}]"),
+            Op::Gather(gather) => write!(f, "{name}[{gather}]"),
+            Op::Scatter(scatter) => write!(f, "{name}[{scatter}]"),
+            Op::Reduce { axes, .. } => write!(f, "{name}[axes={axes:?}]"),
+            Op::Dot(dims) => write!(f, "{name}[{dims}]"),
+            Op::TriangularSolve(how) => write!(f, "{name}[{how}]"),
+            Op::Solve { transpose: false } => f.write_str(name),
+            Op::Solve { transpose: true } => write!(f, "{name}[transpose]"),
+        }
+    }
+}
