@@ -207,16 +207,6 @@ impl Array {
         Array { shape, strides, offset, buffer: self.buffer.clone() }
     }
 
-    /// A view of an ndarray layout: the strides may be of any sign and order.
-    pub(crate) fn with_layout(
-        shape: Shape,
-        strides: Strides,
-        offset: usize,
-        buffer: Buffer,
-    ) -> Array {
-        Array { shape, strides, offset, buffer: Arc::new(buffer) }
-    }
-
     /// The axes in another order: axis `i` of the result is axis `perm[i]` of this array.
     pub fn transpose(&self, perm: &[usize]) -> Array {
         let shape = perm.iter().map(|&p| self.shape[p]).collect();

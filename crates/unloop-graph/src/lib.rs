@@ -10,6 +10,8 @@ mod graph;
 pub mod op;
 pub mod shape;
 mod special;
+mod tensor;
+mod trace;
 
 pub use array::{Array, Strides};
 pub use dtype::{Buffer, DType, Element, Number, Scalar};
@@ -17,3 +19,5 @@ pub use error::{Error, ErrorKind, ErrorMode, Place, Result, set_error_mode};
 pub use graph::{Graph, Node, ValueId};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
+pub use tensor::{AtIndex, AxisList, Broadcast, IndexArg, Tensor, strided};
+pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};

@@ -1,0 +1,212 @@
+//! Values in and out: ndarrays of any dimension and layout, scalars, vectors, nested arrays.
+
+use super::Repr;
+use crate::error::{Error, ErrorKind, Place};
+use crate::{Array, Element, Result, Shape, Tensor};
+use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn, OwnedRepr};
+
+fn vector<T: Element>(values: Vec<T>) -> Tensor {
+    Array::new(Shape::from(values.len()), values).into()
+}
+
+macro_rules! scalar_into_tensor {
+    ($($t:ty)+) => {$(
+        /// A scalar (rank 0).
+        impl From<$t> for Tensor {
+            fn from(value: $t) -> Tensor {
+                Array::fill(Shape::scalar(), value.scalar()).into()
+            }
+        }
+        /// A scalar (rank 0).
+        impl From<&$t> for Tensor {
+            fn from(value: &$t) -> Tensor {
+                (*value).into()
+            }
+        }
+    )+};
+}
+scalar_into_tensor!(bool i32 i64 u32 f32 f64);
+
+/// A vector (rank 1); the elements are moved.
+impl<T: Element> From<Vec<T>> for Tensor {
+    fn from(values: Vec<T>) -> Tensor {
+        vector(values)
+    }
+}
+
+/// A vector (rank 1).
+impl<T: Element> From<&[T]> for Tensor {
+    fn from(values: &[T]) -> Tensor {
+        vector(values.to_vec())
+    }
+}
+
+/// A vector (rank 1).
+impl<T: Element, const N: usize> From<[T; N]> for Tensor {
+    fn from(values: [T; N]) -> Tensor {
+        vector(values.to_vec())
+    }
+}
+
+/// A matrix (rank 2) from its rows.
+impl<T: Element, const M: usize, const N: usize> From<[[T; N]; M]> for Tensor {
+    fn from(rows: [[T; N]; M]) -> Tensor {
+        Array::new([M, N].into(), rows.concat()).into()
+    }
+}
+
+/// A tensor of rank 3 from nested rows.
+impl<T: Element, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Tensor {
+    fn from(blocks: [[[T; N]; M]; L]) -> Tensor {
+        Array::new([L, M, N].into(), blocks.concat().concat()).into()
+    }
+}
+
+/// An owned ndarray; in row-major order its elements are moved, not copied.
+impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
+    fn from(array: ndarray::Array<T, D>) -> Tensor {
+        let shape = Shape::from(array.shape());
+        if array.is_standard_layout() {
+            let (values, offset) = array.into_raw_vec_and_offset();
+            let values = match offset {
+                Some(start) if start != 0 || values.len() != shape.size() => {
+                    values[start..start + shape.size()].to_vec()
+                }
+                _ => values,
+            };
+            return Array::new(shape, values).into();
+        }
+        (&array).into()
+    }
+}
+
+/// The elements of an ndarray or a view of one, in any memory layout, copied.
+impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Tensor {
+    fn from(array: &ArrayBase<S, D>) -> Tensor {
+        let values = match array.as_slice() {
+            Some(slice) => slice.to_vec(),
+            None => array.iter().copied().collect(),
+        };
+        Array::new(array.shape().into(), values).into()
+    }
+}
+
+impl From<&Tensor> for Tensor {
+    fn from(tensor: &Tensor) -> Tensor {
+        tensor.clone()
+    }
+}
+
+impl Tensor {
+    /// The elements with their shape, as an ndarray of element type `T` and dimension `D`.
+    ///
+    /// # Errors
+    /// The tensor carries an error or is traced; its dtype is not `T` (`.cast` converts); its rank
+    /// is not that of `D`.
+    ///
+    /// ```
+    /// # use ndarray::{Ix2, array};
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(a.to_array::<f64, Ix2>()?, array![[1.0, 2.0], [3.0, 4.0]]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<T, D>> {
+        self.clone().into_array()
+    }
+
+    /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only
+    /// owner and they are in row-major order.
+    #[track_caller]
+    pub fn into_array<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
+        let place = Place::here();
+        let shape = Shape::from(self.shape());
+        let values = self.into_values::<T>("to_array")?;
+        let wrong_rank = || {
+            let kind = ErrorKind::WrongRank { expected: "another rank", shape: shape.clone() };
+            Error::new("to_array", kind, place)
+        };
+        ArrayD::from_shape_vec(IxDyn(&shape), values)
+            .and_then(|array| array.into_dimensionality())
+            .map_err(|_| wrong_rank())
+    }
+
+    /// The elements in row-major order.
+    ///
+    /// # Errors
+    /// The tensor carries an error or is traced; its dtype is not `T`.
+    #[track_caller]
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.clone().into_values("to_vec")
+    }
+
+    /// The one element of a tensor of size 1.
+    ///
+    /// # Errors
+    /// The tensor carries an error or is traced; its dtype is not `T`; it has not just one element.
+    #[track_caller]
+    pub fn item<T: Element>(&self) -> Result<T> {
+        let place = Place::here();
+        let values = self.clone().into_values::<T>("item")?;
+        match values[..] {
+            [value] => Ok(value),
+            _ => {
+                let expected = "exactly one element";
+                let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
+                Err(Error::new("item", kind, place))
+            }
+        }
+    }
+
+    #[track_caller]
+    fn into_values<T: Element>(self, what: &'static str) -> Result<Vec<T>> {
+        let place = Place::here();
+        self.value(what)?;
+        let dtype = self.dtype();
+        let values = match self.repr {
+            Repr::Concrete(array) => array.into_vec::<T>(),
+            Repr::Traced(_) | Repr::Error(..) => None,
+        };
+        values.ok_or_else(|| {
+            let kind = ErrorKind::DTypeMismatch { left: dtype, right: T::DTYPE };
+            Error::new(what, kind, place)
+        })
+    }
+
+    /// A tensor of any shape from its elements in row-major order.
+    ///
+    /// # Errors
+    /// Carried, when the number of elements is not the size of the shape.
+    #[track_caller]
+    pub fn from_vec<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Tensor {
+        let shape = shape.into();
+        match shape.checked_size(T::DTYPE) {
+            Ok(size) if size == values.len() => Array::new(shape, values).into(),
+            Ok(size) => {
+                let message = format!("{} elements for shape {shape} of size {size}", values.len());
+                let kind = ErrorKind::InvalidArgument(message);
+                Tensor::error(Error::new("from_vec", kind, Place::here()))
+            }
+            Err(kind) => Tensor::error(Error::new("from_vec", kind, Place::here())),
+        }
+    }
+
+    /// A view of the elements in row-major order, without a copy, if the tensor is concrete, of
+    /// dtype `T` and laid out so.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        match &self.repr {
+            Repr::Concrete(array) => array.as_slice(),
+            Repr::Traced(_) | Repr::Error(..) => None,
+        }
+    }
+
+    /// The concrete values of tensors, or `None` when one is traced or carries an error.
+    pub fn arrays(tensors: &[Tensor]) -> Option<Vec<Array>> {
+        let value = |t: &Tensor| match &t.repr {
+            Repr::Concrete(array) => Some(array.clone()),
+            Repr::Traced(_) | Repr::Error(..) => None,
+        };
+        tensors.iter().map(value).collect()
+    }
+}

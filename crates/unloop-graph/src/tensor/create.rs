@@ -1,0 +1,147 @@
+//! Constructors. A constant fill takes the memory of one element.
+
+use crate::error::{Error, ErrorKind, Place};
+use crate::{Array, DType, Element, Number, Op, Scalar, Shape, Tensor, TensorType};
+
+impl Tensor {
+    /// One value everywhere, of the value's dtype.
+    #[track_caller]
+    pub fn full<T: Element>(shape: impl Into<Shape>, value: T) -> Tensor {
+        Tensor::full_of(shape, value.scalar())
+    }
+
+    /// One value everywhere; the dtype is known only at run time.
+    #[track_caller]
+    pub fn full_of(shape: impl Into<Shape>, value: Scalar) -> Tensor {
+        let shape = shape.into();
+        match shape.checked_size(value.dtype()) {
+            Ok(_) => Array::fill(shape, value).into(),
+            Err(kind) => Tensor::error(Error::new("full", kind, Place::here())),
+        }
+    }
+
+    /// Zeros (`false` for bool).
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// let z = Tensor::zeros(DType::F32, (1_000_000, 1_000)); // takes no memory
+    /// assert_eq!(z.shape(), [1_000_000, 1_000]);
+    /// ```
+    #[track_caller]
+    pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Tensor {
+        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(0)))
+    }
+
+    /// Ones (`true` for bool).
+    #[track_caller]
+    pub fn ones(dtype: DType, shape: impl Into<Shape>) -> Tensor {
+        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(1)))
+    }
+
+    /// Zeros of this tensor's dtype and shape.
+    #[track_caller]
+    pub fn zeros_like(&self) -> Tensor {
+        Tensor::zeros(self.dtype(), self.shape())
+    }
+
+    /// Ones of this tensor's dtype and shape.
+    #[track_caller]
+    pub fn ones_like(&self) -> Tensor {
+        Tensor::ones(self.dtype(), self.shape())
+    }
+
+    /// A number in this tensor's dtype, as a scalar tensor.
+    #[track_caller]
+    pub(crate) fn literal(&self, value: Number) -> Tensor {
+        Tensor::full_of((), Scalar::new(self.dtype(), value))
+    }
+
+    /// The identity matrix of `n` rows.
+    #[track_caller]
+    pub fn eye(dtype: DType, n: usize) -> Tensor {
+        let row = Tensor::iota(DType::I64, (n, n), 0);
+        let column = Tensor::iota(DType::I64, (n, n), 1);
+        row.equal(&column).cast(dtype)
+    }
+
+    /// The position along `axis`, everywhere in `shape`.
+    #[track_caller]
+    pub fn iota(dtype: DType, shape: impl Into<Shape>, axis: usize) -> Tensor {
+        Tensor::apply1(Op::Iota { ty: TensorType::new(dtype, shape), axis }, &[])
+    }
+
+    /// The numbers `start, start + step, …` below `stop` (above it when `step` is negative), of the
+    /// arguments' dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::arange(0, 10, 3).to_vec::<i32>()?, [0, 3, 6, 9]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn arange<T: Element>(start: T, stop: T, step: T) -> Tensor {
+        let place = Place::here();
+        let count = match (start.number(), stop.number(), step.number()) {
+            (Number::Int(a), Number::Int(b), Number::Int(s)) if s != 0 => {
+                let span = if s > 0 { b - a } else { a - b };
+                Some(((span + s.abs() - 1) / s.abs()).max(0) as f64)
+            }
+            (a, b, s) if s.float() != 0.0 => {
+                let count = ((b.float() - a.float()) / s.float()).ceil();
+                (!count.is_nan()).then_some(count.max(0.0))
+            }
+            _ => None,
+        };
+        let Some(count) = count.filter(|&c| c < isize::MAX as f64) else {
+            let message = format!("no range from {start:?} to {stop:?} in steps of {step:?}");
+            return Tensor::error(Error::new("arange", ErrorKind::InvalidArgument(message), place));
+        };
+        place.scope(|| {
+            let at = Tensor::iota(T::DTYPE, count as usize, 0);
+            at * Tensor::full((), step) + Tensor::full((), start)
+        })
+    }
+
+    /// `count` evenly spaced numbers from `start` to `stop`, both included, as f64.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::linspace(0.0, 1.0, 5).to_vec::<f64>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn linspace(start: f64, stop: f64, count: usize) -> Tensor {
+        let last = count.saturating_sub(1).max(1) as f64;
+        // Weighted so that both ends are exact.
+        let at = |i: usize| start * ((last - i as f64) / last) + stop * (i as f64 / last);
+        let kind = match Shape::from(count).checked_size(DType::F64) {
+            Ok(_) => return Tensor::from((0..count).map(at).collect::<Vec<f64>>()),
+            Err(kind) => kind,
+        };
+        Tensor::error(Error::new("linspace", kind, Place::here()))
+    }
+
+    /// A tensor computed element by element by a plain Rust function of the index.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let table = Tensor::from_fn((2, 3), |i| (10 * i[0] + i[1]) as f64);
+    /// assert_eq!(table.to_vec::<f64>()?, [0.0, 1.0, 2.0, 10.0, 11.0, 12.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_fn<T: Element>(
+        shape: impl Into<Shape>,
+        mut f: impl FnMut(&[usize]) -> T,
+    ) -> Tensor {
+        let shape = shape.into();
+        match shape.checked_size(T::DTYPE) {
+            Ok(size) => {
+                let mut values = Vec::with_capacity(size);
+                shape.for_each_index(|index| values.push(f(index)));
+                Array::new(shape, values).into()
+            }
+            Err(kind) => Tensor::error(Error::new("from_fn", kind, Place::here())),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Elementwise methods. Operands have equal shapes, or one is a scalar.
+
+use crate::error::{ErrorKind, Place};
+use crate::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
+
+/// Gives a scalar the shape of what it meets; other shapes stay as they are, for the type rule to
+/// judge.
+fn expand_scalar(x: &Tensor, like: &Tensor) -> Tensor {
+    if x.rank() == 0 && like.rank() != 0 { x.broadcast_to(like.shape()) } else { x.clone() }
+}
+
+/// Applies an elementwise operation; scalars go with anything.
+#[track_caller]
+pub(super) fn elementwise(op: Op, operands: &[&Tensor]) -> Tensor {
+    let place = Place::here();
+    let Some(widest) = operands.iter().find(|t| t.rank() != 0) else {
+        return Tensor::apply(op, operands, place).swap_remove(0);
+    };
+    place.scope(|| {
+        let expanded: Vec<Tensor> = operands.iter().map(|t| expand_scalar(t, widest)).collect();
+        Tensor::apply(op, &expanded.iter().collect::<Vec<_>>(), place).swap_remove(0)
+    })
+}
+
+macro_rules! unary_methods {
+    ($($(#[$doc:meta])* $method:ident => $op:ident,)+) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $method(&self) -> Tensor {
+                Tensor::apply1(Op::Unary(UnaryOp::$op), &[self])
+            }
+        )+}
+    };
+}
+
+unary_methods! {
+    /// `|x|`.
+    abs => Abs,
+    /// -1, 0 or 1; signed zeros and NaN stay.
+    sign => Sign,
+    /// The largest integer not above each element.
+    floor => Floor,
+    /// The smallest integer not below each element.
+    ceil => Ceil,
+    /// The nearest integer, ties to even (as NumPy).
+    round => Round,
+    /// The nearest integer, ties away from zero.
+    round_away => RoundAway,
+    /// The integer part.
+    trunc => Trunc,
+    /// Square root; NaN for negative numbers.
+    sqrt => Sqrt,
+    /// `1/√x`.
+    rsqrt => Rsqrt,
+    /// Cube root.
+    cbrt => Cbrt,
+    /// `1/x`.
+    recip => Reciprocal,
+    /// `x·x`.
+    square => Square,
+    /// `eˣ`.
+    exp => Exp,
+    /// `2ˣ`.
+    exp2 => Exp2,
+    /// `eˣ - 1`, accurate near zero.
+    expm1 => Expm1,
+    /// Natural logarithm.
+    log => Log,
+    /// `ln(1 + x)`, accurate near zero.
+    log1p => Log1p,
+    /// Sine, of radians.
+    sin => Sin,
+    /// Cosine, of radians.
+    cos => Cos,
+    /// Tangent, of radians.
+    tan => Tan,
+    /// Arc sine, in radians.
+    asin => Asin,
+    /// Arc cosine, in radians.
+    acos => Acos,
+    /// Arc tangent, in radians.
+    atan => Atan,
+    /// Hyperbolic sine.
+    sinh => Sinh,
+    /// Hyperbolic cosine.
+    cosh => Cosh,
+    /// Hyperbolic tangent.
+    tanh => Tanh,
+    /// Inverse hyperbolic sine.
+    asinh => Asinh,
+    /// Inverse hyperbolic cosine.
+    acosh => Acosh,
+    /// Inverse hyperbolic tangent.
+    atanh => Atanh,
+    /// The logistic function `1/(1 + e⁻ˣ)`.
+    sigmoid => Logistic,
+    /// The error function.
+    erf => Erf,
+    /// The complementary error function `1 - erf(x)`, accurate for large `x`.
+    erfc => Erfc,
+    /// Inverse of the error function.
+    erf_inv => ErfInv,
+    /// Logarithm of the absolute value of the gamma function.
+    lgamma => Lgamma,
+    /// Derivative of `lgamma`.
+    digamma => Digamma,
+    /// Logical not of booleans, bitwise not of integers.
+    logical_not => Not,
+    /// Whether each element is neither infinite nor NaN, as bool.
+    is_finite => IsFinite,
+    /// The number of one bits of each integer.
+    count_ones => PopulationCount,
+}
+
+macro_rules! binary_methods {
+    ($($(#[$doc:meta])* $method:ident => $family:ident($kind:ident::$op:ident),)+) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $method(&self, other: &Tensor) -> Tensor {
+                elementwise(Op::$family($kind::$op), &[self, other])
+            }
+        )+}
+    };
+}
+
+binary_methods! {
+    /// `xʸ`.
+    pow => Binary(BinaryOp::Pow),
+    /// The angle of the point `(other, self)` in radians, from -π to π.
+    atan2 => Binary(BinaryOp::Atan2),
+    /// The larger of each pair; NaN if either is NaN.
+    maximum => Binary(BinaryOp::Max),
+    /// The smaller of each pair; NaN if either is NaN.
+    minimum => Binary(BinaryOp::Min),
+    /// Logical and of booleans, bitwise and of integers.
+    logical_and => Binary(BinaryOp::And),
+    /// Logical or of booleans, bitwise or of integers.
+    logical_or => Binary(BinaryOp::Or),
+    /// Exclusive or.
+    logical_xor => Binary(BinaryOp::Xor),
+    /// Bits shifted left; by the width or more: zero.
+    shift_left => Binary(BinaryOp::ShiftLeft),
+    /// Bits shifted right, filled with the sign.
+    shift_right => Binary(BinaryOp::ShiftRightArithmetic),
+    /// Bits shifted right, filled with zeros.
+    shift_right_logical => Binary(BinaryOp::ShiftRightLogical),
+    /// `x == y`, as bool.
+    equal => Compare(CompareOp::Eq),
+    /// `x != y`, as bool.
+    not_equal => Compare(CompareOp::Ne),
+    /// `x < y`, as bool.
+    less => Compare(CompareOp::Lt),
+    /// `x <= y`, as bool.
+    less_equal => Compare(CompareOp::Le),
+    /// `x > y`, as bool.
+    greater => Compare(CompareOp::Gt),
+    /// `x >= y`, as bool.
+    greater_equal => Compare(CompareOp::Ge),
+}
+
+impl Tensor {
+    /// Where this bool tensor is true the element of `on_true`, else that of `on_false`. Both are
+    /// computed; a derivative flows only into the one chosen.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([-1.0, 4.0]);
+    /// let positive = x.greater(&Tensor::from(0.0));
+    /// assert_eq!(positive.select(&x, &Tensor::from(0.0)).to_vec::<f64>()?, [0.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn select(&self, on_true: &Tensor, on_false: &Tensor) -> Tensor {
+        elementwise(Op::Select, &[self, on_true, on_false])
+    }
+
+    /// Each element moved into `low..=high`.
+    #[track_caller]
+    pub fn clamp(&self, low: &Tensor, high: &Tensor) -> Tensor {
+        elementwise(Op::Clamp, &[low, self, high])
+    }
+
+    /// The elements in another dtype: floats are rounded to nearest, become integers by truncation
+    /// that saturates (NaN gives 0), integers wrap, bool is 0 and 1, and anything but zero is true.
+    #[track_caller]
+    pub fn cast(&self, dtype: DType) -> Tensor {
+        if self.dtype() == dtype {
+            return self.clone();
+        }
+        if dtype == DType::Bool {
+            let place = Place::here();
+            return place.scope(|| self.not_equal(&self.zeros_like()));
+        }
+        Tensor::apply1(Op::Convert(dtype), &[self])
+    }
+
+    /// Whether each element is NaN, as bool.
+    #[track_caller]
+    pub fn is_nan(&self) -> Tensor {
+        self.not_equal(self)
+    }
+
+    /// The same value, through which no derivative flows.
+    #[track_caller]
+    pub fn stop_gradient(&self) -> Tensor {
+        Tensor::apply1(Op::StopGradient, &[self])
+    }
+
+    /// `x` to a fixed integer power, by repeated squaring; a negative one is the reciprocal's power.
+    #[track_caller]
+    pub fn powi(&self, exponent: i32) -> Tensor {
+        let place = Place::here();
+        place.scope(|| {
+            let base = if exponent < 0 { self.recip() } else { self.clone() };
+            let (mut power, mut square) = (None::<Tensor>, base);
+            let mut rest = exponent.unsigned_abs();
+            loop {
+                if rest & 1 == 1 {
+                    power = Some(power.map_or(square.clone(), |p| p * &square));
+                }
+                rest >>= 1;
+                if rest == 0 {
+                    break;
+                }
+                square = square.square();
+            }
+            power.unwrap_or_else(|| match self.as_error() {
+                Some(_) => self.clone(),
+                None => self.ones_like(),
+            })
+        })
+    }
+
+    /// Fails unless the dtype is a float; for operations composed of several.
+    pub(crate) fn require_float(&self, op: &'static str, place: Place) -> Option<Tensor> {
+        let dtype = self.dtype();
+        let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
+        (!dtype.is_float() || self.as_error().is_some())
+            .then(|| Tensor::fail(op, kind, place, self))
+    }
+}

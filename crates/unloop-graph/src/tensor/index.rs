@@ -1,0 +1,535 @@
+//! Indexing: `x.at((i, .., 1..4))` reads, `x.set(index, v)` and `x.add_at(index, v)` return new
+//! tensors. Every dimension is indexed, so the shape of the result can be read off the expression.
+
+use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo};
+
+use smallvec::SmallVec;
+
+use crate::error::{ErrorKind, Place};
+use crate::op::{Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp};
+use crate::trace::{Index, Mapped};
+use crate::{Axes, DType, Number, Op, Result, Scalar, Shape, Tensor};
+
+/// What indexes one dimension.
+#[derive(Clone)]
+pub enum IndexArg {
+    /// One position; negative ones count from the end. The dimension disappears.
+    Position(i64),
+    /// The positions from `start` below `end`, `step` apart; negative bounds count from the end.
+    Range {
+        /// The first position; absent: 0.
+        start: Option<i64>,
+        /// One past the last position; absent: the size.
+        end: Option<i64>,
+        /// The distance of neighbours, at least 1.
+        step: usize,
+    },
+    /// Computed positions, counted from the start. The dimension is replaced by the tensor's shape;
+    /// a scalar makes it disappear.
+    Computed(Tensor),
+    /// An index of `each`: the dimension is what that index runs over.
+    Loop(Index),
+}
+
+/// One index a dimension: a tuple of indices, or a single one for a vector.
+pub trait AtIndex {
+    /// The indices, one a dimension.
+    fn into_args(self) -> SmallVec<[IndexArg; 4]>;
+}
+
+fn range<T: Copy + Into<i64>>(range: &impl RangeBounds<T>, step: usize) -> IndexArg {
+    let start = match range.start_bound() {
+        Bound::Included(&s) => Some(s.into()),
+        Bound::Excluded(&s) => Some(s.into().saturating_add(1)),
+        Bound::Unbounded => None,
+    };
+    let end = match range.end_bound() {
+        // `..=-1` is the whole axis.
+        Bound::Included(&e) if e.into() == -1 => None,
+        Bound::Included(&e) => Some(e.into().saturating_add(1)),
+        Bound::Excluded(&e) => Some(e.into()),
+        Bound::Unbounded => None,
+    };
+    IndexArg::Range { start, end, step }
+}
+
+/// Every `step`-th position of a range, as an index: `x.at(strided(0..10, 2))`.
+pub fn strided(bounds: impl RangeBounds<i64>, step: usize) -> IndexArg {
+    range(&bounds, step)
+}
+
+macro_rules! index_args {
+    ($($t:ty: $value:ident => $arg:expr;)+) => {$(
+        impl From<$t> for IndexArg {
+            fn from($value: $t) -> IndexArg {
+                $arg
+            }
+        }
+        impl AtIndex for $t {
+            fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+                [self.into()].into_iter().collect()
+            }
+        }
+    )+};
+}
+
+/// A `usize` as a position; one that no axis can have stays out of bounds.
+fn wide(i: usize) -> i64 {
+    i.try_into().unwrap_or(i64::MAX)
+}
+
+index_args! {
+    i32: i => IndexArg::Position(i.into());
+    i64: i => IndexArg::Position(i);
+    isize: i => IndexArg::Position(i as i64);
+    usize: i => IndexArg::Position(wide(i));
+    RangeFull: _all => IndexArg::Range { start: None, end: None, step: 1 };
+    Range<i32>: r => range(&r, 1);
+    RangeFrom<i32>: r => range(&r, 1);
+    RangeTo<i32>: r => range(&r, 1);
+    RangeInclusive<i32>: r => range(&r, 1);
+    Range<usize>: r => range(&(wide(r.start)..wide(r.end)), 1);
+    RangeFrom<usize>: r => range(&(wide(r.start)..), 1);
+    RangeTo<usize>: r => range(&(..wide(r.end)), 1);
+    Tensor: t => IndexArg::Computed(t);
+    &Tensor: t => IndexArg::Computed(t.clone());
+    Index: i => IndexArg::Loop(i);
+}
+
+impl AtIndex for IndexArg {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        [self].into_iter().collect()
+    }
+}
+
+impl AtIndex for () {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        SmallVec::new()
+    }
+}
+
+impl AtIndex for Vec<IndexArg> {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self.into()
+    }
+}
+
+macro_rules! index_tuples {
+    ($($($name:ident)+;)+) => {$(
+        impl<$($name: Into<IndexArg>),+> AtIndex for ($($name,)+) {
+            #[allow(non_snake_case)]
+            fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+                let ($($name,)+) = self;
+                [$($name.into()),+].into_iter().collect()
+            }
+        }
+    )+};
+}
+index_tuples! { A; A B; A B C; A B C D; A B C D E; A B C D E F; A B C D E F G; A B C D E F G H; }
+
+/// What an index out of bounds does, before the fill is typed.
+#[derive(Clone, Copy)]
+enum Outside {
+    Error,
+    Clip,
+    Fill(f64),
+}
+
+/// An index, axis by axis, split into what is known and what is computed.
+struct Plan {
+    /// The known window: start, limit, step an axis; whole for computed axes.
+    window: Vec<(usize, usize, usize)>,
+    /// Axes with one known position, which disappear.
+    dropped: Axes,
+    /// Axes with computed positions, in order.
+    computed: Vec<(usize, Tensor)>,
+    /// Axes with an index of `each`.
+    loops: Vec<(usize, Index)>,
+}
+
+impl Plan {
+    fn new(
+        shape: &[usize],
+        args: SmallVec<[IndexArg; 4]>,
+        outside: Outside,
+    ) -> Result<Plan, ErrorKind> {
+        if args.len() != shape.len() {
+            return Err(ErrorKind::IndexCount { given: args.len(), shape: shape.into() });
+        }
+        let mut plan = Plan {
+            window: shape.iter().map(|&d| (0, d, 1)).collect(),
+            dropped: Axes::new(),
+            computed: Vec::new(),
+            loops: Vec::new(),
+        };
+        for (axis, (arg, &size)) in args.into_iter().zip(shape).enumerate() {
+            match arg {
+                IndexArg::Position(index) => {
+                    let at = if index < 0 { index.saturating_add(size as i64) } else { index };
+                    let at = match (outside, usize::try_from(at)) {
+                        (_, Ok(at)) if at < size => at,
+                        (Outside::Clip, _) if size > 0 => at.clamp(0, size as i64 - 1) as usize,
+                        (Outside::Fill(_), _) => {
+                            plan.computed.push((axis, Tensor::from(at)));
+                            continue;
+                        }
+                        _ => return Err(ErrorKind::IndexOutOfBounds { index, axis, size }),
+                    };
+                    plan.window[axis] = (at, at + 1, 1);
+                    plan.dropped.push(axis);
+                }
+                IndexArg::Range { start, end, step } => {
+                    let bound = |b: Option<i64>, default: usize| match b {
+                        None => Ok(default),
+                        Some(b) => {
+                            let at = if b < 0 { b.saturating_add(size as i64) } else { b };
+                            match (outside, usize::try_from(at)) {
+                                (_, Ok(at)) if at <= size => Ok(at),
+                                (Outside::Clip, _) => Ok(at.clamp(0, size as i64) as usize),
+                                _ => Err(ErrorKind::IndexOutOfBounds { index: b, axis, size }),
+                            }
+                        }
+                    };
+                    let (from, to) = (bound(start, 0)?, bound(end, size)?);
+                    if step == 0 || from > to {
+                        return Err(ErrorKind::InvalidArgument(format!(
+                            "range {from}..{to} in steps of {step} along axis {axis} of shape {}; \
+                             ranges run upwards, .flip reverses",
+                            Shape::from(shape)
+                        )));
+                    }
+                    plan.window[axis] = (from, to, step);
+                }
+                IndexArg::Computed(index) => plan.computed.push((axis, index)),
+                IndexArg::Loop(index) => plan.loops.push((axis, index)),
+            }
+        }
+        let tensors = plan.computed.iter().filter(|(_, t)| t.rank() > 0).count();
+        if tensors > 1 {
+            return Err(ErrorKind::InvalidArgument(
+                "at most one index may be a tensor with axes: where two would stand, which of their \
+                 axes go together is a puzzle; use `each` with .at for both"
+                    .into(),
+            ));
+        }
+        Ok(plan)
+    }
+
+    /// The known window of `x`, with the dropped axes still there.
+    #[track_caller]
+    fn slice(&self, x: &Tensor) -> Tensor {
+        let part = |f: fn(&(usize, usize, usize)) -> usize| -> Axes {
+            self.window.iter().map(f).collect()
+        };
+        x.slice(&part(|w| w.0), &part(|w| w.1), &part(|w| w.2))
+    }
+
+    /// The extents of the known window.
+    fn extents(&self) -> Shape {
+        self.window.iter().map(|&(start, limit, step)| (limit - start).div_ceil(step)).collect()
+    }
+
+    /// An axis's number once dropped axes are gone.
+    fn kept(&self, axis: usize) -> usize {
+        axis - self.dropped.iter().filter(|&&d| d < axis).count()
+    }
+
+    /// Indices of `each` used as computed positions.
+    fn loops_as_numbers(&mut self, shape: &[usize], place: Place) -> Result<()> {
+        for (axis, index) in std::mem::take(&mut self.loops) {
+            index.unify(shape, axis, place)?;
+            self.computed.push((axis, index.resolve(place)?.number().clone()));
+        }
+        self.computed.sort_by_key(|(axis, _)| *axis);
+        Ok(())
+    }
+}
+
+/// Lets the axes that indices of `each` run over be mapped by their loops, outermost loop first;
+/// what cannot be mapped becomes a computed position. Axes are those of `x` as given.
+fn map_loops(
+    mut x: Tensor,
+    loops: Vec<(usize, Index)>,
+    computed: &mut Vec<(usize, Tensor)>,
+    place: Place,
+) -> Result<Tensor> {
+    let mut pending = Vec::new();
+    for (axis, index) in loops {
+        index.unify(x.shape(), axis, place)?;
+        pending.push((axis, index.resolve(place)?));
+    }
+    pending.sort_by_key(|(_, index)| index.depth());
+    while let Some((_, first)) = pending.first() {
+        let (first, depth) = (first.clone(), first.depth());
+        let split = pending.partition_point(|(_, index)| index.depth() == depth);
+        let rest = pending.split_off(split);
+        let (mut mapped, outside) = (Mapped::new(), first.is_outside(&x));
+        for (axis, index) in pending {
+            // An index that stands twice maps one axis; the other is gathered.
+            match outside && mapped.iter().all(|&(_, p)| p != index.position()) {
+                true => mapped.push((axis, index.position())),
+                false => computed.push((axis, index.number().clone())),
+            }
+        }
+        pending = rest;
+        if !mapped.is_empty() {
+            x = first.map(&x, mapped.clone(), place)?;
+            let shift = |axis: usize| axis - mapped.iter().filter(|(a, _)| *a < axis).count();
+            pending.iter_mut().for_each(|(axis, _)| *axis = shift(*axis));
+            computed.iter_mut().for_each(|(axis, _)| *axis = shift(*axis));
+        }
+    }
+    computed.sort_by_key(|(axis, _)| *axis);
+    Ok(x)
+}
+
+/// The index vectors of several computed axes, and how windows lie in the result.
+struct Computed {
+    indices: Tensor,
+    axes: Axes,
+    offset_dims: Axes,
+}
+
+impl Computed {
+    #[track_caller]
+    fn new(rank: usize, computed: &[(usize, Tensor)]) -> Computed {
+        let wide = computed.iter().find(|(_, t)| t.rank() > 0);
+        let shape = wide.map_or(Shape::scalar(), |(_, t)| t.shape().into());
+        let columns: Vec<Tensor> = computed
+            .iter()
+            .map(|(_, t)| t.cast(DType::I64).broadcast_to(&shape).expand_dims(-1))
+            .collect();
+        let indices = Tensor::concatenate(&columns.iter().collect::<Vec<_>>(), -1);
+        let axes: Axes = computed.iter().map(|(axis, _)| *axis).collect();
+        // The index's shape stands where its axis stood.
+        let before = wide.map_or(0, |(axis, _)| (0..*axis).filter(|a| !axes.contains(a)).count());
+        let offset_dims =
+            (0..rank - axes.len()).map(|w| if w < before { w } else { w + shape.rank() }).collect();
+        Computed { indices, axes, offset_dims }
+    }
+
+    #[track_caller]
+    fn gather(&self, x: &Tensor, mode: IndexMode) -> Tensor {
+        let size = |axis| if self.axes.contains(&axis) { 1 } else { x.shape()[axis] };
+        let gather = Gather {
+            dims: GatherDims {
+                offset_dims: self.offset_dims.clone(),
+                collapsed_slice_dims: self.axes.clone(),
+                start_index_map: self.axes.clone(),
+                ..GatherDims::default()
+            },
+            slice_sizes: (0..x.rank()).map(size).collect(),
+            mode,
+        };
+        Tensor::apply1(Op::Gather(gather), &[x, &self.indices])
+    }
+
+    #[track_caller]
+    fn scatter(&self, x: &Tensor, updates: &Tensor, op: ScatterOp) -> Tensor {
+        let scatter = Scatter {
+            dims: ScatterDims {
+                update_window_dims: self.offset_dims.clone(),
+                inserted_window_dims: self.axes.clone(),
+                scatter_dims_to_operand_dims: self.axes.clone(),
+                ..ScatterDims::default()
+            },
+            op,
+            mode: IndexMode::Error,
+        };
+        Tensor::apply1(Op::Scatter(scatter), &[x, &self.indices, updates])
+    }
+}
+
+impl Tensor {
+    /// The part at an index, which has one entry a dimension: a position (negative counts from the
+    /// end), a range, `..` for a whole dimension, an index of `each`, or computed positions (any
+    /// number of scalars and at most one integer tensor with axes, whose shape then stands in the
+    /// place of the dimension).
+    ///
+    /// # Errors
+    /// Carried: a position out of bounds, known or computed ([`Tensor::at_clipped`] and
+    /// [`Tensor::at_or`] do something else); not one entry a dimension.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.at((1, ..)).to_vec::<i32>()?, [4, 5, 6]);
+    /// assert_eq!(x.at((.., -1)).to_vec::<i32>()?, [3, 6]);
+    /// let order = Tensor::from([2, 0]);
+    /// assert_eq!(x.at((0, &order)).to_vec::<i32>()?, [3, 1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn at(&self, index: impl AtIndex) -> Tensor {
+        self.read("at", index.into_args(), Outside::Error)
+    }
+
+    /// Like [`Tensor::at`]; positions out of bounds are moved inside.
+    #[track_caller]
+    pub fn at_clipped(&self, index: impl AtIndex) -> Tensor {
+        self.read("at_clipped", index.into_args(), Outside::Clip)
+    }
+
+    /// Like [`Tensor::at`]; positions out of bounds give `fill`, in the tensor's dtype.
+    #[track_caller]
+    pub fn at_or(&self, index: impl AtIndex, fill: f64) -> Tensor {
+        self.read("at_or", index.into_args(), Outside::Fill(fill))
+    }
+
+    #[track_caller]
+    fn read(&self, op: &'static str, args: SmallVec<[IndexArg; 4]>, outside: Outside) -> Tensor {
+        let place = Place::here();
+        if self.as_error().is_some() {
+            return self.clone();
+        }
+        let mut plan = match Plan::new(self.shape(), args, outside) {
+            Ok(plan) => plan,
+            Err(kind) => return Tensor::fail(op, kind, place, self),
+        };
+        place.scope(|| {
+            let sliced = plan.slice(self);
+            let kept = |axis| !plan.dropped.contains(&axis);
+            let shape = (0..self.rank()).filter(|&a| kept(a)).map(|a| sliced.shape()[a]);
+            let sliced = match plan.dropped.is_empty() {
+                true => sliced,
+                false => sliced.reshape(shape.collect::<Shape>()),
+            };
+            let mut loops = std::mem::take(&mut plan.loops);
+            let mut computed = std::mem::take(&mut plan.computed);
+            let renumber = |axis: &mut usize| *axis = plan.kept(*axis);
+            loops.iter_mut().for_each(|(axis, _)| renumber(axis));
+            computed.iter_mut().for_each(|(axis, _)| renumber(axis));
+            let x = match map_loops(sliced, loops, &mut computed, place) {
+                Ok(x) => x,
+                Err(error) => return Tensor::error_like(error, self.ty()),
+            };
+            if computed.is_empty() || x.as_error().is_some() {
+                return x;
+            }
+            let mode = match outside {
+                Outside::Error => IndexMode::Error,
+                Outside::Clip => IndexMode::Clip,
+                Outside::Fill(v) => IndexMode::Fill(Scalar::new(x.dtype(), Number::Float(v))),
+            };
+            Computed::new(x.rank(), &computed).gather(&x, mode)
+        })
+    }
+
+    /// A new tensor with the part at an index (see [`Tensor::at`]) replaced by `value`, which has
+    /// the part's shape or is a scalar. Where computed positions repeat, the last one counts.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]).set(1..3, &Tensor::from([7, 8]));
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 7, 8]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn set(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
+        self.write("set", index.into_args(), value, ScatterOp::Set)
+    }
+
+    /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
+    /// positions repeat, all are added.
+    #[track_caller]
+    pub fn add_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
+        self.write("add_at", index.into_args(), value, ScatterOp::Add)
+    }
+
+    #[track_caller]
+    fn write(
+        &self,
+        op: &'static str,
+        args: SmallVec<[IndexArg; 4]>,
+        value: &Tensor,
+        how: ScatterOp,
+    ) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = [self, value].into_iter().find(|t| t.as_error().is_some()) {
+            return error.clone();
+        }
+        if value.dtype() != self.dtype() {
+            let kind = ErrorKind::DTypeMismatch { left: self.dtype(), right: value.dtype() };
+            return Tensor::fail(op, kind, place, self);
+        }
+        let mut plan = match Plan::new(self.shape(), args, Outside::Error) {
+            Ok(plan) => plan,
+            Err(kind) => return Tensor::fail(op, kind, place, self),
+        };
+        if let Err(error) = plan.loops_as_numbers(self.shape(), place) {
+            return Tensor::error_like(error, self.ty());
+        }
+        place.scope(|| {
+            // Computed positions pick whole windows of the other axes; the known part is then
+            // written into those.
+            let computed =
+                (!plan.computed.is_empty()).then(|| Computed::new(self.rank(), &plan.computed));
+            let extents = plan.extents();
+            let (known, region): (Vec<_>, Shape) = match &computed {
+                None => ((0..self.rank()).collect(), extents),
+                Some(c) => {
+                    let known: Vec<usize> =
+                        (0..self.rank()).filter(|a| !c.axes.contains(a)).collect();
+                    let index_shape = &c.indices.shape()[..c.indices.rank() - 1];
+                    let rank = known.len() + index_shape.len();
+                    let mut free = index_shape.iter();
+                    let mut windows = known.iter();
+                    let region = (0..rank).map(|at| match c.offset_dims.contains(&at) {
+                        true => windows.next().map_or(1, |&axis| extents[axis]),
+                        false => *free.next().unwrap_or(&1),
+                    });
+                    let region = region.collect();
+                    (known, region)
+                }
+            };
+            let offsets: Axes = match &computed {
+                None => (0..self.rank()).collect(),
+                Some(c) => c.offset_dims.clone(),
+            };
+            // The value's shape lacks the axes with one known position.
+            let gone: Vec<usize> = known
+                .iter()
+                .zip(&offsets)
+                .filter(|(axis, _)| plan.dropped.contains(axis))
+                .map(|(_, &at)| at)
+                .collect();
+            let visible: Shape =
+                (0..region.rank()).filter(|a| !gone.contains(a)).map(|a| region[a]).collect();
+            if value.rank() != 0 && *value.shape() != *visible {
+                let right = value.shape().into();
+                let kind = ErrorKind::ShapeMismatch { left: visible, right };
+                return Tensor::fail(op, kind, place, self);
+            }
+            let value = value.broadcast_to(&visible).reshape(&region);
+            let whole = known.iter().all(|&a| plan.window[a] == (0, self.shape()[a], 1));
+            let base = match &computed {
+                Some(c) if !whole && how == ScatterOp::Set => c.gather(self, IndexMode::Error),
+                Some(_) => value.clone(),
+                None => self.clone(),
+            };
+            let mut pad: SmallVec<[PadAxis; 4]> =
+                SmallVec::from_elem(PadAxis::default(), region.rank());
+            for (&axis, &at) in known.iter().zip(&offsets) {
+                let (start, _, step) = plan.window[axis];
+                let count = region[at];
+                let covered = if count == 0 { 0 } else { (count - 1) * step + 1 };
+                let high = (self.shape()[axis] - start - covered) as i64;
+                pad[at] = PadAxis { low: start as i64, high, interior: step - 1 };
+            }
+            let padded = value.pad_zeros(Pad(pad.clone()));
+            let updates = match how {
+                _ if whole => padded,
+                ScatterOp::Add => padded,
+                _ => {
+                    let inside = Tensor::ones(DType::Bool, &region).pad_zeros(Pad(pad));
+                    inside.select(&padded, &base)
+                }
+            };
+            match (&computed, how) {
+                (Some(c), _) => c.scatter(self, &updates, how),
+                (None, ScatterOp::Add) => self + updates,
+                (None, _) => updates,
+            }
+        })
+    }
+}

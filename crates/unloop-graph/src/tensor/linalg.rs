@@ -1,0 +1,288 @@
+//! Products of vectors and matrices, factorisations and solves. Leading axes are stacks.
+
+use crate::error::{ErrorKind, Place};
+use crate::op::TriangularSolve;
+use crate::shape::normalize_axes;
+use crate::{Axes, DType, DotDims, Op, Shape, Tensor};
+
+impl Tensor {
+    /// The product of vectors, matrices, or stacks of matrices with equal leading axes. A vector on
+    /// the left is a row, on the right a column; its axis disappears.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// let x = Tensor::from([1.0, 10.0]);
+    /// assert_eq!(a.matmul(&x).to_vec::<f64>()?, [21.0, 43.0]);
+    /// assert_eq!(x.matmul(&a).to_vec::<f64>()?, [31.0, 42.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Tensor {
+        let (m, n) = (self.rank(), other.rank());
+        if m == 0 || n == 0 {
+            let scalar = if m == 0 { self } else { other };
+            let expected = "vectors or matrices (multiply scalars with `*`)";
+            let kind = ErrorKind::WrongRank { expected, shape: scalar.shape().into() };
+            return match other.as_error() {
+                Some(_) => other.clone(),
+                None => Tensor::fail("matmul", kind, Place::here(), self),
+            };
+        }
+        let batch: Axes = (0..m.max(2).min(n.max(2)) - 2).collect();
+        let stacks = (m.max(2), n.max(2));
+        if stacks.0 != stacks.1 && m.min(n) > 1 {
+            return self.contract_error(
+                "matmul",
+                other,
+                "stacks of matrices must have the same rank",
+            );
+        }
+        if stacks.0 != stacks.1 {
+            // One vector and a stack of matrices: the vector meets every matrix.
+            let (lhs, rhs) = (m - 1, n.saturating_sub(2));
+            return self.contract("matmul", other, [lhs].as_slice(), [rhs].as_slice(), &[], &[]);
+        }
+        self.contract("matmul", other, &[m - 1], &[n.saturating_sub(2)], &batch, &batch)
+    }
+
+    /// The sum over the last axis of this tensor and the first of the other: the inner product of
+    /// vectors, the matrix product, and so on.
+    #[track_caller]
+    pub fn dot(&self, other: &Tensor) -> Tensor {
+        match (self.rank(), other.rank()) {
+            (0, _) | (_, 0) => self.matmul(other),
+            (m, _) => self.contract("dot", other, &[m - 1], &[0], &[], &[]),
+        }
+    }
+
+    /// The product of all pairs of elements: axes of this tensor, then those of the other.
+    #[track_caller]
+    pub fn outer(&self, other: &Tensor) -> Tensor {
+        self.contract("outer", other, &[], &[], &[], &[])
+    }
+
+    /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the
+    /// other. What remains: this tensor's other axes, then the other's.
+    #[track_caller]
+    pub fn tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
+        let left = normalize_axes(axes, self.rank());
+        match (left, normalize_axes(other_axes, other.rank())) {
+            (Ok(left), Ok(right)) => self.contract("tensordot", other, &left, &right, &[], &[]),
+            (Err(kind), _) | (_, Err(kind)) => Tensor::fail("tensordot", kind, Place::here(), self),
+        }
+    }
+
+    /// The general contraction, with batch axes; see [`DotDims`] for the order of the result's axes.
+    #[track_caller]
+    pub fn dot_general(&self, other: &Tensor, dims: DotDims) -> Tensor {
+        Tensor::apply1(Op::Dot(dims), &[self, other])
+    }
+
+    #[track_caller]
+    fn contract(
+        &self,
+        op: &'static str,
+        other: &Tensor,
+        lhs: &[usize],
+        rhs: &[usize],
+        lhs_batch: &[usize],
+        rhs_batch: &[usize],
+    ) -> Tensor {
+        let place = Place::here();
+        let dims = DotDims {
+            lhs_contract: lhs.into(),
+            rhs_contract: rhs.into(),
+            lhs_batch: lhs_batch.into(),
+            rhs_batch: rhs_batch.into(),
+        };
+        let result = Tensor::apply(Op::Dot(dims), &[self, other], place).swap_remove(0);
+        match (result.as_error(), self.as_error().or(other.as_error())) {
+            // The error names what the user called.
+            (Some(e), None) if e.op() == "dot" && op != "dot" => {
+                Tensor::fail(op, e.kind().clone(), place, self)
+            }
+            _ => result,
+        }
+    }
+
+    #[track_caller]
+    fn contract_error(&self, op: &'static str, other: &Tensor, why: &str) -> Tensor {
+        if other.as_error().is_some() {
+            return other.clone();
+        }
+        let kind = ErrorKind::Incompatible {
+            left: self.shape().into(),
+            right: other.shape().into(),
+            why: why.into(),
+        };
+        Tensor::fail(op, kind, Place::here(), self)
+    }
+
+    /// The two trailing axes exchanged: the transposed matrices of a stack.
+    #[track_caller]
+    pub fn mt(&self) -> Tensor {
+        self.swap_axes(-2, -1)
+    }
+
+    /// The solution of `self · x = b` for a square matrix and a vector or a matrix of columns; or,
+    /// with equal leading axes, for a stack of them.
+    ///
+    /// # Errors
+    /// Carried: shapes that do not fit, and [`ErrorKind::Singular`] when a single matrix is exactly
+    /// singular. In a stack (also one made by `vmap`) a singular member fills its own solution with
+    /// NaN and disturbs no other.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[2.0, 0.0], [0.0, 4.0]]);
+    /// assert_eq!(a.solve(&Tensor::from([2.0, 2.0])).to_vec::<f64>()?, [1.0, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn solve(&self, b: &Tensor) -> Tensor {
+        self.on_columns(b, Op::Solve { transpose: false })
+    }
+
+    /// The solution of `self · x = b`, where only the lower triangle of `self` counts.
+    #[track_caller]
+    pub fn solve_lower(&self, b: &Tensor) -> Tensor {
+        let how = TriangularSolve { lower: true, transpose: false, unit_diagonal: false };
+        self.triangular_solve(b, how)
+    }
+
+    /// The solution of `self · x = b`, where only the upper triangle of `self` counts.
+    #[track_caller]
+    pub fn solve_upper(&self, b: &Tensor) -> Tensor {
+        let how = TriangularSolve { lower: false, transpose: false, unit_diagonal: false };
+        self.triangular_solve(b, how)
+    }
+
+    /// The solution of a triangular system, in the form that `how` says.
+    #[track_caller]
+    pub fn triangular_solve(&self, b: &Tensor, how: TriangularSolve) -> Tensor {
+        self.on_columns(b, Op::TriangularSolve(how))
+    }
+
+    /// Applies an operation whose right-hand side is a matrix; a vector becomes one column.
+    #[track_caller]
+    fn on_columns(&self, b: &Tensor, op: Op) -> Tensor {
+        if b.rank() + 1 != self.rank() {
+            return Tensor::apply1(op, &[self, b]);
+        }
+        let place = Place::here();
+        place.scope(|| {
+            let x = Tensor::apply1(op, &[self, &b.expand_dims(-1)]);
+            match x.as_error() {
+                Some(_) => x,
+                None => x.squeeze(-1),
+            }
+        })
+    }
+
+    /// The inverse of a square matrix, or of each of a stack. Prefer [`Tensor::solve`]: it is
+    /// faster and more accurate than multiplying with an inverse.
+    #[track_caller]
+    pub fn inv(&self) -> Tensor {
+        let place = Place::here();
+        place.scope(|| {
+            let rank = self.rank();
+            if rank < 2 || self.as_error().is_some() {
+                return Tensor::apply1(Op::Solve { transpose: false }, &[self, self]);
+            }
+            let identity = Tensor::eye(self.dtype(), self.shape()[rank - 1]);
+            let stack = self.shape()[..rank - 2].iter().chain(identity.shape()).copied();
+            self.solve(&identity.broadcast_to(stack.collect::<Shape>()))
+        })
+    }
+
+    /// The lower triangular factor `l` with `l · lᵀ = (a + aᵀ)/2`, for a symmetric positive definite
+    /// matrix or a stack of them. A matrix that is not positive definite gives NaN.
+    #[track_caller]
+    pub fn cholesky(&self) -> Tensor {
+        let place = Place::here();
+        if self.rank() < 2 {
+            return Tensor::apply1(Op::Cholesky, &[self]);
+        }
+        place.scope(|| {
+            let [.., m, n] = *self.shape() else { return Tensor::apply1(Op::Cholesky, &[self]) };
+            match m == n && self.dtype().is_float() {
+                true => Tensor::apply1(Op::Cholesky, &[&((self + self.mt()) * 0.5)]),
+                false => Tensor::apply1(Op::Cholesky, &[self]),
+            }
+        })
+    }
+
+    /// The LU factorisation with partial pivoting of a matrix, or of each of a stack: the packed
+    /// factors (unit lower and upper), the row exchanged at each step (i32), and the permutation
+    /// (i32) of the rows, for which `a[permutation] = l · u`.
+    #[track_caller]
+    pub fn lu(&self) -> (Tensor, Tensor, Tensor) {
+        let mut results = Tensor::apply(Op::Lu, &[self], Place::here());
+        let permutation = results.swap_remove(2);
+        let pivots = results.swap_remove(1);
+        (results.swap_remove(0), pivots, permutation)
+    }
+
+    /// The diagonal of the trailing two axes.
+    #[track_caller]
+    fn main_diagonal(&self) -> Tensor {
+        let n = self.shape()[self.rank() - 1];
+        let mask = Tensor::eye(DType::Bool, n).broadcast_to(self.shape());
+        mask.select(self, &self.zeros_like()).sum_axis(-1)
+    }
+
+    /// The sign of the permutation that LU made, and the diagonal of `u`.
+    #[track_caller]
+    fn lu_diagonal(&self) -> (Tensor, Tensor) {
+        let (lu, pivots, _) = self.lu();
+        if lu.as_error().is_some() {
+            return (lu.clone(), lu);
+        }
+        let steps = Tensor::iota(DType::I32, pivots.shape(), pivots.rank() - 1);
+        let swaps = pivots.not_equal(&steps).cast(DType::I32).sum_axis(-1);
+        let sign = 1 - 2 * (swaps % 2);
+        (sign.cast(self.dtype()), lu.main_diagonal())
+    }
+
+    /// Fails unless the trailing axes are a square matrix.
+    fn require_square(&self, op: &'static str, place: Place) -> Option<Tensor> {
+        match *self.shape() {
+            [.., m, n] if m == n => self.as_error().map(|_| self.clone()),
+            _ => {
+                let shape = self.shape().into();
+                let kind = ErrorKind::WrongRank { expected: "a square matrix", shape };
+                Some(Tensor::fail(op, kind, place, self))
+            }
+        }
+    }
+
+    /// The determinant of a square matrix, or of each of a stack. Its derivative needs a regular
+    /// matrix.
+    #[track_caller]
+    pub fn det(&self) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = self.require_square("det", place) {
+            return error;
+        }
+        place.scope(|| {
+            let (sign, diagonal) = self.lu_diagonal();
+            sign * diagonal.prod_axis(-1)
+        })
+    }
+
+    /// The sign of the determinant and the logarithm of its absolute value, which overflow less
+    /// easily than the determinant; of a singular matrix 0 and -∞.
+    #[track_caller]
+    pub fn slogdet(&self) -> (Tensor, Tensor) {
+        let place = Place::here();
+        if let Some(error) = self.require_square("slogdet", place) {
+            return (error.clone(), error);
+        }
+        place.scope(|| {
+            let (sign, diagonal) = self.lu_diagonal();
+            let sign = sign * diagonal.sign().prod_axis(-1).stop_gradient();
+            (sign, diagonal.abs().log().sum_axis(-1))
+        })
+    }
+}

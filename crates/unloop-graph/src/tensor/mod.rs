@@ -1,0 +1,204 @@
+//! [`Tensor`]: concrete values that compute at once, symbolic values inside a transform, or the
+//! error of an operation that could not be done. All operations go through [`Tensor::apply`].
+
+mod convert;
+mod create;
+mod display;
+mod elementwise;
+mod index;
+mod layout;
+mod linalg;
+mod nn;
+mod operators;
+mod reduce;
+
+use smallvec::{SmallVec, smallvec};
+
+pub use index::{AtIndex, IndexArg, strided};
+pub use operators::Broadcast;
+pub use reduce::AxisList;
+
+use crate::error::{Error, ErrorKind, Place};
+use crate::op::Types;
+use crate::trace::{Traced, record};
+use crate::{Array, DType, Op, Result, Shape, TensorType, backend};
+
+/// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
+///
+/// Operations on concrete tensors compute at once. Inside `vmap`, `grad`, `jit` and the other
+/// transforms a tensor is *traced*: it has a shape and a dtype, but no value yet. Cloning is cheap;
+/// tensors never change.
+///
+/// An operation that cannot be done yields a tensor that carries the [`Error`]; later operations
+/// pass it on, and it comes out as `Err` where values leave: [`Tensor::check`],
+/// [`Tensor::to_array`], [`Tensor::to_vec`], [`Tensor::item`].
+#[derive(Clone)]
+pub struct Tensor {
+    pub(crate) repr: Repr,
+}
+
+#[derive(Clone)]
+pub(crate) enum Repr {
+    Concrete(Array),
+    Traced(Traced),
+    /// The error, and the type of an operand of the operation that failed, so that functions that
+    /// look at shapes do not stumble over an error before it is reported.
+    Error(Error, Box<TensorType>),
+}
+
+impl From<Array> for Tensor {
+    fn from(array: Array) -> Tensor {
+        Tensor { repr: Repr::Concrete(array) }
+    }
+}
+
+impl Tensor {
+    pub(crate) fn traced(traced: Traced) -> Tensor {
+        Tensor { repr: Repr::Traced(traced) }
+    }
+
+    /// A tensor that carries an error. It reports the type of a scalar.
+    pub fn error(error: Error) -> Tensor {
+        Tensor::error_like(error, TensorType::new(DType::F64, ()))
+    }
+
+    /// A tensor that carries an error and reports the given type.
+    pub fn error_like(error: Error, ty: TensorType) -> Tensor {
+        Tensor { repr: Repr::Error(error, Box::new(ty)) }
+    }
+
+    /// The failure of an operation at this place.
+    pub(crate) fn fail(op: &'static str, kind: ErrorKind, place: Place, like: &Tensor) -> Tensor {
+        match &like.repr {
+            Repr::Error(..) => like.clone(),
+            _ => Tensor::error_like(Error::new(op, kind, place), like.ty()),
+        }
+    }
+
+    /// The dtype. A tensor that carries an error reports that of the operand it came from.
+    pub fn dtype(&self) -> DType {
+        match &self.repr {
+            Repr::Concrete(array) => array.dtype(),
+            Repr::Traced(t) => t.ty.dtype,
+            Repr::Error(_, ty) => ty.dtype,
+        }
+    }
+
+    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of
+    /// the operand it came from.
+    pub fn shape(&self) -> &[usize] {
+        match &self.repr {
+            Repr::Concrete(array) => array.shape(),
+            Repr::Traced(t) => &t.ty.shape,
+            Repr::Error(_, ty) => &ty.shape,
+        }
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Dtype and shape.
+    pub fn ty(&self) -> TensorType {
+        TensorType { dtype: self.dtype(), shape: Shape::from(self.shape()) }
+    }
+
+    /// Whether this tensor is symbolic: it has a shape, but no value yet.
+    pub fn is_traced(&self) -> bool {
+        matches!(self.repr, Repr::Traced(_))
+    }
+
+    /// The error that this tensor carries, if any.
+    pub fn as_error(&self) -> Option<&Error> {
+        match &self.repr {
+            Repr::Error(error, _) => Some(error),
+            Repr::Concrete(_) | Repr::Traced(_) => None,
+        }
+    }
+
+    /// The tensor itself, or the error that it carries.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let sum = Tensor::from([1.0, 2.0]) + Tensor::from([1.0, 2.0, 3.0]);
+    /// assert!(sum.check().is_err());
+    /// ```
+    pub fn check(&self) -> Result<&Tensor> {
+        match self.as_error() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self),
+        }
+    }
+
+    /// The concrete value, or an error when the tensor carries one or is traced. `what` is the
+    /// method that wants it.
+    #[track_caller]
+    pub fn value(&self, what: &'static str) -> Result<&Array> {
+        match &self.repr {
+            Repr::Concrete(array) => Ok(array),
+            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::here())),
+            Repr::Error(error, _) => Err(error.clone()),
+        }
+    }
+
+    /// Applies an operation: computed at once if every operand is concrete, else recorded in the
+    /// newest trace among them. Has as many results as the operation.
+    pub fn apply(op: Op, operands: &[&Tensor], place: Place) -> SmallVec<[Tensor; 1]> {
+        let count = op.result_count();
+        let all = |tensor: Tensor| smallvec![tensor; count];
+        if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
+            return all(error.clone());
+        }
+        let inputs: SmallVec<[TensorType; 3]> = operands.iter().map(|t| t.ty()).collect();
+        let like = || inputs.first().cloned().unwrap_or_else(|| TensorType::new(DType::F64, ()));
+        let fail = |error: Error| all(Tensor::error_like(error, like()));
+        let types = match op.infer(&inputs) {
+            Ok(types) => types,
+            Err(kind) => return fail(Error::new(op.name(), kind, place)),
+        };
+        match record(&op, operands, &types, place) {
+            Some(Ok(results)) => results,
+            Some(Err(error)) => fail(error),
+            None => match compute(op, operands, types, place) {
+                Ok(results) => results,
+                Err(error) => fail(error),
+            },
+        }
+    }
+
+    /// Applies an operation of one result, at the caller's line.
+    #[track_caller]
+    pub(crate) fn apply1(op: Op, operands: &[&Tensor]) -> Tensor {
+        Tensor::apply(op, operands, Place::here()).swap_remove(0)
+    }
+}
+
+fn compute(
+    op: Op,
+    operands: &[&Tensor],
+    types: Types,
+    place: Place,
+) -> Result<SmallVec<[Tensor; 1]>> {
+    let arrays: SmallVec<[&Array; 3]> = operands
+        .iter()
+        .filter_map(|t| match &t.repr {
+            Repr::Concrete(array) => Some(array),
+            Repr::Traced(_) | Repr::Error(..) => None,
+        })
+        .collect();
+    if let Some(view) = op.view(&arrays, &types[0]) {
+        return Ok(smallvec![view.into()]);
+    }
+    if let Op::Constant(value) = op {
+        return Ok(smallvec![Array::fill(Shape::scalar(), value).into()]);
+    }
+    let arrays: Vec<Array> = arrays.into_iter().cloned().collect();
+    let results = backend::run_op(op, &arrays, types, place)?;
+    Ok(results.into_iter().map(Tensor::from).collect())
+}

@@ -1,0 +1,260 @@
+//! Reductions: over all axes (`sum()`), over some (`sum_axis(0)`, `sum_axis([0, -1])`), and keeping
+//! the reduced axes with size 1 (`sum_keep(0)`).
+
+use crate::error::{ErrorKind, Place};
+use crate::shape::{normalize_axes, normalize_axis};
+use crate::{ArgReduceOp, Axes, DType, Number, Op, ReduceOp, Shape, Tensor};
+
+/// One axis or several; negative ones count from the end.
+pub trait AxisList {
+    /// The axes as given.
+    fn axes(&self) -> Vec<isize>;
+}
+
+impl AxisList for i32 {
+    fn axes(&self) -> Vec<isize> {
+        vec![*self as isize]
+    }
+}
+
+impl AxisList for isize {
+    fn axes(&self) -> Vec<isize> {
+        vec![*self]
+    }
+}
+
+impl<const N: usize> AxisList for [i32; N] {
+    fn axes(&self) -> Vec<isize> {
+        self.iter().map(|&a| a as isize).collect()
+    }
+}
+
+impl AxisList for &[isize] {
+    fn axes(&self) -> Vec<isize> {
+        self.to_vec()
+    }
+}
+
+impl AxisList for Vec<isize> {
+    fn axes(&self) -> Vec<isize> {
+        self.clone()
+    }
+}
+
+/// The operations that have the three forms.
+#[derive(Clone, Copy)]
+enum Reduction {
+    Op(ReduceOp),
+    Mean,
+}
+
+impl Reduction {
+    fn name(self) -> &'static str {
+        match self {
+            Reduction::Op(op) => op.name(),
+            Reduction::Mean => "mean",
+        }
+    }
+}
+
+impl Tensor {
+    /// The extents of axes, multiplied.
+    pub(crate) fn extent(&self, axes: &[usize]) -> usize {
+        axes.iter().map(|&a| self.shape()[a]).product()
+    }
+
+    #[track_caller]
+    fn reduce(&self, how: Reduction, axes: Option<&[isize]>, keep: bool) -> Tensor {
+        let place = Place::here();
+        if self.as_error().is_some() {
+            return self.clone();
+        }
+        let axes: Axes = match axes.map(|axes| normalize_axes(axes, self.rank())) {
+            None => (0..self.rank()).collect(),
+            Some(Ok(mut axes)) => {
+                axes.sort_unstable();
+                axes
+            }
+            Some(Err(kind)) => return Tensor::fail(how.name(), kind, place, self),
+        };
+        let empty = self.extent(&axes) == 0;
+        if empty && matches!(how, Reduction::Op(ReduceOp::Max | ReduceOp::Min)) {
+            let message =
+                format!("no elements along the reduced axes of shape {}", self.ty().shape);
+            return Tensor::fail(how.name(), ErrorKind::InvalidArgument(message), place, self);
+        }
+        place.scope(|| {
+            let reduced = match how {
+                Reduction::Op(op) => self.reduce_op(op, axes.clone()),
+                Reduction::Mean => match self.require_float("mean", place) {
+                    Some(error) => error,
+                    None => self.reduce_op(ReduceOp::Sum, axes.clone()) / self.count(&axes),
+                },
+            };
+            match keep {
+                true => reduced.keep(&axes, self.shape()),
+                false => reduced,
+            }
+        })
+    }
+
+    /// The number of elements along axes, as a scalar of this tensor's dtype.
+    #[track_caller]
+    pub(crate) fn count(&self, axes: &[usize]) -> Tensor {
+        self.literal(Number::Int(self.extent(axes) as i128))
+    }
+
+    /// Reduces over normalised, sorted axes.
+    #[track_caller]
+    pub fn reduce_op(&self, op: ReduceOp, axes: Axes) -> Tensor {
+        match axes.is_empty() {
+            true => self.clone(),
+            false => Tensor::apply1(Op::Reduce { op, axes }, &[self]),
+        }
+    }
+
+    /// Reduced axes put back with size 1.
+    #[track_caller]
+    fn keep(&self, axes: &[usize], shape: &[usize]) -> Tensor {
+        let extent = |(a, &d): (usize, &usize)| if axes.contains(&a) { 1 } else { d };
+        match self.as_error() {
+            Some(_) => self.clone(),
+            None => self.reshape(shape.iter().enumerate().map(extent).collect::<Shape>()),
+        }
+    }
+
+    #[track_caller]
+    fn arg_reduce(&self, op: ArgReduceOp, axis: Option<isize>) -> Tensor {
+        let Some(axis) = axis else { return self.flatten().arg_reduce(op, Some(0)) };
+        match normalize_axis(axis, self.rank()) {
+            Ok(axis) => Tensor::apply1(Op::ArgReduce { op, axis, dtype: DType::I64 }, &[self]),
+            Err(kind) => Tensor::fail(op.name(), kind, Place::here(), self),
+        }
+    }
+
+    /// Position of the first largest element in row-major order, as i64; NaN counts as largest.
+    #[track_caller]
+    pub fn argmax(&self) -> Tensor {
+        self.arg_reduce(ArgReduceOp::Max, None)
+    }
+
+    /// Position of the first largest element along an axis, as i64; NaN counts as largest.
+    #[track_caller]
+    pub fn argmax_axis(&self, axis: isize) -> Tensor {
+        self.arg_reduce(ArgReduceOp::Max, Some(axis))
+    }
+
+    /// Position of the first smallest element in row-major order, as i64; NaN counts as smallest.
+    #[track_caller]
+    pub fn argmin(&self) -> Tensor {
+        self.arg_reduce(ArgReduceOp::Min, None)
+    }
+
+    /// Position of the first smallest element along an axis, as i64; NaN counts as smallest.
+    #[track_caller]
+    pub fn argmin_axis(&self, axis: isize) -> Tensor {
+        self.arg_reduce(ArgReduceOp::Min, Some(axis))
+    }
+}
+
+macro_rules! reductions {
+    ($($what:literal $how:expr, $all:ident $axis:ident $keep:ident;)+) => {
+        impl Tensor {$(
+            #[doc = concat!($what, " of all elements, a scalar.")]
+            #[track_caller]
+            pub fn $all(&self) -> Tensor {
+                self.reduce($how, None, false)
+            }
+
+            #[doc = concat!($what, " along one axis or several, which disappear.")]
+            #[track_caller]
+            pub fn $axis(&self, axes: impl AxisList) -> Tensor {
+                self.reduce($how, Some(&axes.axes()), false)
+            }
+
+            #[doc = concat!($what, " along one axis or several, which stay with size 1.")]
+            #[track_caller]
+            pub fn $keep(&self, axes: impl AxisList) -> Tensor {
+                self.reduce($how, Some(&axes.axes()), true)
+            }
+        )+}
+    };
+}
+
+reductions! {
+    "The sum" Reduction::Op(ReduceOp::Sum), sum sum_axis sum_keep;
+    "The product" Reduction::Op(ReduceOp::Prod), prod prod_axis prod_keep;
+    "The largest" Reduction::Op(ReduceOp::Max), max max_axis max_keep;
+    "The smallest" Reduction::Op(ReduceOp::Min), min min_axis min_keep;
+    "Whether all are true," Reduction::Op(ReduceOp::And), all all_axis all_keep;
+    "Whether any is true," Reduction::Op(ReduceOp::Or), any any_axis any_keep;
+    "The arithmetic mean" Reduction::Mean, mean mean_axis mean_keep;
+}
+
+macro_rules! moments {
+    ($($doc:literal $all:ident $axis:ident $keep:ident => $finish:expr;)+) => {
+        impl Tensor {$(
+            #[doc = $doc]
+            #[doc = "All elements count."]
+            #[track_caller]
+            pub fn $all(&self) -> Tensor {
+                let axes: Vec<isize> = (0..self.rank() as isize).collect();
+                self.$axis(axes)
+            }
+
+            #[doc = $doc]
+            #[doc = "Along one axis or several, which disappear."]
+            #[track_caller]
+            pub fn $axis(&self, axes: impl AxisList) -> Tensor {
+                let (axes, place) = (axes.axes(), Place::here());
+                let finish: fn(&Tensor) -> Tensor = $finish;
+                place.scope(|| finish(&self.deviations(&axes).square().mean_axis(axes)))
+            }
+
+            #[doc = $doc]
+            #[doc = "Along one axis or several, which stay with size 1."]
+            #[track_caller]
+            pub fn $keep(&self, axes: impl AxisList) -> Tensor {
+                let (axes, place) = (axes.axes(), Place::here());
+                let finish: fn(&Tensor) -> Tensor = $finish;
+                place.scope(|| finish(&self.deviations(&axes).square().mean_keep(axes)))
+            }
+        )+}
+    };
+}
+
+moments! {
+    "The variance: the mean squared distance from the mean (divided by n), computed in two passes."
+        variance variance_axis variance_keep => Tensor::clone;
+    "The standard deviation: the square root of the variance."
+        std std_axis std_keep => Tensor::sqrt;
+}
+
+impl Tensor {
+    /// The distance of each element from the mean along axes.
+    #[track_caller]
+    fn deviations(&self, axes: &[isize]) -> Tensor {
+        self - self.mean_keep(axes).broadcast()
+    }
+
+    /// The Euclidean norm `√Σx²` of all elements.
+    #[track_caller]
+    pub fn norm(&self) -> Tensor {
+        let place = Place::here();
+        place.scope(|| self.square().sum().sqrt())
+    }
+
+    /// The Euclidean norm along one axis or several, which disappear.
+    #[track_caller]
+    pub fn norm_axis(&self, axes: impl AxisList) -> Tensor {
+        let place = Place::here();
+        place.scope(|| self.square().sum_axis(axes).sqrt())
+    }
+
+    /// The Euclidean norm along one axis or several, which stay with size 1.
+    #[track_caller]
+    pub fn norm_keep(&self, axes: impl AxisList) -> Tensor {
+        let place = Place::here();
+        place.scope(|| self.square().sum_keep(axes).sqrt())
+    }
+}

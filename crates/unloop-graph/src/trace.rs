@@ -1,0 +1,425 @@
+//! Tracing: running a closure on symbolic tensors records what it does as a [`Graph`].
+//!
+//! Every trace has fresh parameters. An operation is recorded in the newest trace among its
+//! operands; what comes from older traces, or is concrete, becomes an explicit input of the program,
+//! a *capture*. So transforms nest without levels or tags.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, ErrorKind, Place};
+use crate::op::Types;
+use crate::tensor::Repr;
+use crate::{DType, Graph, Node, Op, Result, Shape, Tensor, TensorType, ValueId};
+
+/// A value of a trace in progress.
+#[derive(Clone)]
+pub(crate) struct Traced {
+    trace: Arc<Recorder>,
+    value: ValueId,
+    pub(crate) ty: TensorType,
+}
+
+struct Recorder {
+    /// Later traces have larger numbers.
+    id: u64,
+    program: Mutex<Program>,
+}
+
+#[derive(Default)]
+struct Program {
+    types: Vec<TensorType>,
+    nodes: Vec<Node>,
+    params: Vec<ValueId>,
+    captures: Vec<(ValueId, Capture)>,
+    capture_of: HashMap<CaptureKey, ValueId>,
+    /// Nodes by the hash of operation and operands, to find common subexpressions.
+    node_of: HashMap<u64, usize>,
+    closed: bool,
+}
+
+/// A tensor from outside that a traced closure uses.
+#[derive(Clone)]
+pub struct Capture {
+    /// The tensor as it is outside.
+    pub tensor: Tensor,
+    /// The axes that indices of the enclosing `each` run over, as (axis of `tensor`, position of
+    /// the index); the input of the program lacks them.
+    pub mapped: Mapped,
+}
+
+/// Axes with the position of the loop index that runs over each.
+pub type Mapped = SmallVec<[(usize, usize); 4]>;
+
+#[derive(PartialEq, Eq, Hash)]
+enum CaptureKey {
+    Traced(u64, ValueId, Mapped),
+    /// Address of the buffer (kept alive by the capture), offset, shape, strides.
+    Concrete(usize, usize, Shape, SmallVec<[isize; 6]>, Mapped),
+}
+
+/// What tracing a closure gave: the program, whose inputs are the parameters followed by the
+/// captures.
+pub struct TracedProgram {
+    /// The program.
+    pub graph: Graph,
+    /// The tensors that the closure took from outside.
+    pub captures: Vec<Capture>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Recorder {
+    fn lock(&self) -> MutexGuard<'_, Program> {
+        self.program.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Program {
+    fn value(&mut self, ty: TensorType) -> ValueId {
+        self.types.push(ty);
+        ValueId(self.types.len() as u32 - 1)
+    }
+
+    /// The node's first result; an equal node recorded before is used again.
+    fn node(
+        &mut self,
+        op: Op,
+        operands: SmallVec<[ValueId; 3]>,
+        types: Types,
+        place: Place,
+    ) -> ValueId {
+        let mut hasher = DefaultHasher::new();
+        (&op, &operands).hash(&mut hasher);
+        let hash = hasher.finish();
+        if let Some(&known) = self.node_of.get(&hash) {
+            let node = &self.nodes[known];
+            if node.op == op && node.operands == operands {
+                return node.first;
+            }
+        }
+        let first = ValueId(self.types.len() as u32);
+        self.types.extend(types);
+        self.node_of.insert(hash, self.nodes.len());
+        self.nodes.push(Node { op, operands, first, place });
+        first
+    }
+}
+
+/// A trace in progress; [`Trace::finish`] ends it.
+pub struct Trace {
+    recorder: Arc<Recorder>,
+}
+
+impl Trace {
+    /// Starts a trace with parameters of the given types.
+    pub fn new(types: impl IntoIterator<Item = TensorType>) -> (Trace, Vec<Tensor>) {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let recorder = Arc::new(Recorder { id, program: Mutex::default() });
+        let trace = Trace { recorder };
+        let params = types.into_iter().map(|ty| trace.param(ty)).collect();
+        (trace, params)
+    }
+
+    /// Adds a parameter.
+    pub fn param(&self, ty: TensorType) -> Tensor {
+        let mut program = self.recorder.lock();
+        let value = program.value(ty.clone());
+        program.params.push(value);
+        Tensor::traced(Traced { trace: self.recorder.clone(), value, ty })
+    }
+
+    /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
+    /// from outside become captures. The first output that carries an error is the error.
+    pub fn finish(self, outputs: &[Tensor]) -> Result<TracedProgram> {
+        let place = Place::here();
+        let outputs: Vec<ValueId> =
+            outputs.iter().map(|t| lift(&self.recorder, t, place)).collect::<Result<_>>()?;
+        let mut program = self.recorder.lock();
+        let closed = Program { closed: true, ..Program::default() };
+        let program = std::mem::replace(&mut *program, closed);
+        Ok(build(program, &outputs))
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.recorder.lock().closed = true;
+    }
+}
+
+/// Keeps what the outputs need and numbers it anew: parameters, captures, nodes.
+fn build(program: Program, outputs: &[ValueId]) -> TracedProgram {
+    let mut live = vec![false; program.types.len()];
+    outputs.iter().for_each(|v| live[v.index()] = true);
+    let needed: Vec<bool> = {
+        let mut needed = vec![false; program.nodes.len()];
+        for (i, node) in program.nodes.iter().enumerate().rev() {
+            if node.results().any(|v| live[v as usize]) {
+                needed[i] = true;
+                node.operands.iter().for_each(|v| live[v.index()] = true);
+            }
+        }
+        needed
+    };
+    let mut number = vec![ValueId(u32::MAX); program.types.len()];
+    let mut types: Vec<TensorType> = Vec::new();
+    let mut enter = |v: ValueId, types: &mut Vec<TensorType>| {
+        number[v.index()] = ValueId(types.len() as u32);
+        types.push(program.types[v.index()].clone());
+    };
+    program.params.iter().for_each(|&v| enter(v, &mut types));
+    let mut captures = Vec::new();
+    for (v, capture) in program.captures {
+        if live[v.index()] {
+            enter(v, &mut types);
+            captures.push(capture);
+        }
+    }
+    let input_count = types.len();
+    let mut nodes = Vec::new();
+    for (mut node, _) in program.nodes.into_iter().zip(&needed).filter(|(_, needed)| **needed) {
+        node.operands.iter_mut().for_each(|v| *v = number[v.index()]);
+        let results = node.results();
+        node.first = ValueId(types.len() as u32);
+        for v in results {
+            number[v as usize] = ValueId(types.len() as u32);
+            types.push(program.types[v as usize].clone());
+        }
+        nodes.push(node);
+    }
+    let outputs = outputs.iter().map(|v| number[v.index()]).collect();
+    TracedProgram { graph: Graph::from_parts(input_count, types, nodes, outputs), captures }
+}
+
+/// Records an operation in the newest trace among the operands; `None` when all are concrete.
+pub(crate) fn record(
+    op: &Op,
+    operands: &[&Tensor],
+    types: &Types,
+    place: Place,
+) -> Option<Result<SmallVec<[Tensor; 1]>>> {
+    let newest = operands
+        .iter()
+        .filter_map(|t| match &t.repr {
+            Repr::Traced(t) => Some(&t.trace),
+            Repr::Concrete(_) | Repr::Error(..) => None,
+        })
+        .max_by_key(|trace| trace.id)?
+        .clone();
+    let values: Result<SmallVec<[ValueId; 3]>> =
+        operands.iter().map(|t| lift(&newest, t, place)).collect();
+    Some(values.map(|values| {
+        let first = newest.lock().node(op.clone(), values, types.clone(), place);
+        let value = |(i, ty): (usize, &TensorType)| {
+            let value = ValueId(first.0 + i as u32);
+            Tensor::traced(Traced { trace: newest.clone(), value, ty: ty.clone() })
+        };
+        types.iter().enumerate().map(value).collect()
+    }))
+}
+
+/// The value of the trace that stands for a tensor: its own, or a capture.
+fn lift(trace: &Arc<Recorder>, tensor: &Tensor, place: Place) -> Result<ValueId> {
+    match &tensor.repr {
+        Repr::Error(error, _) => return Err(error.clone()),
+        Repr::Traced(t) if Arc::ptr_eq(&t.trace, trace) => {
+            return match trace.lock().closed {
+                false => Ok(t.value),
+                true => Err(Error::new("trace", ErrorKind::EscapedTracer, place)),
+            };
+        }
+        // A value of a trace that is over, or that started inside this one, has no meaning here.
+        Repr::Traced(t) if t.trace.id > trace.id || t.trace.lock().closed => {
+            return Err(Error::new("trace", ErrorKind::EscapedTracer, place));
+        }
+        Repr::Traced(_) => {}
+        Repr::Concrete(array) => {
+            if let Some(value) = array.as_fill() {
+                let mut program = trace.lock();
+                if program.closed {
+                    return Err(Error::new("trace", ErrorKind::EscapedTracer, place));
+                }
+                let scalar = TensorType::new(array.dtype(), ());
+                let constant = program.node(
+                    Op::Constant(value),
+                    SmallVec::new(),
+                    [scalar].into_iter().collect(),
+                    place,
+                );
+                if array.shape().is_empty() {
+                    return Ok(constant);
+                }
+                let op = Op::Broadcast { shape: array.shape().clone(), dims: SmallVec::new() };
+                let types = [array.ty()].into_iter().collect();
+                return Ok(program.node(op, [constant].into_iter().collect(), types, place));
+            }
+        }
+    }
+    capture(trace, tensor, Mapped::new(), tensor.ty(), place)
+}
+
+fn capture(
+    trace: &Arc<Recorder>,
+    tensor: &Tensor,
+    mapped: Mapped,
+    ty: TensorType,
+    place: Place,
+) -> Result<ValueId> {
+    let key = match &tensor.repr {
+        Repr::Traced(t) => CaptureKey::Traced(t.trace.id, t.value, mapped.clone()),
+        Repr::Concrete(a) => CaptureKey::Concrete(
+            Arc::as_ptr(a.buffer()) as usize,
+            a.offset(),
+            a.shape().clone(),
+            a.strides().into(),
+            mapped.clone(),
+        ),
+        Repr::Error(error, _) => return Err(error.clone()),
+    };
+    let mut program = trace.lock();
+    if program.closed {
+        return Err(Error::new("trace", ErrorKind::EscapedTracer, place));
+    }
+    if let Some(&value) = program.capture_of.get(&key) {
+        return Ok(value);
+    }
+    let value = program.value(ty);
+    program.captures.push((value, Capture { tensor: tensor.clone(), mapped }));
+    program.capture_of.insert(key, value);
+    Ok(value)
+}
+
+/// What is known of an index of a loop whose body is being traced.
+#[derive(Clone)]
+pub(crate) struct LoopIndex {
+    trace: Arc<Recorder>,
+    position: usize,
+    /// The extent, once an axis has said it.
+    size: Option<usize>,
+    value: Tensor,
+}
+
+/// The indices of the loops being traced. Indices are numbers, so that closures can copy them.
+static LOOPS: Mutex<BTreeMap<u64, LoopIndex>> = Mutex::new(BTreeMap::new());
+
+fn loops() -> MutexGuard<'static, BTreeMap<u64, LoopIndex>> {
+    LOOPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An index of [`each`](https://docs.rs/unloop): a number that runs over the axes that it indexes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Index(u64);
+
+/// The indices of one loop; they are valid until this is dropped.
+pub struct LoopIndices(Vec<Index>);
+
+impl LoopIndices {
+    /// Indices for a loop whose body is traced by `trace`, one a size; each adds a parameter for
+    /// its value. An extent that is not given is found by use.
+    pub fn new(trace: &Trace, sizes: &[Option<usize>]) -> LoopIndices {
+        let index = |(position, &size): (usize, &Option<usize>)| {
+            let value = trace.param(TensorType::new(DType::I64, ()));
+            let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+            let trace = trace.recorder.clone();
+            loops().insert(id, LoopIndex { trace, position, size, value });
+            Index(id)
+        };
+        LoopIndices(sizes.iter().enumerate().map(index).collect())
+    }
+
+    /// The indices.
+    pub fn indices(&self) -> &[Index] {
+        &self.0
+    }
+
+    /// The extents that are known by now.
+    pub fn sizes(&self) -> Vec<Option<usize>> {
+        let loops = loops();
+        self.0.iter().map(|index| loops.get(&index.0).and_then(|l| l.size)).collect()
+    }
+}
+
+impl Drop for LoopIndices {
+    fn drop(&mut self) {
+        let mut loops = loops();
+        self.0.iter().for_each(|index| drop(loops.remove(&index.0)));
+    }
+}
+
+impl Index {
+    /// The index as a traced scalar of dtype i64.
+    #[track_caller]
+    pub fn number(self) -> Tensor {
+        match self.resolve(Place::here()) {
+            Ok(index) => index.value,
+            Err(error) => Tensor::error(error),
+        }
+    }
+
+    pub(crate) fn resolve(self, place: Place) -> Result<LoopIndex> {
+        let index = loops().get(&self.0).cloned();
+        index.ok_or_else(|| Error::new("each", ErrorKind::EscapedTracer, place))
+    }
+
+    /// Lets the index run over an axis of extent `size`; all its axes must agree.
+    pub(crate) fn unify(self, shape: &[usize], axis: usize, place: Place) -> Result<()> {
+        let mut loops = loops();
+        let Some(index) = loops.get_mut(&self.0) else { return Ok(()) };
+        let size = shape[axis];
+        match index.size {
+            Some(known) if known != size => {
+                let sizes = vec![
+                    (format!("index {}", index.position), known),
+                    (format!("axis {axis} of {} that it indexes", Shape::from(shape)), size),
+                ];
+                Err(Error::new("each", ErrorKind::BatchSizes { sizes }, place))
+            }
+            _ => {
+                index.size = Some(size);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl LoopIndex {
+    /// The index as a traced scalar.
+    pub(crate) fn number(&self) -> &Tensor {
+        &self.value
+    }
+
+    /// The position among the loop's indices.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The number of the loop's trace: inner loops have larger ones.
+    pub(crate) fn depth(&self) -> u64 {
+        self.trace.id
+    }
+
+    /// Whether the tensor comes from outside of this index's loop, so that its axis can be mapped
+    /// instead of gathered.
+    pub(crate) fn is_outside(&self, tensor: &Tensor) -> bool {
+        match &tensor.repr {
+            Repr::Traced(t) => t.trace.id < self.trace.id,
+            Repr::Concrete(_) => true,
+            Repr::Error(..) => false,
+        }
+    }
+
+    /// The part of an outside tensor that one iteration sees: the mapped axes run with the indices
+    /// at the given positions of this index's loop.
+    pub(crate) fn map(&self, tensor: &Tensor, mapped: Mapped, place: Place) -> Result<Tensor> {
+        let shape = tensor.shape();
+        let kept = (0..shape.len()).filter(|a| mapped.iter().all(|(axis, _)| axis != a));
+        let ty = TensorType::new(tensor.dtype(), kept.map(|a| shape[a]).collect::<Shape>());
+        let value = capture(&self.trace, tensor, mapped, ty.clone(), place)?;
+        Ok(Tensor::traced(Traced { trace: self.trace.clone(), value, ty }))
+    }
+}
