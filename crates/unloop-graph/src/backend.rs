@@ -2,7 +2,8 @@
 //! by reference evaluation.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::error::Place;
 use crate::op::Types;
@@ -48,33 +49,65 @@ pub fn backend() -> &'static dyn Backend {
     BACKEND.get().copied().unwrap_or(&Reference)
 }
 
-type OpKey = (Op, Vec<TensorType>);
+/// A bounded cache of compiled programs.
+struct Cache<K> {
+    programs: Mutex<HashMap<K, Arc<dyn Executable>>>,
+    limit: usize,
+}
+
+impl<K: Hash + Eq + Clone> Cache<K> {
+    fn new(limit: usize) -> Cache<K> {
+        Cache { programs: Mutex::default(), limit }
+    }
+
+    /// The cached program of a key, or a newly compiled one. Past the limit the cache starts
+    /// afresh: a program that is in use is soon compiled again.
+    fn get(
+        &self,
+        key: &K,
+        compile: impl FnOnce(&K) -> Result<Arc<dyn Executable>>,
+    ) -> Result<Arc<dyn Executable>> {
+        let lock = || self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let hit = lock().get(key).cloned();
+        if let Some(program) = hit {
+            return Ok(program);
+        }
+        let program = compile(key)?;
+        let mut programs = lock();
+        if programs.len() >= self.limit {
+            programs.clear();
+        }
+        programs.insert(key.clone(), program.clone());
+        Ok(program)
+    }
+}
 
 /// Compiled single operations, so that computing at once does not compile each time.
-static SINGLE: OnceLock<Mutex<HashMap<OpKey, Arc<dyn Executable>>>> = OnceLock::new();
+static SINGLE: LazyLock<Cache<(Op, Vec<TensorType>)>> = LazyLock::new(|| Cache::new(1024));
 
-/// Past this many entries the cache of single operations starts afresh.
-const SINGLE_LIMIT: usize = 1024;
+/// Compiled programs of transforms that are called without `jit`.
+static WHOLE: LazyLock<Cache<Graph>> = LazyLock::new(|| Cache::new(256));
+
+/// Programs with more operations than this are compiled at each call instead of being kept.
+const WHOLE_NODES: usize = 4096;
+
+/// Runs a program once; a program that was run before is not compiled again.
+pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
+    let afresh = |graph: &Graph| backend().compile(graph);
+    if graph.nodes().len() > WHOLE_NODES {
+        return afresh(graph)?.run(inputs);
+    }
+    // A cached program knows the places where it was first used, not those of this graph: one that
+    // fails is compiled and run again, so that the error names the right line.
+    WHOLE.get(graph, afresh)?.run(inputs).or_else(|_| afresh(graph)?.run(inputs))
+}
 
 /// Computes one operation on concrete operands at once.
 pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> Result<Vec<Array>> {
     let inputs: Vec<TensorType> = operands.iter().map(Array::ty).collect();
-    let cache = SINGLE.get_or_init(Mutex::default);
-    let key = (op, inputs);
-    let hit = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-    let program = match hit {
-        Some(program) => program,
-        None => {
-            let graph = Graph::of_op(key.0.clone(), key.1.clone(), types, place);
-            let program = backend().compile(&graph)?;
-            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            if cache.len() >= SINGLE_LIMIT {
-                cache.clear();
-            }
-            cache.insert(key, program.clone());
-            program
-        }
-    };
+    let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
+        backend().compile(&Graph::of_op(op.clone(), inputs.clone(), types, place))
+    })?;
     // A cached program knows the place where it was first used, not this one.
     program.run(operands).map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))
 }

@@ -12,6 +12,7 @@ pub mod shape;
 mod special;
 mod tensor;
 mod trace;
+mod tree;
 
 pub use array::{Array, Strides};
 pub use dtype::{Buffer, DType, Element, Number, Scalar};
@@ -21,3 +22,4 @@ pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{AtIndex, AxisList, Broadcast, IndexArg, Tensor, strided};
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
+pub use tree::{Structure, Tree};

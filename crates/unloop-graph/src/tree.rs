@@ -1,0 +1,304 @@
+//! Trees of tensors: the arguments and results of transforms. Anything that derives `Tree`, tuples,
+//! vectors, arrays, options, boxes and maps with string keys are trees; a tensor is a leaf.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Place};
+use crate::{Result, Tensor};
+
+/// A value that holds tensors in a fixed structure.
+///
+/// `#[derive(Tree)]` implements it for structs; a field marked `#[tree(static)]` (a name, a size) is
+/// part of the structure instead of holding tensors.
+pub trait Tree: Sized {
+    /// Calls `f` with every tensor, in a fixed order.
+    fn visit(&self, f: &mut dyn FnMut(&Tensor));
+
+    /// The same tree with every tensor replaced, in the order of [`Tree::visit`].
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self;
+
+    /// What the tree is apart from its tensors' values.
+    fn structure(&self) -> Structure;
+
+    /// The tensors, in order.
+    fn leaves(&self) -> Vec<Tensor> {
+        let mut leaves = Vec::new();
+        self.visit(&mut |leaf| leaves.push(leaf.clone()));
+        leaves
+    }
+
+    /// The same tree with other tensors, given in order.
+    ///
+    /// # Errors
+    /// When there are not just as many tensors as leaves.
+    #[track_caller]
+    fn with_leaves(&self, leaves: &[Tensor]) -> Result<Self> {
+        let (mut next, mut count) = (leaves.iter(), 0);
+        let tree = self.rebuild(&mut |old| {
+            count += 1;
+            next.next().cloned().unwrap_or_else(|| old.clone())
+        });
+        if count != leaves.len() {
+            let message = format!("{} tensors for a tree of {count}", leaves.len());
+            return Err(Error::new("tree", ErrorKind::InvalidArgument(message), Place::here()));
+        }
+        Ok(tree)
+    }
+
+    /// The same tree with `f` applied to every tensor.
+    fn map_leaves(&self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
+        self.rebuild(&mut f)
+    }
+
+    /// Two trees of one structure combined tensor by tensor.
+    ///
+    /// # Errors
+    /// Carried by every tensor of the result: the structures differ.
+    #[track_caller]
+    fn zip_map(&self, other: &Self, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> Self {
+        if let Err(kind) = self.structure().require_same(&other.structure()) {
+            let error = Error::new("zip_map", kind, Place::here());
+            return self.rebuild(&mut |leaf| Tensor::error_like(error.clone(), leaf.ty()));
+        }
+        let leaves = other.leaves();
+        let mut next = leaves.iter();
+        self.rebuild(&mut |leaf| next.next().map_or_else(|| leaf.clone(), |other| f(leaf, other)))
+    }
+
+    /// The tree itself, or the first error that one of its tensors carries.
+    fn check(&self) -> Result<&Self> {
+        let mut first = None;
+        self.visit(&mut |leaf| {
+            if let (None, Some(error)) = (&first, leaf.as_error()) {
+                first = Some(error.clone());
+            }
+        });
+        first.map_or(Ok(self), Err)
+    }
+}
+
+/// What a [`Tree`] is apart from its tensors' values: kinds, names, lengths, static fields. Cheap to
+/// compare and to hash.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Structure {
+    /// A tensor.
+    Leaf,
+    /// A static value, by its `Debug` form.
+    Static(String),
+    /// A tree of named or numbered children.
+    Node {
+        /// The name of the type: `tuple`, `Vec`, a struct's name.
+        kind: &'static str,
+        /// The children with their names.
+        children: Vec<(Cow<'static, str>, Structure)>,
+    },
+}
+
+impl Structure {
+    /// A node whose children are numbered.
+    pub fn numbered(kind: &'static str, children: impl Iterator<Item = Structure>) -> Structure {
+        let name = |(i, child): (usize, Structure)| (i.to_string().into(), child);
+        Structure::Node { kind, children: children.enumerate().map(name).collect() }
+    }
+
+    /// A node whose children are named.
+    pub fn named(kind: &'static str, children: Vec<(Cow<'static, str>, Structure)>) -> Structure {
+        Structure::Node { kind, children }
+    }
+
+    /// A static field: two are the same when their `Debug` forms are.
+    pub fn of_static(value: &impl fmt::Debug) -> Structure {
+        Structure::Static(format!("{value:?}"))
+    }
+
+    /// The number of tensors.
+    pub fn leaf_count(&self) -> usize {
+        self.paths().len()
+    }
+
+    /// The path of every tensor, such as `layers.2.w`; empty for a tree that is a tensor.
+    pub fn paths(&self) -> Vec<String> {
+        fn walk(structure: &Structure, path: &str, paths: &mut Vec<String>) {
+            match structure {
+                Structure::Leaf => paths.push(path.to_owned()),
+                Structure::Static(_) => {}
+                Structure::Node { children, .. } => {
+                    for (name, child) in children {
+                        walk(child, &join(path, name), paths);
+                    }
+                }
+            }
+        }
+        let mut paths = Vec::new();
+        walk(self, "", &mut paths);
+        paths
+    }
+
+    /// An error that names the first place where two structures differ.
+    pub fn require_same(&self, other: &Structure) -> Result<(), ErrorKind> {
+        fn differ(a: &Structure, b: &Structure, path: &str) -> Result<(), ErrorKind> {
+            if let (
+                Structure::Node { kind: k, children: x },
+                Structure::Node { kind: l, children: y },
+            ) = (a, b)
+                && k == l
+                && x.len() == y.len()
+                && x.iter().zip(y).all(|((n, _), (m, _))| n == m)
+            {
+                return x
+                    .iter()
+                    .zip(y)
+                    .try_for_each(|((n, a), (_, b))| differ(a, b, &join(path, n)));
+            }
+            if a == b {
+                return Ok(());
+            }
+            let path = if path.is_empty() { "the root" } else { path };
+            Err(ErrorKind::TreeMismatch {
+                path: path.to_owned(),
+                left: a.to_string(),
+                right: b.to_string(),
+            })
+        }
+        differ(self, other, "")
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The outermost level: `a tensor`, `Vec of 3`, `Mlp {w, b}`.
+impl fmt::Display for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Structure::Leaf => f.write_str("a tensor"),
+            Structure::Static(value) => f.write_str(value),
+            Structure::Node { kind, children } => {
+                let names: Vec<&str> = children.iter().map(|(name, _)| &**name).collect();
+                match children.first() {
+                    Some((name, _)) if name == "0" => write!(f, "{kind} of {}", children.len()),
+                    _ => write!(f, "{kind} {{{}}}", names.join(", ")),
+                }
+            }
+        }
+    }
+}
+
+impl Tree for Tensor {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        f(self);
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        f(self)
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::Leaf
+    }
+}
+
+impl<T: Tree> Tree for Vec<T> {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        self.iter().for_each(|child| child.visit(f));
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        self.iter().map(|child| child.rebuild(f)).collect()
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::numbered("Vec", self.iter().map(Tree::structure))
+    }
+}
+
+impl<T: Tree, const N: usize> Tree for [T; N] {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        self.iter().for_each(|child| child.visit(f));
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        std::array::from_fn(|i| self[i].rebuild(f))
+    }
+
+    fn structure(&self) -> Structure {
+        Structure::numbered("array", self.iter().map(Tree::structure))
+    }
+}
+
+impl<T: Tree> Tree for Option<T> {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        self.iter().for_each(|child| child.visit(f));
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        self.as_ref().map(|child| child.rebuild(f))
+    }
+
+    fn structure(&self) -> Structure {
+        match self {
+            Some(child) => Structure::named("Some", vec![("some".into(), child.structure())]),
+            None => Structure::named("None", Vec::new()),
+        }
+    }
+}
+
+impl<T: Tree> Tree for Box<T> {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        (**self).visit(f);
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        Box::new((**self).rebuild(f))
+    }
+
+    fn structure(&self) -> Structure {
+        (**self).structure()
+    }
+}
+
+impl<T: Tree> Tree for BTreeMap<String, T> {
+    fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+        self.values().for_each(|child| child.visit(f));
+    }
+
+    fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+        self.iter().map(|(key, child)| (key.clone(), child.rebuild(f))).collect()
+    }
+
+    fn structure(&self) -> Structure {
+        let child = |(key, child): (&String, &T)| (key.clone().into(), child.structure());
+        Structure::named("map", self.iter().map(child).collect())
+    }
+}
+
+macro_rules! tree_for_tuples {
+    ($($($name:ident)*;)+) => {$(
+        #[allow(non_snake_case, unused_variables)]
+        impl<$($name: Tree),*> Tree for ($($name,)*) {
+            fn visit(&self, f: &mut dyn FnMut(&Tensor)) {
+                let ($($name,)*) = self;
+                $($name.visit(f);)*
+            }
+
+            #[allow(clippy::unused_unit)]
+            fn rebuild(&self, f: &mut dyn FnMut(&Tensor) -> Tensor) -> Self {
+                let ($($name,)*) = self;
+                ($($name.rebuild(f),)*)
+            }
+
+            fn structure(&self) -> Structure {
+                let ($($name,)*) = self;
+                let children: Vec<Structure> = vec![$($name.structure()),*];
+                Structure::numbered("tuple", children.into_iter())
+            }
+        }
+    )+};
+}
+tree_for_tuples! {
+    ; A; A B; A B C; A B C D; A B C D E; A B C D E F; A B C D E F G; A B C D E F G H;
+    A B C D E F G H I; A B C D E F G H I J; A B C D E F G H I J K; A B C D E F G H I J K L;
+}

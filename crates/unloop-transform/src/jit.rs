@@ -1,0 +1,144 @@
+//! `jit`: a function compiled once for each structure, shapes and dtypes of its arguments.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use unloop_graph::backend::{Executable, backend};
+use unloop_graph::{Array, Result, Structure, Tensor, TensorType, Tree};
+
+use crate::function::callable;
+use crate::interpret::{Call, eval, failed};
+use crate::{Arguments, Function};
+
+callable! {
+    /// A compiled function; made by [`jit`].
+    Jit
+}
+
+/// Compiles a function: the first call with arguments of some structure, shapes and dtypes traces
+/// and compiles it; later ones only run it. Results are the same.
+///
+/// The function runs only while it is traced: what it captures from outside is captured by value
+/// then, and what it does besides computing (printing) happens then. The 32 programs last used are
+/// kept.
+///
+/// Inside another transform the function is traced into that transform's program.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{grad, jit};
+/// let slope = jit(grad(|x: &Tensor| x.sin().sum()));
+/// assert_eq!(slope(&Tensor::from([0.0])).to_vec::<f64>()?, [1.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+pub fn jit<'f, Args, F>(f: F) -> Jit<'f, Args, F::Output>
+where
+    Args: Arguments + 'f,
+    F: Function<Args> + 'f,
+    F::Output: Tree + Send + Sync + 'f,
+{
+    Jit::from_function(Compiler { f, programs: Mutex::default() })
+}
+
+struct Compiler<F, R> {
+    f: F,
+    /// The compiled programs, the last used at the end.
+    programs: Mutex<Vec<Arc<Compiled<R>>>>,
+}
+
+/// How many programs are kept.
+const LIMIT: usize = 32;
+
+struct Compiled<R> {
+    structures: Vec<Structure>,
+    types: Vec<TensorType>,
+    program: Arc<dyn Executable>,
+    captured: Vec<Array>,
+    /// The result with other tensors; the real ones take their places.
+    result: R,
+}
+
+impl<R> Compiled<R> {
+    fn fits(&self, structures: &[Structure], inputs: &[Array]) -> bool {
+        self.types.len() == inputs.len()
+            && self
+                .types
+                .iter()
+                .zip(inputs)
+                .all(|(ty, x)| ty.dtype == x.dtype() && ty.shape == *x.shape())
+            && self.structures == structures
+    }
+}
+
+impl<Args, F> Function<Args> for Compiler<F, F::Output>
+where
+    Args: Arguments,
+    F: Function<Args>,
+    F::Output: Tree + Send + Sync,
+{
+    type Output = F::Output;
+
+    fn call(&self, args: Args::Refs<'_>) -> F::Output {
+        let leaves = Args::leaves(args);
+        match Tensor::arrays(&leaves) {
+            Some(inputs) => self
+                .run::<Args>(args, inputs)
+                .unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e)),
+            // Inside another transform, or with an error: the function itself passes it on.
+            None => self.f.call(args),
+        }
+    }
+}
+
+impl<F, R: Tree + Send + Sync> Compiler<F, R> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Compiled<R>>>> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run<Args: Arguments>(&self, args: Args::Refs<'_>, mut inputs: Vec<Array>) -> Result<R>
+    where
+        F: Function<Args, Output = R>,
+    {
+        let structures = Args::structures(args);
+        let known = {
+            let mut programs = self.lock();
+            let found = programs.iter().rposition(|p| p.fits(&structures, &inputs));
+            found.map(|i| {
+                let last = programs.len() - 1;
+                if i != last {
+                    programs[i..].rotate_left(1);
+                }
+                programs[last].clone()
+            })
+        };
+        let compiled = match known {
+            Some(compiled) => compiled,
+            None => {
+                let types: Vec<TensorType> = inputs.iter().map(Array::ty).collect();
+                let call = Call::trace::<Args>(&self.f, args, types.clone())?;
+                let captures: Vec<Tensor> =
+                    call.program.captures.iter().map(|c| c.tensor.clone()).collect();
+                let Some(captured) = Tensor::arrays(&captures) else {
+                    // Part of an outer trace: its operations belong there.
+                    let leaves: Vec<Tensor> = inputs.into_iter().map(Tensor::from).collect();
+                    let outputs = eval(&call.program.graph, &call.inputs(&leaves));
+                    return call.result.with_leaves(&outputs);
+                };
+                let program = backend().compile(&call.program.graph)?;
+                // The traced tensors would keep their whole trace alive.
+                let result = call.result.map_leaves(|_| Tensor::from(0.0));
+                let compiled = Arc::new(Compiled { structures, types, program, captured, result });
+                let mut programs = self.lock();
+                if programs.len() >= LIMIT {
+                    programs.remove(0);
+                }
+                programs.push(compiled.clone());
+                compiled
+            }
+        };
+        inputs.extend(compiled.captured.iter().cloned());
+        let mut outputs = compiled.program.run(&inputs)?.into_iter();
+        Ok(compiled
+            .result
+            .rebuild(&mut |old| outputs.next().map_or_else(|| old.clone(), Tensor::from)))
+    }
+}

@@ -1,0 +1,195 @@
+//! Forward mode and its transposition. [`jvp_graph`] walks a program with values and tangents;
+//! [`Linear`] records the part that is linear in the tangents as a program of its own, which can be
+//! run forwards, or walked backwards with cotangents.
+
+use std::sync::Arc;
+
+use unloop_graph::{Graph, Op, Result, Tensor, TensorType, Trace, TracedProgram};
+
+use crate::interpret::{forget, operands};
+use crate::rules::{self, Batched, Jvp, Operand};
+use crate::vmap::batch_graph;
+
+/// A value with its tangent, if it has one.
+#[derive(Clone)]
+struct Dual {
+    value: Tensor,
+    tangent: Option<Tensor>,
+}
+
+/// Walks a program with values and tangents (absent: zero); gives the outputs and their tangents.
+pub(crate) fn jvp_graph(
+    graph: &Graph,
+    inputs: &[Tensor],
+    tangents: &[Option<Tensor>],
+) -> (Vec<Tensor>, Vec<Option<Tensor>>) {
+    let last = graph.last_uses();
+    let tangents = tangents.iter().cloned().chain(std::iter::repeat(None));
+    let dual = |(x, t): (&Tensor, Option<Tensor>)| Some(Dual { value: x.clone(), tangent: t });
+    let mut values: Vec<Option<Dual>> = inputs.iter().zip(tangents).map(dual).collect();
+    values.resize(graph.value_count(), None);
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let duals = operands(node, &values);
+        let x: Vec<&Tensor> = duals.iter().map(|d| &d.value).collect();
+        let t: Vec<Option<&Tensor>> = duals.iter().map(|d| d.tangent.as_ref()).collect();
+        let y = Tensor::apply(node.op.clone(), &x, node.place);
+        let dy = match t.iter().any(Option::is_some) {
+            true => node.place.scope(|| rules::jvp(&node.op, &Jvp { x: &x, t: &t, y: &y })),
+            false => vec![None; y.len()],
+        };
+        for ((v, value), tangent) in node.results().zip(y).zip(dy) {
+            values[v as usize] = Some(Dual { value, tangent });
+        }
+        forget(node, i, &last, &mut values);
+    }
+    let outputs = graph.outputs().iter().filter_map(|v| values[v.index()].clone());
+    outputs.map(|d| (d.value, d.tangent)).unzip()
+}
+
+/// The derivative of a program at a point: a program linear in the tangents of some inputs, whose
+/// other inputs are what it needs of the point.
+#[derive(Clone)]
+pub(crate) struct Linear {
+    graph: Arc<Graph>,
+    /// What the derivative needs of the point: the inputs of the program after the tangents.
+    residuals: Vec<Tensor>,
+    /// The types of the outputs' tangents; `None` for outputs that do not depend on the inputs.
+    outputs: Vec<Option<TensorType>>,
+    /// The types of the tangents that go in.
+    inputs: Vec<TensorType>,
+}
+
+/// The outputs of a program at a point, and its derivative there in the inputs marked `active`.
+pub(crate) fn linearize(
+    graph: &Graph,
+    point: &[Tensor],
+    active: &[bool],
+) -> Result<(Vec<Tensor>, Linear)> {
+    let is_active = |(x, on): (&Tensor, &bool)| on.then(|| x.ty());
+    let inputs: Vec<TensorType> = point.iter().zip(active).filter_map(is_active).collect();
+    let (trace, params) = Trace::new(inputs.iter().cloned());
+    let mut params = params.into_iter();
+    let tangents: Vec<Option<Tensor>> =
+        active.iter().map(|on| if *on { params.next() } else { None }).collect();
+    let (outputs, tangents) = jvp_graph(graph, point, &tangents);
+    let types = tangents.iter().map(|t| t.as_ref().map(Tensor::ty)).collect();
+    let live: Vec<Tensor> = tangents.into_iter().flatten().collect();
+    let TracedProgram { graph, captures } = trace.finish(&live)?;
+    let residuals = captures.into_iter().map(|c| c.tensor).collect();
+    Ok((outputs, Linear { graph: Arc::new(graph), residuals, outputs: types, inputs }))
+}
+
+impl Linear {
+    /// What the derivative needs of the point.
+    pub fn residuals(&self) -> &[Tensor] {
+        &self.residuals
+    }
+
+    /// The same derivative with other tensors for [`Linear::residuals`].
+    pub fn at(&self, residuals: &[Tensor]) -> Linear {
+        Linear { residuals: residuals.to_vec(), ..self.clone() }
+    }
+
+    /// A stack of tangents forward, one along axis 0 for each of `size` examples; absent for outputs
+    /// that do not depend on the inputs.
+    pub fn forward_each(&self, tangents: &[Tensor], size: usize) -> Vec<Option<Tensor>> {
+        let inputs = tangents.iter().cloned().map(Batched::Each);
+        let inputs = inputs.chain(self.residuals.iter().cloned().map(Batched::Same)).collect();
+        let live = batch_graph(&self.graph, inputs, size);
+        let mut live = live.into_iter().map(|x| x.each(size));
+        self.outputs.iter().map(|ty| ty.as_ref().and_then(|_| live.next())).collect()
+    }
+
+    /// Cotangents backward: those of the inputs from those of the outputs, one for each output
+    /// (ignored where the output does not depend on the inputs).
+    pub fn backward(&self, cotangents: &[Tensor]) -> Vec<Tensor> {
+        let live = self.outputs.iter().zip(cotangents).filter(|(ty, _)| ty.is_some());
+        let cotangents: Vec<Tensor> = live.map(|(_, ct)| ct.clone()).collect();
+        let cotangents =
+            transpose_graph(&self.graph, self.inputs.len(), &self.residuals, &cotangents);
+        let zeros = |ty: &TensorType| Tensor::zeros(ty.dtype, &ty.shape);
+        cotangents
+            .into_iter()
+            .zip(&self.inputs)
+            .map(|(ct, ty)| ct.unwrap_or_else(|| zeros(ty)))
+            .collect()
+    }
+
+    /// A stack of cotangents backward, one along axis 0 for each of `size` examples.
+    pub fn backward_each(&self, cotangents: &[Tensor], size: usize) -> Result<Vec<Tensor>> {
+        let example = |ct: &Tensor| TensorType::new(ct.dtype(), &ct.shape()[1..]);
+        let (trace, params) = Trace::new(cotangents.iter().map(example));
+        let program = trace.finish(&self.backward(&params))?;
+        let captures = program.captures.into_iter().map(|c| Batched::Same(c.tensor));
+        let inputs = cotangents.iter().cloned().map(Batched::Each).chain(captures).collect();
+        let outputs = batch_graph(&program.graph, inputs, size);
+        Ok(outputs.into_iter().map(|x| x.each(size)).collect())
+    }
+}
+
+/// Adds a cotangent to those that came by other ways.
+fn accumulate(slot: &mut Option<Tensor>, ct: Tensor) {
+    *slot = Some(match slot.take() {
+        Some(sum) => sum + ct,
+        None => ct,
+    });
+}
+
+/// Walks a program that is linear in its first `linear` inputs backwards, from the cotangents of
+/// its outputs to those of these inputs (absent: zero). `known` are the other inputs.
+fn transpose_graph(
+    graph: &Graph,
+    linear: usize,
+    known: &[Tensor],
+    cotangents: &[Tensor],
+) -> Vec<Option<Tensor>> {
+    // What does not depend on the linear inputs (constants) is computed forwards.
+    let mut is_linear: Vec<bool> = (0..graph.inputs().len()).map(|i| i < linear).collect();
+    is_linear.resize(graph.value_count(), false);
+    let mut values: Vec<Option<Tensor>> = vec![None; linear];
+    values.extend(known.iter().cloned().map(Some));
+    values.resize(graph.value_count(), None);
+    for node in graph.nodes() {
+        let depends = node.operands.iter().any(|v| is_linear[v.index()]);
+        if depends {
+            node.results().for_each(|v| is_linear[v as usize] = true);
+            continue;
+        }
+        let results = Tensor::apply(node.op.clone(), &operands(node, &values), node.place);
+        for (v, result) in node.results().zip(results) {
+            values[v as usize] = Some(result);
+        }
+    }
+    let mut sums: Vec<Option<Tensor>> = vec![None; graph.value_count()];
+    for (v, ct) in graph.outputs().iter().zip(cotangents) {
+        if is_linear[v.index()] {
+            accumulate(&mut sums[v.index()], ct.clone());
+        }
+    }
+    for node in graph.nodes().iter().rev().filter(|node| is_linear[node.first.index()]) {
+        let Some(ct) = sums[node.first.index()].take() else { continue };
+        let x: Vec<Operand<'_>> = node
+            .operands
+            .iter()
+            .map(|v| match &values[v.index()] {
+                Some(value) => Operand::Known(value),
+                None => Operand::Linear(graph.ty(*v)),
+            })
+            .collect();
+        let cotangents = node.place.scope(|| transpose_node(&node.op, &ct, &x));
+        for (v, ct) in node.operands.iter().zip(cotangents) {
+            if let (true, Some(ct)) = (is_linear[v.index()], ct) {
+                node.place.scope(|| accumulate(&mut sums[v.index()], ct));
+            }
+        }
+    }
+    sums.truncate(linear);
+    sums
+}
+
+fn transpose_node(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+    if ct.as_error().is_some() {
+        return vec![Some(ct.clone()); x.len()];
+    }
+    rules::transpose(op, ct, x)
+}

@@ -1,0 +1,157 @@
+//! Rules of elementwise operations. Derivatives at ties and edges are JAX's: `max` and `min` give
+//! each of two equal operands one half, `abs` and `sign` give 0 at 0.
+
+use std::f64::consts::{LN_2, PI};
+
+use unloop_graph::{BinaryOp, CompareOp, Op, Tensor, UnaryOp};
+
+use super::{Batched, Jvp, Operand, apply, unsupported};
+
+pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Tensor {
+    let operands: Vec<Tensor> = operands.iter().map(|x| x.each(size)).collect();
+    apply(op.clone(), &operands.iter().collect::<Vec<_>>())
+}
+
+/// The tangent times the derivative.
+pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
+    use UnaryOp::*;
+    let (x, y, t) = (rule.x[0], &rule.y[0], rule.t[0]?);
+    let slope = match op {
+        // Piecewise constant: no derivative flows.
+        Sign | Floor | Ceil | Round | RoundAway | Trunc | Not | IsFinite | PopulationCount => {
+            return None;
+        }
+        Neg => return Some(-t),
+        Abs => x.sign(),
+        Sqrt => 0.5 / y,
+        Rsqrt => -0.5 * (y / x),
+        Cbrt => y / (3.0 * x),
+        Reciprocal => -y.square(),
+        Square => 2.0 * x,
+        Exp => y.clone(),
+        Exp2 => LN_2 * y,
+        Expm1 => y + 1.0,
+        Log => x.recip(),
+        Log1p => (x + 1.0).recip(),
+        Sin => x.cos(),
+        Cos => -x.sin(),
+        Tan => y.square() + 1.0,
+        Asin => (1.0 - x.square()).rsqrt(),
+        Acos => -(1.0 - x.square()).rsqrt(),
+        Atan => (x.square() + 1.0).recip(),
+        Sinh => x.cosh(),
+        Cosh => x.sinh(),
+        // (1 - y)(1 + y) keeps accuracy where y is near 1.
+        Tanh => (1.0 - y) * (1.0 + y),
+        Asinh => (x.square() + 1.0).rsqrt(),
+        Acosh => (x - 1.0).rsqrt() * (x + 1.0).rsqrt(),
+        Atanh => ((1.0 - x) * (1.0 + x)).recip(),
+        Logistic => y * (1.0 - y),
+        Erf => (-x.square()).exp() * (2.0 / PI.sqrt()),
+        Erfc => (-x.square()).exp() * (-2.0 / PI.sqrt()),
+        ErfInv => y.square().exp() * (PI.sqrt() / 2.0),
+        Lgamma => x.digamma(),
+        Digamma => {
+            return Some(unsupported("the derivative of digamma (polygamma)".into(), y));
+        }
+    };
+    Some(t * slope)
+}
+
+/// The sum of two tangents, either of which may be absent.
+fn add(a: Option<Tensor>, b: Option<Tensor>) -> Option<Tensor> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (a, b) => a.or(b),
+    }
+}
+
+pub(super) fn jvp_binary(op: BinaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
+    use BinaryOp::*;
+    let (x, y, z) = (rule.x[0], rule.x[1], &rule.y[0]);
+    let scaled = |i: usize, slope: &dyn Fn() -> Tensor| rule.t[i].map(|t| t * slope());
+    match op {
+        Add => add(rule.t[0].cloned(), rule.t[1].cloned()),
+        Sub => match (rule.t[0], rule.t[1]) {
+            (Some(a), Some(b)) => Some(a - b),
+            (a, b) => a.cloned().or(b.map(|b| -b)),
+        },
+        Mul => add(rule.t[0].map(|t| t * y), rule.t[1].map(|t| t * x)),
+        Div => add(rule.t[0].map(|t| t / y), scaled(1, &|| -(z / y))),
+        Rem => add(rule.t[0].cloned(), scaled(1, &|| -(x / y).trunc())),
+        Pow => {
+            // y·x^(y-1), which is 0 for y = 0 even where x^(y-1) is infinite.
+            let base = || {
+                let zero = y.equal(&y.zeros_like());
+                let exponent = zero.select(&y.ones_like(), &(y - 1.0));
+                zero.select(&y.zeros_like(), &(y * x.pow(&exponent)))
+            };
+            // ln(x)·x^y, which is 0 at x = 0 for y > 0.
+            let exponent = || {
+                let zero = x.equal(&x.zeros_like()) & y.greater(&y.zeros_like());
+                let safe = zero.select(&x.ones_like(), x);
+                zero.select(&x.zeros_like(), &(safe.log() * z))
+            };
+            add(scaled(0, &base), scaled(1, &exponent))
+        }
+        Atan2 => {
+            // Divided twice, so that x² + y² does not overflow.
+            let square = || x.square() + y.square();
+            add(scaled(0, &|| y / square()), scaled(1, &|| -(x / square())))
+        }
+        Max => add(scaled(0, &|| chosen(x, y, z)), scaled(1, &|| chosen(y, x, z))),
+        Min => add(scaled(0, &|| chosen(x, y, z)), scaled(1, &|| chosen(y, x, z))),
+        And | Or | Xor | ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => None,
+    }
+}
+
+/// 1 where `x` was chosen as the extreme `z`, one half where both are equal, else 0.
+fn chosen(x: &Tensor, other: &Tensor, z: &Tensor) -> Tensor {
+    let half = 0.5 * z.ones_like();
+    let alone = x.equal(other).select(&half, &z.ones_like());
+    x.equal(z).select(&alone, &z.zeros_like())
+}
+
+pub(super) fn jvp_select(rule: &Jvp<'_>) -> Tensor {
+    rule.x[0].select(&rule.tangent(1), &rule.tangent(2))
+}
+
+pub(super) fn jvp_clamp(rule: &Jvp<'_>) -> Option<Tensor> {
+    let (low, x, high) = (rule.x[0], rule.x[1], rule.x[2]);
+    let masked =
+        |i: usize, mask: &dyn Fn() -> Tensor| rule.t[i].map(|t| mask().select(t, &t.zeros_like()));
+    let inside = masked(1, &|| x.greater(low) & x.less(high));
+    let below = masked(0, &|| low.greater(x) & low.less(high));
+    let above = masked(2, &|| high.less(x));
+    add(add(below, inside), above)
+}
+
+pub(super) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+    let linear = |i: usize| x[i].is_linear();
+    match op {
+        Op::Unary(UnaryOp::Neg) => vec![Some(-ct)],
+        Op::Binary(BinaryOp::Add) => {
+            vec![linear(0).then(|| ct.clone()), linear(1).then(|| ct.clone())]
+        }
+        Op::Binary(BinaryOp::Sub) => vec![linear(0).then(|| ct.clone()), linear(1).then(|| -ct)],
+        Op::Binary(BinaryOp::Mul) => {
+            vec![linear(0).then(|| ct * x[1].value(op)), linear(1).then(|| ct * x[0].value(op))]
+        }
+        Op::Binary(BinaryOp::Div) => vec![Some(ct / x[1].value(op)), None],
+        Op::Select => {
+            let (condition, zero) = (x[0].value(op), ct.zeros_like());
+            vec![
+                None,
+                linear(1).then(|| condition.select(ct, &zero)),
+                linear(2).then(|| condition.select(&zero, ct)),
+            ]
+        }
+        Op::Convert(_) => vec![Some(ct.cast(x[0].ty().dtype))],
+        _ => x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect(),
+    }
+}
+
+/// Whether elements are equal, as numbers of the dtype of `like`.
+pub(super) fn indicator(x: &Tensor, y: &Tensor) -> Tensor {
+    apply(Op::Compare(CompareOp::Eq), &[x, y]).cast(x.dtype())
+}

@@ -1,0 +1,226 @@
+//! The rules of every operation under every transform, one file a family. The matches are over the
+//! closed set of operations, so a missing rule does not compile.
+//!
+//! - **Batch**: operands with one entry an example (along axis 0), or the same for all, to results.
+//! - **Jvp**: operands, their tangents (absent: zero) and the results, to the results' tangents.
+//! - **Transpose**: of operations linear in some operands: the cotangents of the results to those
+//!   of the linear operands. Only operations that jvp rules emit need it.
+
+mod dot;
+mod elementwise;
+mod gather;
+mod layout;
+mod linalg;
+mod reduce;
+
+use unloop_graph::{Axes, Error, ErrorKind, Op, Place, Shape, Tensor, TensorType};
+
+/// A value under `vmap`.
+#[derive(Clone)]
+pub(crate) enum Batched {
+    /// The same for every example.
+    Same(Tensor),
+    /// One entry an example along axis 0.
+    Each(Tensor),
+}
+
+impl Batched {
+    pub fn tensor(&self) -> &Tensor {
+        match self {
+            Batched::Same(x) | Batched::Each(x) => x,
+        }
+    }
+
+    pub fn is_each(&self) -> bool {
+        matches!(self, Batched::Each(_))
+    }
+
+    /// The rank of one example.
+    pub fn rank(&self) -> usize {
+        self.tensor().rank() - usize::from(self.is_each() && self.tensor().as_error().is_none())
+    }
+
+    /// One entry an example: a shared value is repeated.
+    pub fn each(&self, size: usize) -> Tensor {
+        match self {
+            Batched::Each(x) => x.clone(),
+            Batched::Same(x) if x.as_error().is_some() => x.clone(),
+            Batched::Same(x) => {
+                let shape = Shape::from(x.shape()).with(0, size);
+                x.broadcast_in_dim(shape, (1..=x.rank()).collect())
+            }
+        }
+    }
+}
+
+/// Axes of one example as axes of the stack.
+fn shifted(axes: &[usize]) -> Axes {
+    axes.iter().map(|a| a + 1).collect()
+}
+
+/// The same, with the axis of the examples in front.
+fn with_batch_axis(axes: &[usize]) -> Axes {
+    std::iter::once(0).chain(axes.iter().map(|a| a + 1)).collect()
+}
+
+fn apply(op: Op, operands: &[&Tensor]) -> Tensor {
+    Tensor::apply(op, operands, Place::here()).swap_remove(0)
+}
+
+fn unsupported(what: String, like: &Tensor) -> Tensor {
+    let error = Error::new("grad", ErrorKind::Unsupported(what), Place::here());
+    Tensor::error_like(error, like.ty())
+}
+
+/// The results of an operation on all examples.
+pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -> Vec<Batched> {
+    if let Some(error) = operands.iter().find(|x| x.tensor().as_error().is_some()) {
+        return vec![(*error).clone(); op.result_count()];
+    }
+    if !operands.iter().any(|x| x.is_each()) {
+        let operands: Vec<&Tensor> = operands.iter().map(|x| x.tensor()).collect();
+        return Tensor::apply(op.clone(), &operands, place)
+            .into_iter()
+            .map(Batched::Same)
+            .collect();
+    }
+    let one = |x: Tensor| vec![Batched::Each(x)];
+    match op {
+        Op::Constant(_) | Op::Iota { .. } => Vec::new(), // no operands, so never batched
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Clamp
+        | Op::Convert(_)
+        | Op::StopGradient => one(elementwise::batch(op, operands, size)),
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice(_)
+        | Op::Pad(_)
+        | Op::Concatenate { .. }
+        | Op::Reverse(_) => one(layout::batch(op, operands, size)),
+        Op::Gather(gather) => one(gather::batch_gather(gather, operands)),
+        Op::Scatter(scatter) => one(gather::batch_scatter(scatter, operands, size)),
+        Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
+        Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
+        Op::Cholesky | Op::Lu | Op::TriangularSolve(_) | Op::Solve { .. } => {
+            linalg::batch(op, operands, size)
+        }
+    }
+}
+
+/// What a jvp rule sees of an operation.
+pub(crate) struct Jvp<'a> {
+    /// The operands.
+    pub x: &'a [&'a Tensor],
+    /// Their tangents; absent ones are zero.
+    pub t: &'a [Option<&'a Tensor>],
+    /// The results.
+    pub y: &'a [Tensor],
+}
+
+impl Jvp<'_> {
+    /// The tangent of operand `i`, zeros when absent.
+    fn tangent(&self, i: usize) -> Tensor {
+        self.t[i].map_or_else(|| self.x[i].zeros_like(), Tensor::clone)
+    }
+
+    /// The rule of an operation linear in all its operands together: itself, on the tangents.
+    fn linear(&self, op: &Op) -> Tensor {
+        let tangents: Vec<Tensor> = (0..self.x.len()).map(|i| self.tangent(i)).collect();
+        apply(op.clone(), &tangents.iter().collect::<Vec<_>>())
+    }
+}
+
+/// The tangents of the results; at least one operand has a tangent.
+pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
+    match op {
+        Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Compare(_)
+        | Op::StopGradient
+        | Op::ArgReduce { .. } => vec![None],
+        Op::Unary(op) => vec![elementwise::jvp_unary(*op, rule)],
+        Op::Binary(op) => vec![elementwise::jvp_binary(*op, rule)],
+        Op::Select => vec![Some(elementwise::jvp_select(rule))],
+        Op::Clamp => vec![elementwise::jvp_clamp(rule)],
+        Op::Convert(dtype) => vec![dtype.is_float().then(|| rule.linear(op))],
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice(_)
+        | Op::Pad(_)
+        | Op::Concatenate { .. }
+        | Op::Reverse(_) => vec![Some(rule.linear(op))],
+        Op::Gather(gather) => vec![Some(gather::jvp_gather(gather, rule))],
+        Op::Scatter(scatter) => vec![Some(gather::jvp_scatter(scatter, rule))],
+        Op::Reduce { op, axes } => vec![reduce::jvp(*op, axes, rule)],
+        Op::Dot(_) => vec![dot::jvp(op, rule)],
+        Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
+        Op::Lu => linalg::jvp_lu(rule),
+        Op::TriangularSolve(how) => vec![Some(linalg::jvp_triangular_solve(how, rule))],
+        Op::Solve { transpose } => vec![Some(linalg::jvp_solve(*transpose, rule))],
+    }
+}
+
+/// An operand under transposition: linear ones have no value, only a type.
+pub(crate) enum Operand<'a> {
+    Linear(&'a TensorType),
+    Known(&'a Tensor),
+}
+
+impl Operand<'_> {
+    fn ty(&self) -> TensorType {
+        match self {
+            Operand::Linear(ty) => (*ty).clone(),
+            Operand::Known(x) => x.ty(),
+        }
+    }
+
+    fn is_linear(&self) -> bool {
+        matches!(self, Operand::Linear(_))
+    }
+
+    /// The known value, or an error for an operation that is not linear in this operand.
+    fn value(&self, op: &Op) -> Tensor {
+        match self {
+            Operand::Known(x) => (*x).clone(),
+            Operand::Linear(ty) => {
+                let what = format!("`{op}` is not linear in an operand of type {ty}");
+                let error = Error::new("transpose", ErrorKind::Unsupported(what), Place::here());
+                Tensor::error_like(error, (*ty).clone())
+            }
+        }
+    }
+}
+
+/// The cotangents of the operands (absent for known ones) from that of the result.
+pub(crate) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+    match op {
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Select
+        | Op::Convert(_)
+        | Op::Compare(_)
+        | Op::Clamp
+        | Op::StopGradient => elementwise::transpose(op, ct, x),
+        Op::Constant(_) | Op::Iota { .. } => Vec::new(),
+        Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice(_)
+        | Op::Pad(_)
+        | Op::Concatenate { .. }
+        | Op::Reverse(_) => layout::transpose(op, ct, x),
+        Op::Gather(gather) => gather::transpose_gather(gather, ct, x),
+        Op::Scatter(scatter) => gather::transpose_scatter(scatter, ct, x),
+        Op::Reduce { op, axes } => reduce::transpose(*op, axes, ct, &x[0]),
+        Op::Dot(dims) => dot::transpose(dims, op, ct, x),
+        Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
+        Op::ArgReduce { .. } | Op::Cholesky | Op::Lu => {
+            x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect()
+        }
+    }
+}

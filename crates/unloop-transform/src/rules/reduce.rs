@@ -1,0 +1,90 @@
+//! Rules of reductions.
+
+use unloop_graph::{Axes, Op, ReduceOp, Shape, Tensor};
+
+use super::elementwise::indicator;
+use super::{Jvp, Operand, apply, shifted};
+
+pub(super) fn batch(op: &Op, x: &Tensor) -> Tensor {
+    match op {
+        Op::Reduce { op, axes } => apply(Op::Reduce { op: *op, axes: shifted(axes) }, &[x]),
+        Op::ArgReduce { op, axis, dtype } => {
+            apply(Op::ArgReduce { op: *op, axis: axis + 1, dtype: *dtype }, &[x])
+        }
+        // The caller sends only this family here.
+        _ => x.clone(),
+    }
+}
+
+/// A reduced tensor repeated along the axes that were reduced.
+fn expand(y: &Tensor, shape: &Shape, axes: &[usize]) -> Tensor {
+    let kept = (0..shape.rank()).filter(|a| !axes.contains(a)).collect();
+    y.broadcast_in_dim(shape, kept)
+}
+
+pub(super) fn jvp(op: ReduceOp, axes: &Axes, rule: &Jvp<'_>) -> Option<Tensor> {
+    let (x, y, t) = (rule.x[0], &rule.y[0], rule.t[0]?);
+    let sum = |t: Tensor| t.reduce_op(ReduceOp::Sum, axes.clone());
+    match op {
+        ReduceOp::Sum => Some(sum(t.clone())),
+        ReduceOp::Prod => Some(product(x, t, axes)),
+        // The mean of the tangents of all elements that attain the extreme.
+        ReduceOp::Max | ReduceOp::Min => {
+            let attained = indicator(x, &expand(y, &x.shape().into(), axes));
+            Some(sum(t * &attained) / sum(attained))
+        }
+        ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => None,
+    }
+}
+
+/// The tangent of a product: pairs are multiplied until one is left, with the product rule for
+/// each pair, so that zeros among the factors do no harm.
+fn product(x: &Tensor, t: &Tensor, axes: &[usize]) -> Tensor {
+    // All reduced axes as one, in front.
+    let rank = x.rank();
+    let kept = (0..rank).filter(|a| !axes.contains(a));
+    let perm: Axes = axes.iter().copied().chain(kept).collect();
+    let count: usize = axes.iter().map(|&a| x.shape()[a]).product();
+    let flat = |x: &Tensor| {
+        let rest = perm[axes.len()..].iter().map(|&a| x.shape()[a]);
+        let shape: Shape = std::iter::once(count).chain(rest).collect();
+        apply(Op::Transpose(perm.clone()), &[x]).reshape(shape)
+    };
+    let (mut x, mut t, mut n) = (flat(x), flat(t), count);
+    if n == 0 {
+        return t.reduce_op(ReduceOp::Sum, [0].into_iter().collect());
+    }
+    while n > 1 {
+        let half = n / 2;
+        let part = |x: &Tensor, start, limit| x.slice_axis(0, start, limit);
+        let (a, b) = (part(&x, 0, half), part(&x, half, 2 * half));
+        let pairs_t = part(&t, 0, half) * &b + &a * part(&t, half, 2 * half);
+        let pairs = a * b;
+        (x, t) = match n % 2 {
+            0 => (pairs, pairs_t),
+            _ => (
+                Tensor::concatenate(&[&pairs, &part(&x, n - 1, n)], 0),
+                Tensor::concatenate(&[&pairs_t, &part(&t, n - 1, n)], 0),
+            ),
+        };
+        n = n.div_ceil(2);
+    }
+    t.squeeze(0)
+}
+
+pub(super) fn transpose(
+    op: ReduceOp,
+    axes: &Axes,
+    ct: &Tensor,
+    x: &Operand<'_>,
+) -> Vec<Option<Tensor>> {
+    match op {
+        ReduceOp::Sum => vec![Some(expand(ct, &x.ty().shape, axes))],
+        ReduceOp::Prod
+        | ReduceOp::Max
+        | ReduceOp::Min
+        | ReduceOp::And
+        | ReduceOp::Or
+        | ReduceOp::Xor => vec![Some(x.value(&Op::Reduce { op, axes: axes.clone() }))],
+    }
+}
