@@ -1,1 +1,10 @@
-//! Kernel IR of unloop and the fusion of graphs into kernels
+//! Kernels: what every backend runs. A graph is cut into steps; elementwise operations, views and
+//! reductions fuse into [`Kernel`]s over an index space, everything else stays a step of its own.
+
+mod access;
+mod build;
+mod ir;
+mod regions;
+
+pub use build::{Program, Step, build};
+pub use ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};

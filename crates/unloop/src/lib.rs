@@ -1,1 +1,67 @@
-//! Function transforms for ndarrays: vmap, grad and jit. Write it for one example; unloop runs it for all of them
+//! **Write it for one example; unloop runs it for all of them.**
+//!
+//! `unloop` transforms functions of tensors: [`vmap`] lifts a function of one example over any axis
+//! of any argument, [`grad`] differentiates it, [`jit`] compiles it, in any order and nesting.
+//! Functions are plain Rust closures; [`Tensor`]s come from and go to `ndarray`.
+//!
+//! ```
+//! use ndarray::{Array2, Array3};
+//! use unloop::prelude::*;
+//!
+//! # fn main() -> unloop::Result<()> {
+//! // 100 systems of 5 equations: A is 100×5×5, x is 100×5.
+//! let a = Array3::from_shape_fn((100, 5, 5), |(n, i, j)| if i == j { 5.0 + n as f64 } else { 1.0 });
+//! let x = Array2::from_shape_fn((100, 5), |(n, i)| (n + i) as f64);
+//!
+//! // `solve` solves one system; `vmap` makes it solve all of them.
+//! let solve_each = vmap(Tensor::solve, (0, 0));
+//! let y: Array2<f64> = solve_each(&a.into(), &x.into()).to_array()?;
+//! assert_eq!(y.dim(), (100, 5));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How do I …
+//!
+//! | | |
+//! |---|---|
+//! | apply a function to every row, column, matrix of a stack | [`vmap`] |
+//! | write a formula with indices and sums | [`each`], [`Tensor::at`] |
+//! | get a gradient | [`grad`], [`value_and_grad`] |
+//! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`jvp`], [`vjp`] |
+//! | run a function many times, fast | [`jit`] |
+//! | put parameters in a struct | [`Tree`] and its derive macro |
+//! | see what will be computed | `vmap(f, axes).graph((&x,))` |
+//! | find where an error came from | [`Error`], [`set_error_mode`] |
+
+pub use unloop_derive::Tree;
+pub use unloop_graph::{
+    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, DType, DotDims, Element, Error,
+    ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar, Shape, Structure, Tensor,
+    TensorType, Tree, UnaryOp, set_error_mode, strided,
+};
+pub use unloop_transform::{
+    Arguments, AxisSpec, EachIndex, Function, Grad, IndexValue, IntoAxes, Jacobian, Jit, Jvp,
+    Pullback, Shared, ValueAndGrad, Vjp, Vmap, each, each_to, grad, hessian, jacfwd, jacrev, jit,
+    jvp, value_and_grad, vjp, vmap,
+};
+
+/// The parameters of operations that have many.
+pub mod op {
+    pub use unloop_graph::op::{
+        Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, Slice,
+        TriangularSolve,
+    };
+}
+
+/// What most programs need: `use unloop::prelude::*`.
+pub mod prelude {
+    pub use crate::{
+        DType, Shared, Tensor, Tree, each, each_to, grad, hessian, jacfwd, jacrev, jit, jvp,
+        strided, value_and_grad, vjp, vmap,
+    };
+}
+
+// Links the backend, which installs itself, even if nothing else names it.
+#[doc(hidden)]
+pub use unloop_cpu::install as __install_cpu;

@@ -1,0 +1,120 @@
+//! The kernel IR, as data: an index space, strided loads, scalar expressions, an optional reduction
+//! over the trailing axes of the space, and one strided store.
+
+use smallvec::SmallVec;
+use unloop_graph::{BinaryOp, CompareOp, DType, ReduceOp, Scalar, UnaryOp, ValueId};
+
+/// The number of an expression of a [`Kernel`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ExprId(pub u32);
+
+impl ExprId {
+    /// The number as an index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A materialised value seen through an offset and strides, in elements.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Strided {
+    /// The value that lies in memory, in row-major order.
+    pub value: ValueId,
+    /// The element at index zero of every axis.
+    pub offset: isize,
+    /// The distance of neighbours along each axis.
+    pub strides: SmallVec<[isize; 6]>,
+}
+
+/// Where along one axis of the space a padded value is read: at `low, low + step, …` below `high`;
+/// elsewhere stands the fill. The load's strides count these positions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Window {
+    /// The axis of the space.
+    pub axis: usize,
+    /// First position that is read.
+    pub low: usize,
+    /// One past the last position that is read.
+    pub high: usize,
+    /// Distance of positions that are read.
+    pub step: usize,
+}
+
+/// A read of memory, one element an index of the space.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Load {
+    /// What is read; one stride an axis of the space.
+    pub source: Strided,
+    /// Its dtype.
+    pub dtype: DType,
+    /// Padding: where something is read, and what stands elsewhere. Along a window's axis the
+    /// source's stride is that of one position of the window, and its offset that of the first.
+    pub windows: SmallVec<[Window; 2]>,
+    /// What stands outside of the windows.
+    pub fill: Option<Scalar>,
+}
+
+/// One scalar operation of a kernel; operands are earlier expressions.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum Expr {
+    /// The element of a load.
+    Load(usize),
+    /// A known scalar.
+    Constant(Scalar),
+    /// `offset + scale·index` along an axis of the space, in a dtype.
+    Iota {
+        axis: usize,
+        scale: isize,
+        offset: isize,
+        dtype: DType,
+    },
+    Unary(UnaryOp, ExprId),
+    Binary(BinaryOp, ExprId, ExprId),
+    Compare(CompareOp, ExprId, ExprId),
+    Select(ExprId, ExprId, ExprId),
+    /// `(low, x, high)`.
+    Clamp(ExprId, ExprId, ExprId),
+    Convert(DType, ExprId),
+}
+
+/// A reduction over the trailing axes of the space.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Reduction {
+    /// How elements are combined.
+    pub op: ReduceOp,
+    /// How many axes of the space, from the end, are reduced.
+    pub axes: usize,
+}
+
+/// A fused computation: for every index of the space evaluate the expressions, reduce if asked, and
+/// store the last one.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Extents of the index space: axes of the result, then reduced axes.
+    pub space: SmallVec<[usize; 6]>,
+    /// The reads.
+    pub loads: Vec<Load>,
+    /// The scalar program; operands stand before their users.
+    pub exprs: Vec<Expr>,
+    /// The dtype of every expression.
+    pub dtypes: Vec<DType>,
+    /// The expression that is stored (or reduced and stored).
+    pub result: ExprId,
+    /// The reduction, if any.
+    pub reduction: Option<Reduction>,
+    /// Where the result goes; one stride an axis of the result.
+    pub store: Strided,
+}
+
+impl Kernel {
+    /// The dtype of the result.
+    pub fn dtype(&self) -> DType {
+        self.dtypes[self.result.index()]
+    }
+
+    /// The number of leading axes of the space that the result has.
+    pub fn kept(&self) -> usize {
+        self.space.len() - self.reduction.map_or(0, |r| r.axes)
+    }
+}

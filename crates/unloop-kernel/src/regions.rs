@@ -1,0 +1,162 @@
+//! Which operations are computed where. Walking backwards, an elementwise operation joins the kernel
+//! of its users when they all are in one kernel and would not compute it more than once; otherwise
+//! its result is written to memory and it is the root of a kernel of its own.
+
+use unloop_graph::{Graph, Node, Op};
+
+use crate::access::is_view;
+
+/// How an operation takes part in kernels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    /// Computed element by element.
+    Elementwise,
+    /// Without operands: computed wherever it is needed.
+    Leaf,
+    /// Only changes how its operand is indexed.
+    View,
+    /// Padding with a constant: a view with windows.
+    Pad,
+    /// The same memory under another shape.
+    Alias,
+    /// The root of a kernel that reduces.
+    Reduce,
+    /// One kernel an operand, each writing its part of the result.
+    Concatenate,
+    /// A contraction, which reads views of memory.
+    Dot,
+    /// Anything else: reads whole values in row-major order.
+    Opaque,
+}
+
+/// What is decided of every node.
+pub(crate) struct Regions {
+    pub class: Vec<Class>,
+    /// Whether the result lies in memory.
+    pub in_memory: Vec<bool>,
+}
+
+/// Bounds the scalar operations of one kernel, and so its registers and the depth of its
+/// expressions.
+const MAX_EXPRS: usize = 64;
+
+/// Where a node's result is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Not used so far.
+    None,
+    /// In the kernel of this number only.
+    Kernel(usize),
+    /// In several kernels.
+    Several,
+}
+
+pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -> Class {
+    match &node.op {
+        Op::Constant(_) | Op::Iota { .. } => Class::Leaf,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Clamp | Op::Convert(_) => {
+            Class::Elementwise
+        }
+        op @ (Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Broadcast { .. }
+        | Op::Slice(_)
+        | Op::Reverse(_)) => match is_view(op, &graph.ty(node.operands[0]).shape) {
+            true => Class::View,
+            false => Class::Alias,
+        },
+        Op::StopGradient => Class::Alias,
+        Op::Pad(_) => {
+            let fill = producer[node.operands[1].index()].map(|i| &graph.nodes()[i].op);
+            match fill {
+                Some(Op::Constant(_)) => Class::Pad,
+                _ => Class::Opaque,
+            }
+        }
+        Op::Concatenate { .. } => Class::Concatenate,
+        Op::Reduce { .. } => Class::Reduce,
+        Op::Dot(_) => Class::Dot,
+        Op::Gather(_)
+        | Op::Scatter(_)
+        | Op::ArgReduce { .. }
+        | Op::Cholesky
+        | Op::Lu
+        | Op::TriangularSolve(_)
+        | Op::Solve { .. } => Class::Opaque,
+    }
+}
+
+impl Regions {
+    pub fn new(graph: &Graph, producer: &[Option<usize>]) -> Regions {
+        let nodes = graph.nodes();
+        let class: Vec<Class> = nodes.iter().map(|n| classify(graph, n, producer)).collect();
+        let mut in_memory = vec![false; nodes.len()];
+        let mut used = vec![Use::None; nodes.len()];
+        // Kernels are numbered by their root; an operand of a concatenation has its own number.
+        let mut size = vec![0usize; nodes.len()];
+        for v in graph.outputs() {
+            if let Some(i) = producer[v.index()] {
+                in_memory[i] = true;
+            }
+        }
+        for (i, node) in nodes.iter().enumerate().rev() {
+            let kernel = match class[i] {
+                Class::Leaf | Class::View | Class::Pad if !in_memory[i] => used[i],
+                Class::Elementwise => match used[i] {
+                    Use::Kernel(root) if !in_memory[i] && size[root] < MAX_EXPRS => {
+                        size[root] += 1;
+                        Use::Kernel(root)
+                    }
+                    Use::None | Use::Kernel(_) | Use::Several => {
+                        in_memory[i] = true;
+                        Use::Kernel(i)
+                    }
+                },
+                _ => {
+                    in_memory[i] = true;
+                    Use::Kernel(i)
+                }
+            };
+            for (k, v) in node.operands.iter().enumerate() {
+                let Some(p) = producer[v.index()] else { continue };
+                let mut join = |kernel: Use| {
+                    used[p] = match (used[p], kernel) {
+                        (Use::None, kernel) => kernel,
+                        (a, b) if a == b => a,
+                        _ => Use::Several,
+                    };
+                };
+                // Padding is read directly by what is computed, so that windows stay simple.
+                let pads = class[p] == Class::Pad;
+                match class[i] {
+                    Class::Elementwise | Class::Reduce => join(kernel),
+                    Class::View => {
+                        let transposes = matches!(node.op, Op::Transpose(_));
+                        in_memory[p] |= pads && !transposes;
+                        // What a broadcast repeats is computed once, before.
+                        let repeats = graph.ty(node.first).shape.size() > graph.ty(*v).shape.size();
+                        join(if repeats { Use::Several } else { kernel });
+                    }
+                    Class::Pad if k == 1 => {}
+                    Class::Pad => {
+                        in_memory[p] |= pads;
+                        join(Use::Several);
+                    }
+                    Class::Concatenate => {
+                        // Each operand has a kernel of its own, if it is used nowhere else.
+                        let once = node.operands.iter().filter(|w| *w == v).count() == 1;
+                        size.push(0);
+                        join(if once { Use::Kernel(size.len() - 1) } else { Use::Several });
+                    }
+                    Class::Dot => {
+                        in_memory[p] |= pads || class[p] == Class::Leaf;
+                        join(Use::Several);
+                    }
+                    Class::Alias | Class::Opaque => in_memory[p] = true,
+                    Class::Leaf => {}
+                }
+            }
+        }
+        Regions { class, in_memory }
+    }
+}
