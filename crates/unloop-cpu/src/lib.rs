@@ -1,1 +1,19 @@
-//! The CPU backend of unloop: plans, SIMD tiles, linear algebra
+//! The CPU backend of unloop: a graph becomes a plan of fused kernels, which run as register
+//! machines over tiles that stay in cache, and of steps of their own for products, factorisations,
+//! gathers and scatters. It installs itself as the backend when it is linked.
+
+mod backend;
+mod gather;
+mod linalg;
+mod map;
+mod memory;
+mod parallel;
+mod plan;
+mod product;
+mod reduce;
+mod simd;
+mod space;
+mod steps;
+mod tape;
+
+pub use backend::{Cpu, install};

@@ -9,7 +9,7 @@ pub mod error;
 mod graph;
 pub mod op;
 pub mod shape;
-mod special;
+pub mod special;
 mod tensor;
 mod trace;
 mod tree;

@@ -3,6 +3,7 @@
 
 mod access;
 mod build;
+mod collapse;
 mod ir;
 mod regions;
 

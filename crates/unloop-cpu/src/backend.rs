@@ -1,0 +1,47 @@
+//! The CPU as a backend of programs.
+
+use std::sync::Arc;
+
+use unloop_graph::backend::{self, Backend, Executable};
+use unloop_graph::{Graph, Result};
+
+use crate::plan::Plan;
+use crate::simd::Simd;
+
+/// Runs programs on this machine's processors, with the best instructions that they have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu;
+
+impl Backend for Cpu {
+    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Executable>> {
+        Ok(Arc::new(Plan::compile(graph, Simd::best())?))
+    }
+}
+
+impl Cpu {
+    /// The names of the instruction sets that this processor has kernels for, the one in use last.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        Simd::available().into_iter().map(Simd::name).collect()
+    }
+
+    /// Compiles a program for one of [`Cpu::instruction_sets`]; `None` if it is not among them.
+    pub fn compile_for(graph: &Graph, instruction_set: &str) -> Option<Result<Arc<dyn Executable>>> {
+        let simd = Simd::available().into_iter().find(|simd| simd.name() == instruction_set)?;
+        Some(Plan::compile(graph, simd).map(|plan| Arc::new(plan) as Arc<dyn Executable>))
+    }
+}
+
+/// Makes the CPU the backend of the process, unless another one has been installed; returns
+/// whether it is the first. Linking this crate does so by itself before `main`.
+pub fn install() -> bool {
+    backend::install(&Cpu)
+}
+
+// Tensors live in a crate below this one, so the backend makes itself known when the program
+// starts.
+ctor::declarative::ctor! {
+    #[ctor(unsafe)]
+    fn install_at_start() {
+        install();
+    }
+}

@@ -1,0 +1,394 @@
+//! Factorisations and solves of stacks of matrices. Small matrices by loops of our own, whose
+//! set-up costs nothing; larger ones by faer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor as llt;
+use faer::linalg::lu::partial_pivoting::factor as plu;
+use faer::linalg::triangular_solve as triangular;
+use faer::traits::RealField;
+use faer::{MatMut, MatRef, Par};
+use smallvec::SmallVec;
+use unloop_graph::op::TriangularSolve;
+use unloop_graph::{DType, ErrorKind, Op, TensorType};
+
+use crate::memory::{Addresses, SharedPtr, with_scratch};
+use crate::parallel::for_ranges;
+
+/// A factorisation or solve of every matrix of a stack, ready to run.
+pub(crate) struct Factorisation {
+    kind: Kind,
+    dtype: DType,
+    /// Matrices in the stack; `None` when the operand is one matrix.
+    stack: Option<usize>,
+    /// Rows and columns of the matrix; columns of the right-hand side.
+    m: usize,
+    n: usize,
+    k: usize,
+    sources: SmallVec<[usize; 2]>,
+    targets: SmallVec<[usize; 3]>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Cholesky,
+    Lu,
+    Triangular(TriangularSolve),
+    Solve { transpose: bool },
+}
+
+/// Up to this size, matrices are factorised by loops of our own.
+const SMALL: usize = 24;
+
+impl Factorisation {
+    /// Compiles an operation of linear algebra, with the buffers of operands and results; `None`
+    /// for any other operation.
+    pub fn compile(
+        op: &Op,
+        operands: &[(usize, &TensorType)],
+        results: &[(usize, &TensorType)],
+    ) -> Option<Factorisation> {
+        let kind = match op {
+            Op::Cholesky => Kind::Cholesky,
+            Op::Lu => Kind::Lu,
+            Op::TriangularSolve(how) => Kind::Triangular(*how),
+            Op::Solve { transpose } => Kind::Solve { transpose: *transpose },
+            _ => return None,
+        };
+        let a = operands.first()?.1;
+        let [batch @ .., m, n] = &a.shape[..] else { return None };
+        let k = operands.get(1).and_then(|b| b.1.shape.last().copied()).unwrap_or(0);
+        Some(Factorisation {
+            kind,
+            dtype: a.dtype,
+            stack: (!batch.is_empty()).then(|| batch.iter().product()),
+            m: *m,
+            n: *n,
+            k,
+            sources: operands.iter().map(|o| o.0).collect(),
+            targets: results.iter().map(|r| r.0).collect(),
+        })
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the targets are disjoint from the sources.
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.dtype {
+                DType::F32 => self.run_as::<f32>(memory),
+                // The type rules let floats through only.
+                _ => self.run_as::<f64>(memory),
+            }
+        }
+    }
+
+    unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
+        let (m, n, k) = (self.m, self.n, self.k);
+        let sources: SmallVec<[SharedPtr; 2]> =
+            self.sources.iter().map(|&s| SharedPtr(memory.of(s))).collect();
+        let targets: SmallVec<[SharedPtr; 3]> =
+            self.targets.iter().map(|&t| SharedPtr(memory.of(t))).collect();
+        let work = (m * n * (m.min(n) + k)) as f64;
+        let count = self.stack.unwrap_or(1);
+        let is_singular = AtomicBool::new(false);
+        for_ranges(count, count as f64 * (20.0 + 0.4 * work), |range| {
+            // Room for the matrix and for the order of its rows.
+            let bytes = (m * n * size_of::<T>()).next_multiple_of(64);
+            with_scratch(bytes + m * size_of::<usize>(), |scratch| {
+                for i in range {
+                    let read = |s: usize, len: usize| {
+                        let start = sources[s].get().cast::<T>().wrapping_add(i * len);
+                        // SAFETY: member `i` of the stack, with `len` elements, is initialised.
+                        unsafe { slice(start, len) }
+                    };
+                    let write = |t: usize, len: usize| {
+                        targets[t].get().cast::<T>().wrapping_add(i * len)
+                    };
+                    let a = read(0, m * n);
+                    // SAFETY: the scratch memory has room for both; each member of the stack
+                    // writes parts of the results that are its own.
+                    unsafe {
+                        let order = scratch.add(bytes).cast::<usize>();
+                        match self.kind {
+                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n),
+                            Kind::Lu => {
+                                let lu = copied(write(0, m * n), a);
+                                let order = identity(order, m);
+                                factorise(lu, m, n, order);
+                                let at = |t: usize, len: usize| {
+                                    targets[t].get().cast::<i32>().wrapping_add(i * len)
+                                };
+                                write_pivots(order, at(1, m.min(n)), at(2, m), m.min(n));
+                            }
+                            Kind::Triangular(how) => {
+                                let x = copied(write(0, n * k), read(1, n * k));
+                                let a = View::new(a, n, how.transpose);
+                                substitute(a, x, k, how.lower != how.transpose, how.unit_diagonal);
+                            }
+                            Kind::Solve { transpose } => {
+                                let b = read(1, n * k);
+                                let lu = copied(scratch.cast::<T>(), a);
+                                if transpose {
+                                    transpose_square(lu, n);
+                                }
+                                let order = identity(order, n);
+                                factorise(lu, n, n, order);
+                                let x = write(0, n * k);
+                                if (0..n).any(|j| lu[j * n + j] == T::ZERO) {
+                                    is_singular.store(true, Ordering::Relaxed);
+                                    (0..n * k).for_each(|j| x.add(j).write(T::NAN));
+                                    continue;
+                                }
+                                for (row, &from) in order.iter().enumerate() {
+                                    let from = b.as_ptr().add(from * k);
+                                    std::ptr::copy_nonoverlapping(from, x.add(row * k), k);
+                                }
+                                let x = std::slice::from_raw_parts_mut(x, n * k);
+                                let lu = View::new(lu, n, false);
+                                substitute(lu, x, k, true, true);
+                                substitute(lu, x, k, false, false);
+                            }
+                        }
+                    }
+                }
+            });
+        });
+        if is_singular.into_inner() && self.stack.is_none() {
+            return Err(ErrorKind::Singular);
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// As `slice::from_raw_parts`.
+unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
+    // SAFETY: as the caller's.
+    unsafe { std::slice::from_raw_parts(start, len) }
+}
+
+/// A copy of `from` at `to`.
+///
+/// # Safety
+/// `to` is writable for as many elements, nobody else uses them, and they do not overlap.
+unsafe fn copied<'a, T: Copy>(to: *mut T, from: &[T]) -> &'a mut [T] {
+    // SAFETY: as the caller's.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len());
+        std::slice::from_raw_parts_mut(to, from.len())
+    }
+}
+
+/// The numbers `0..n` at `start`.
+///
+/// # Safety
+/// As [`copied`].
+unsafe fn identity<'a>(start: *mut usize, n: usize) -> &'a mut [usize] {
+    // SAFETY: as the caller's; all elements are written before the slice is made.
+    unsafe {
+        (0..n).for_each(|i| start.add(i).write(i));
+        std::slice::from_raw_parts_mut(start, n)
+    }
+}
+
+/// Elements of matrices that are factorised.
+trait Real: RealField + Copy + PartialOrd + Send + Sync + std::ops::Neg<Output = Self> {
+    const ZERO: Self;
+    const ONE: Self;
+    const NAN: Self;
+    fn magnitude(self) -> Self;
+    fn root(self) -> Self;
+}
+
+macro_rules! real {
+    ($($t:ty)+) => { $(
+        impl Real for $t {
+            const ZERO: $t = 0.0;
+            const ONE: $t = 1.0;
+            const NAN: $t = <$t>::NAN;
+            fn magnitude(self) -> $t {
+                self.abs()
+            }
+            fn root(self) -> $t {
+                self.sqrt()
+            }
+        }
+    )+ };
+}
+real!(f32 f64);
+
+/// A square matrix in row-major order, or its transpose.
+#[derive(Clone, Copy)]
+struct View<'a, T> {
+    values: &'a [T],
+    n: usize,
+    row: usize,
+    column: usize,
+}
+
+impl<'a, T: Copy> View<'a, T> {
+    fn new(values: &'a [T], n: usize, transpose: bool) -> View<'a, T> {
+        let (row, column) = if transpose { (1, n) } else { (n, 1) };
+        View { values, n, row, column }
+    }
+
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize) -> T {
+        self.values[i * self.row + j * self.column]
+    }
+}
+
+fn transpose_square<T>(a: &mut [T], n: usize) {
+    for i in 0..n {
+        for j in 0..i {
+            a.swap(i * n + j, j * n + i);
+        }
+    }
+}
+
+/// The pivots of each step and the order of rows, from the order alone.
+///
+/// # Safety
+/// `pivots` is writable for `steps` elements, `permutation` for as many as `order` has.
+unsafe fn write_pivots(order: &[usize], pivots: *mut i32, permutation: *mut i32, steps: usize) {
+    let mut now: Vec<usize> = (0..order.len()).collect();
+    let mut place = now.clone();
+    for (step, &row) in order.iter().enumerate() {
+        let pivot = place[row];
+        // SAFETY: as the caller's.
+        unsafe {
+            permutation.add(step).write(row as i32);
+            if step < steps {
+                pivots.add(step).write(pivot as i32);
+            }
+        }
+        now.swap(step, pivot);
+        place[now[step]] = step;
+        place[now[pivot]] = pivot;
+    }
+}
+
+/// Gaussian elimination with partial pivoting, in place, of a row-major matrix. `order` follows the
+/// rows.
+fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize]) {
+    if m.min(n) > SMALL {
+        let matrix = MatMut::from_row_major_slice_mut(a, m, n);
+        let mut inverse = vec![0; m];
+        let need = plu::lu_in_place_scratch::<usize, T>(m, n, Par::Seq, Default::default());
+        let mut buffer = MemBuffer::new(need);
+        let stack = MemStack::new(&mut buffer);
+        plu::lu_in_place(matrix, order, &mut inverse, Par::Seq, stack, Default::default());
+        return;
+    }
+    for step in 0..m.min(n) {
+        let mut pivot = step;
+        for i in step + 1..m {
+            if a[i * n + step].magnitude() > a[pivot * n + step].magnitude() {
+                pivot = i;
+            }
+        }
+        if pivot != step {
+            order.swap(step, pivot);
+            let (top, bottom) = a.split_at_mut(pivot * n);
+            top[step * n..step * n + n].swap_with_slice(&mut bottom[..n]);
+        }
+        let (top, bottom) = a.split_at_mut((step + 1) * n);
+        let top = &top[step * n..];
+        if top[step] == T::ZERO {
+            continue;
+        }
+        let inverse = T::ONE / top[step];
+        for row in bottom.chunks_exact_mut(n) {
+            // A reciprocal that overflows would spoil the quotient.
+            let factor = if inverse.magnitude() < T::ONE / T::ZERO {
+                row[step] * inverse
+            } else {
+                row[step] / top[step]
+            };
+            row[step] = factor;
+            for (x, &y) in row[step + 1..].iter_mut().zip(&top[step + 1..]) {
+                *x = *x - factor * y;
+            }
+        }
+    }
+}
+
+/// Forward (lower) or backward (upper) substitution, in place, of `k` right-hand sides.
+fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit: bool) {
+    let n = a.n;
+    if k == 0 {
+        return;
+    }
+    if n > SMALL {
+        let rows = MatRef::from_row_major_slice(a.values, n, n);
+        let matrix = if a.row == 1 { rows.transpose() } else { rows };
+        let x = MatMut::from_row_major_slice_mut(x, n, k);
+        match (lower, unit) {
+            (true, false) => triangular::solve_lower_triangular_in_place(matrix, x, Par::Seq),
+            (true, true) => triangular::solve_unit_lower_triangular_in_place(matrix, x, Par::Seq),
+            (false, false) => triangular::solve_upper_triangular_in_place(matrix, x, Par::Seq),
+            (false, true) => triangular::solve_unit_upper_triangular_in_place(matrix, x, Par::Seq),
+        }
+        return;
+    }
+    for step in 0..n {
+        let i = if lower { step } else { n - 1 - step };
+        let known = if lower { 0..i } else { i + 1..n };
+        for p in known {
+            let factor = a.at(i, p);
+            for j in 0..k {
+                x[i * k + j] = x[i * k + j] - factor * x[p * k + j];
+            }
+        }
+        if !unit {
+            let diagonal = a.at(i, i);
+            x[i * k..(i + 1) * k].iter_mut().for_each(|x| *x = *x / diagonal);
+        }
+    }
+}
+
+/// The lower Cholesky factor of `a`, in `l`, which starts as its copy.
+fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) {
+    let is_definite = match n > SMALL {
+        true => {
+            let matrix = MatMut::from_row_major_slice_mut(l, n, n);
+            let need = llt::cholesky_in_place_scratch::<T>(n, Par::Seq, Default::default());
+            let mut buffer = MemBuffer::new(need);
+            let stack = MemStack::new(&mut buffer);
+            let done = llt::cholesky_in_place(
+                matrix,
+                Default::default(),
+                Par::Seq,
+                stack,
+                Default::default(),
+            );
+            // NaN passes through as NaN.
+            done.is_ok()
+        }
+        false => small_cholesky(a, l, n),
+    };
+    for i in 0..n {
+        l[i * n + i + 1..(i + 1) * n].fill(T::ZERO);
+    }
+    if !is_definite || l.iter().any(|x| x.magnitude().partial_cmp(&T::ZERO).is_none()) {
+        l.fill(T::NAN);
+    }
+}
+
+fn small_cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) -> bool {
+    for j in 0..n {
+        for i in j..n {
+            let mut rest = a[i * n + j];
+            for p in 0..j {
+                rest = rest - l[i * n + p] * l[j * n + p];
+            }
+            if i == j && !(rest > T::ZERO) {
+                return false;
+            }
+            l[i * n + j] = if i == j { rest.root() } else { rest / l[j * n + j] };
+        }
+    }
+    true
+}

@@ -1,0 +1,149 @@
+//! Running kernels that compute one element of the result for each index of the space.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+use unloop_kernel::Kernel;
+
+use crate::memory::{Addresses, SharedPtr};
+use crate::parallel::for_ranges;
+use crate::simd::{Simd, fill, scatter_run};
+use crate::space::Rows;
+use crate::tape::{Place, Tape};
+
+/// A kernel without reduction, ready to run.
+pub(crate) struct Map {
+    tape: Tape,
+    rows: Rows,
+    /// Extent of the inner axis.
+    extent: usize,
+    /// The buffers of the loads.
+    sources: Vec<usize>,
+    target: usize,
+    /// Distance of the results of neighbours along the inner axis.
+    stride: isize,
+    ns: f64,
+}
+
+/// Predicted nanoseconds of starting a row, and of each strided element.
+pub(crate) const ROW_NS: f64 = 20.0;
+const INST_NS: f64 = 6.0;
+pub(crate) const STRIDED_NS: f64 = 0.7;
+
+/// The predicted nanoseconds of running a kernel with `inner` cut into tiles, apart from what does
+/// not depend on the choice.
+pub(crate) fn layout_cost(kernel: &Kernel, inner: usize) -> f64 {
+    let total: usize = kernel.space.iter().product();
+    let extent = kernel.space[inner].max(1);
+    let tiles = (total / extent) as f64 * (extent as f64 / 512.0).ceil();
+    let strided = |stride: isize| f64::from(u8::from(stride != 0 && stride != 1));
+    let mut strides: f64 = kernel.loads.iter().map(|l| strided(l.source.strides[inner])).sum();
+    if let Some(&stride) = kernel.store.strides.get(inner) {
+        strides += strided(stride);
+    }
+    tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64) + total as f64 * strides * STRIDED_NS
+}
+
+/// The outer axes of a kernel: streams are the loads, then the store.
+pub(crate) fn rows(kernel: &Kernel, outer: &[usize]) -> Rows {
+    let stride = |axis: usize| -> SmallVec<[isize; 8]> {
+        let loads = kernel.loads.iter().map(|l| {
+            // Windows count for themselves.
+            let windowed = l.windows.iter().any(|w| w.axis == axis);
+            if windowed { 0 } else { l.source.strides[axis] }
+        });
+        loads.chain([kernel.store.strides.get(axis).copied().unwrap_or(0)]).collect()
+    };
+    let extents = outer.iter().map(|&a| kernel.space[a]).collect();
+    let starts = kernel.loads.iter().map(|l| l.source.offset).chain([kernel.store.offset]);
+    Rows::new(extents, outer.iter().map(|&a| stride(a)).collect(), starts.collect())
+}
+
+/// The addresses of the loads' buffers.
+pub(crate) fn bases(sources: &[usize], memory: Addresses<'_>) -> SmallVec<[*mut u8; 8]> {
+    sources.iter().map(|&s| memory.of(s)).collect()
+}
+
+impl Map {
+    /// Compiles a collapsed kernel. `buffer` gives the number of the buffer of a value.
+    pub fn compile(kernel: &Kernel, simd: Simd, buffer: impl Fn(unloop_graph::ValueId) -> usize) -> Map {
+        let axes = 0..kernel.space.len();
+        let inner = axes
+            .clone()
+            .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
+            .unwrap_or(0);
+        let outer: Vec<usize> = axes.filter(|&a| a != inner).collect();
+        let tape = Tape::compile(kernel, inner, simd);
+        let total: usize = kernel.space.iter().product();
+        let ns = total as f64 * tape.ns + layout_cost(kernel, inner);
+        Map {
+            rows: rows(kernel, &outer),
+            extent: kernel.space[inner],
+            sources: kernel.loads.iter().map(|l| buffer(l.source.value)).collect(),
+            target: buffer(kernel.store.value),
+            stride: if kernel.space[inner] == 1 { 1 } else { kernel.store.strides[inner] },
+            tape,
+            ns,
+        }
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the target is disjoint from the sources.
+    pub unsafe fn run(&self, memory: Addresses<'_>) {
+        let tiles = self.extent.div_ceil(self.tape.tile.max(1));
+        let units = self.rows.count() * tiles;
+        if units == 0 {
+            return;
+        }
+        for_ranges(units, self.ns, |range| {
+            // SAFETY: ranges are disjoint, so no two threads write one element.
+            unsafe { self.run_range(memory, range, tiles) }
+        });
+    }
+
+    unsafe fn run_range(&self, memory: Addresses<'_>, range: Range<usize>, tiles: usize) {
+        let tape = &self.tape;
+        let size = tape.dtype.size();
+        let bases = bases(&self.sources, memory);
+        let target = SharedPtr(memory.of(self.target)).get();
+        let streams = bases.len();
+        tape.with_table(tape.tile * size, |table, buffer| {
+            let mut cursor = self.rows.at(range.start / tiles);
+            let mut tile = range.start % tiles;
+            for _ in range {
+                let start = tile * tape.tile;
+                let n = tape.tile.min(self.extent - start);
+                let at = cursor.offsets[streams] + start as isize * self.stride;
+                let out = target.wrapping_offset(at * size as isize);
+                let result = if self.stride == 1 { out } else { buffer };
+                // SAFETY: the plan gives every value a buffer of its size; `buffer` has a tile.
+                unsafe {
+                    tape.run(table, &bases, &cursor.offsets, &cursor.index, result, start, n);
+                    match tape.result {
+                        Place::Result if self.stride == 1 => {}
+                        Place::Result => scatter_run(out, self.stride, buffer, n, tape.dtype),
+                        Place::Tile(slot) => {
+                            let from = table.get(slot);
+                            match self.stride {
+                                1 => std::ptr::copy_nonoverlapping(from, out, n * size),
+                                _ => scatter_run(out, self.stride, from, n, tape.dtype),
+                            }
+                        }
+                        Place::Uniform(slot) => {
+                            let from = table.get(slot);
+                            fill(result, from, n, tape.dtype);
+                            if self.stride != 1 {
+                                scatter_run(out, self.stride, buffer, n, tape.dtype);
+                            }
+                        }
+                    }
+                }
+                tile += 1;
+                if tile == tiles {
+                    tile = 0;
+                    cursor.advance();
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,413 @@
+//! From a program to a plan: compiled steps, and where each value lies. Values that are not results
+//! share one arena; two whose lives do not overlap may share memory.
+
+use std::sync::{Mutex, PoisonError};
+
+use smallvec::SmallVec;
+use unloop_graph::backend::Executable;
+use unloop_graph::error::Place;
+use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
+use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, build};
+
+use crate::gather::{GatherStep, ScatterStep};
+use crate::linalg::Factorisation;
+use crate::map::Map;
+use crate::memory::{ALIGN, Addresses, Arena, Output};
+use crate::product::{self, Product};
+use crate::reduce::Reduce;
+use crate::simd::Simd;
+use crate::steps::{ArgReduce, PadStep};
+
+/// A compiled program.
+pub(crate) struct Plan {
+    inputs: Vec<TensorType>,
+    tasks: Vec<Task>,
+    /// Where each buffer lies.
+    homes: Vec<Home>,
+    arena_bytes: usize,
+    /// Arenas of runs that have ended.
+    arenas: Mutex<Vec<Arena>>,
+    /// Fresh vectors that a run fills.
+    results: Vec<(DType, Shape)>,
+    outputs: Vec<(Source, Shape)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Home {
+    Input(usize),
+    Result(usize),
+    /// Bytes from the start of the arena.
+    Arena(usize),
+    /// Nothing lies there.
+    Nowhere,
+}
+
+enum Source {
+    Input(usize),
+    Result(usize),
+}
+
+/// A step, and what an error of it says.
+struct Task {
+    run: Run,
+    op: &'static str,
+    place: Place,
+}
+
+enum Run {
+    Map(Map),
+    Reduce(Reduce),
+    Product(Product),
+    Gather(GatherStep),
+    Scatter(ScatterStep),
+    ArgReduce(ArgReduce),
+    Pad(PadStep),
+    Factorisation(Factorisation),
+}
+
+impl Run {
+    /// # Safety
+    /// Each buffer is as large as its value, and nobody else uses those that the step writes.
+    unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
+        // SAFETY: as the caller's.
+        unsafe {
+            match self {
+                Run::Map(step) => step.run(memory),
+                Run::Reduce(step) => step.run(memory),
+                Run::Product(step) => step.run(memory),
+                Run::ArgReduce(step) => step.run(memory),
+                Run::Pad(step) => step.run(memory),
+                Run::Gather(step) => return step.run(memory),
+                Run::Scatter(step) => return step.run(memory),
+                Run::Factorisation(step) => return step.run(memory),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the arena in use, as a first-fit allocator.
+#[derive(Default)]
+struct Layout {
+    /// Free ranges below `end`, by their start.
+    holes: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Layout {
+    fn take(&mut self, bytes: usize) -> usize {
+        if let Some(i) = self.holes.iter().position(|&(_, size)| size >= bytes) {
+            let (start, size) = self.holes[i];
+            match size == bytes {
+                true => drop(self.holes.remove(i)),
+                false => self.holes[i] = (start + bytes, size - bytes),
+            }
+            return start;
+        }
+        self.end += bytes;
+        self.end - bytes
+    }
+
+    fn give_back(&mut self, start: usize, bytes: usize) {
+        let i = self.holes.partition_point(|&(at, _)| at < start);
+        self.holes.insert(i, (start, bytes));
+        // Neighbours become one.
+        if self.holes.get(i + 1).is_some_and(|&(next, _)| start + bytes == next) {
+            self.holes[i].1 += self.holes.remove(i + 1).1;
+        }
+        if i > 0 && self.holes[i - 1].0 + self.holes[i - 1].1 == start {
+            self.holes[i - 1].1 += self.holes.remove(i).1;
+        }
+    }
+}
+
+fn bytes(ty: &TensorType) -> usize {
+    (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN)
+}
+
+/// Steps of a graph, with one buffer a value in memory, while they are compiled.
+struct Lowering<'a> {
+    graph: &'a Graph,
+    steps: Vec<Step>,
+    /// Types of all values: the graph's, then temporary ones.
+    types: Vec<TensorType>,
+    /// The value in whose memory each value lies.
+    root: Vec<usize>,
+}
+
+impl Lowering<'_> {
+    /// The values that a step reads, and those that it writes.
+    fn uses(&self, step: &Step) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 3]>) {
+        let root = |v: ValueId| self.root[v.index()];
+        match step {
+            Step::Kernel(kernel) => (
+                kernel.loads.iter().map(|l| root(l.source.value)).collect(),
+                SmallVec::from_slice(&[kernel.store.value.index()]),
+            ),
+            Step::Dot { node, operands } => (
+                operands.iter().map(|o| root(o.value)).collect(),
+                SmallVec::from_slice(&[self.graph.nodes()[*node].first.index()]),
+            ),
+            Step::Op { node } => {
+                let node = &self.graph.nodes()[*node];
+                (
+                    node.operands.iter().map(|&v| root(v)).collect(),
+                    node.results().map(|v| v as usize).collect(),
+                )
+            }
+            Step::Alias { .. } => Default::default(),
+        }
+    }
+
+    /// Splits products off whose operands must be packed first.
+    fn pack_products(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        for step in steps {
+            let Step::Dot { node, mut operands } = step else {
+                self.steps.push(step);
+                continue;
+            };
+            let packs = product::packs(self.graph, node, &operands);
+            for (operand, pack) in operands.iter_mut().zip(packs) {
+                let Some(mut pack) = pack else { continue };
+                let value = ValueId(self.types.len() as u32);
+                self.root.push(value.index());
+                self.types.push(pack.ty);
+                pack.kernel.store.value = value;
+                *operand = Strided { value, offset: 0, strides: pack.strides };
+                self.steps.push(Step::Kernel(pack.kernel));
+            }
+            self.steps.push(Step::Dot { node, operands });
+        }
+    }
+
+    fn place_values(&self, results: &mut Vec<(DType, Shape)>) -> (Vec<Home>, usize) {
+        let mut homes = vec![Home::Nowhere; self.types.len()];
+        (0..self.graph.inputs().len()).for_each(|i| homes[i] = Home::Input(i));
+        for v in self.graph.outputs() {
+            let root = self.root[v.index()];
+            if homes[root] == Home::Nowhere {
+                homes[root] = Home::Result(results.len());
+                results.push((self.types[root].dtype, self.types[root].shape.clone()));
+            }
+        }
+        let mut last = vec![0; self.types.len()];
+        for (i, step) in self.steps.iter().enumerate() {
+            let (reads, writes) = self.uses(step);
+            reads.iter().chain(&writes).for_each(|&v| last[v] = i);
+        }
+        let mut layout = Layout::default();
+        for (i, step) in self.steps.iter().enumerate() {
+            let (reads, writes) = self.uses(step);
+            for &v in &writes {
+                if homes[v] == Home::Nowhere {
+                    homes[v] = Home::Arena(layout.take(bytes(&self.types[v])));
+                }
+            }
+            let mut ended: SmallVec<[usize; 8]> =
+                reads.iter().chain(&writes).copied().filter(|&v| last[v] == i).collect();
+            ended.sort_unstable();
+            ended.dedup();
+            for v in ended {
+                if let Home::Arena(start) = homes[v]
+                    && !self.types[v].shape.contains(&0)
+                {
+                    layout.give_back(start, bytes(&self.types[v]));
+                }
+            }
+        }
+        (homes, layout.end)
+    }
+
+    fn compile(&self, step: &Step, simd: Simd) -> Result<Option<Task>> {
+        let buffer = |v: ValueId| self.root[v.index()];
+        let (node, run) = match step {
+            Step::Alias { .. } => return Ok(None),
+            Step::Kernel(kernel) => {
+                let kernel = kernel.clone().collapse();
+                let run = match Reduce::compile(&kernel, simd, buffer) {
+                    Some(reduce) => Run::Reduce(reduce),
+                    None => Run::Map(Map::compile(&kernel, simd, buffer)),
+                };
+                // Kernels do not fail.
+                return Ok(Some(Task { run, op: "kernel", place: Place(None) }));
+            }
+            Step::Dot { node, operands } => {
+                let product = Product::compile(self.graph, *node, operands, buffer);
+                (&self.graph.nodes()[*node], Run::Product(product))
+            }
+            Step::Op { node } => {
+                let node = &self.graph.nodes()[*node];
+                (node, self.compile_op(node, simd, &buffer)?)
+            }
+        };
+        Ok(Some(Task { run, op: node.op.name(), place: node.place }))
+    }
+
+    fn compile_op(
+        &self,
+        node: &unloop_graph::Node,
+        simd: Simd,
+        buffer: &dyn Fn(ValueId) -> usize,
+    ) -> Result<Run> {
+        use unloop_graph::Op;
+        let operands: SmallVec<[(usize, &TensorType); 3]> =
+            node.operands.iter().map(|&v| (buffer(v), self.graph.ty(v))).collect();
+        let results: SmallVec<[(usize, &TensorType); 3]> = node
+            .results()
+            .map(|v| (buffer(ValueId(v)), self.graph.ty(ValueId(v))))
+            .collect();
+        let run = match (&node.op, &operands[..], &results[..]) {
+            (Op::Gather(gather), [x, indices], [y]) => {
+                Run::Gather(GatherStep::compile(gather, *x, *indices, *y))
+            }
+            (Op::Scatter(scatter), [x, indices, updates], [y]) => {
+                Run::Scatter(ScatterStep::compile(scatter, simd, *x, *indices, *updates, *y))
+            }
+            (Op::ArgReduce { op, axis, .. }, [x], [y]) => {
+                Run::ArgReduce(ArgReduce::compile(*op, *axis, simd, *x, *y))
+            }
+            (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
+            (op, operands, results) => match Factorisation::compile(op, operands, results) {
+                Some(step) => Run::Factorisation(step),
+                None => {
+                    let kind = ErrorKind::Unsupported(format!("{op} has no CPU kernel"));
+                    return Err(Error::new(op.name(), kind, node.place));
+                }
+            },
+        };
+        Ok(run)
+    }
+}
+
+impl Plan {
+    pub fn compile(graph: &Graph, simd: Simd) -> Result<Plan> {
+        let steps = build(graph).steps;
+        let types: Vec<TensorType> =
+            (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
+        let mut root: Vec<usize> = (0..types.len()).collect();
+        for step in &steps {
+            if let Step::Alias { node } = step {
+                let node = &graph.nodes()[*node];
+                root[node.first.index()] = root[node.operands[0].index()];
+            }
+        }
+        let mut lowering = Lowering { graph, steps, types, root };
+        lowering.pack_products();
+        let mut results = Vec::new();
+        let (homes, arena_bytes) = lowering.place_values(&mut results);
+        let mut tasks = Vec::new();
+        for step in &lowering.steps {
+            tasks.extend(lowering.compile(step, simd)?);
+        }
+        let outputs = graph.outputs().iter().map(|v| {
+            let source = match homes[lowering.root[v.index()]] {
+                Home::Input(i) => Source::Input(i),
+                Home::Result(i) => Source::Result(i),
+                // Outputs that are not inputs have been given results.
+                Home::Arena(_) | Home::Nowhere => Source::Result(0),
+            };
+            (source, graph.ty(*v).shape.clone())
+        });
+        Ok(Plan {
+            inputs: graph.inputs().to_vec(),
+            outputs: outputs.collect(),
+            tasks,
+            homes,
+            arena_bytes,
+            arenas: Mutex::default(),
+            results,
+        })
+    }
+
+    fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
+        let fits = inputs.len() == self.inputs.len()
+            && inputs
+                .iter()
+                .zip(&self.inputs)
+                .all(|(a, ty)| a.dtype() == ty.dtype && *a.shape() == ty.shape);
+        if fits {
+            return Ok(());
+        }
+        let given: Vec<TensorType> = inputs.iter().map(Array::ty).collect();
+        let message = format!("the program takes {:?}, got {given:?}", self.inputs);
+        Err(Error::new("run", ErrorKind::InvalidArgument(message), Place(None)))
+    }
+
+    fn run_tasks(&self, memory: Addresses<'_>) -> Result<()> {
+        for task in &self.tasks {
+            // SAFETY: the plan gives every value memory of its size for as long as it lives, and a
+            // run has its arena and its results for itself.
+            unsafe { task.run.run(memory) }
+                .map_err(|kind| Error::new(task.op, kind, task.place))?;
+        }
+        Ok(())
+    }
+}
+
+impl Executable for Plan {
+    fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        self.check_inputs(inputs)?;
+        let inputs: SmallVec<[Array; 8]> = inputs.iter().map(Array::to_standard).collect();
+        let results: SmallVec<[Output; 4]> =
+            self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size())).collect();
+        let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut arena = None;
+        let mut start = std::ptr::null_mut();
+        if self.arena_bytes > 0 {
+            let taken = arena.insert(lock().pop().unwrap_or_else(Arena::new));
+            start = taken.reserve(self.arena_bytes);
+        }
+        let addresses: SmallVec<[*mut u8; 32]> = self
+            .homes
+            .iter()
+            .map(|home| match *home {
+                Home::Input(i) => inputs[i].as_ptr().cast_mut(),
+                Home::Result(i) => results[i].as_ptr(),
+                Home::Arena(offset) => start.wrapping_add(offset),
+                Home::Nowhere => std::ptr::null_mut(),
+            })
+            .collect();
+        let done = self.run_tasks(Addresses(&addresses));
+        if let Some(arena) = arena {
+            lock().push(arena);
+        }
+        done?;
+        // SAFETY: every value is written by its step.
+        let results: SmallVec<[Array; 4]> = (results.into_iter().zip(&self.results))
+            .map(|(result, (_, shape))| {
+                Array::from_buffer(shape.clone(), unsafe { result.finish() })
+            })
+            .collect();
+        let output = |(source, shape): &(Source, Shape)| {
+            let array = match source {
+                Source::Input(i) => &inputs[*i],
+                Source::Result(i) => &results[*i],
+            };
+            if array.shape() == shape { array.clone() } else { array.reshape(shape) }
+        };
+        Ok(self.outputs.iter().map(output).collect())
+    }
+}
+
+/// A kernel that copies a strided value to row-major order.
+pub(crate) fn copy_kernel(
+    space: &[usize],
+    source: Strided,
+    dtype: DType,
+) -> Kernel {
+    let store = Strided {
+        value: source.value,
+        offset: 0,
+        strides: Shape::from(space).strides(),
+    };
+    Kernel {
+        space: SmallVec::from_slice(space),
+        loads: vec![Load { source, dtype, windows: SmallVec::new(), fill: None }],
+        exprs: vec![Expr::Load(0)],
+        dtypes: vec![dtype],
+        result: ExprId(0),
+        reduction: None,
+        store,
+    }
+}

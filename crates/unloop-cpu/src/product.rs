@@ -1,0 +1,356 @@
+//! Products of matrices: a contraction becomes a stack of strided matrix products. Operands whose
+//! axes do not walk memory as matrices are packed first.
+
+use smallvec::SmallVec;
+use unloop_graph::{DType, DotDims, Graph, Op, Shape, TensorType, ValueId};
+use unloop_kernel::{Kernel, Strided};
+
+use crate::memory::{Addresses, SharedPtr};
+use crate::parallel::for_ranges;
+use crate::plan::copy_kernel;
+use crate::space::Rows;
+
+/// A stack of products of m×k and k×n matrices.
+pub(crate) struct Product {
+    dtype: DType,
+    sources: [usize; 2],
+    target: usize,
+    /// Rows, contracted and columns.
+    m: usize,
+    k: usize,
+    n: usize,
+    /// Row and column stride of the left, the right matrix, and the result.
+    strides: [(isize, isize); 3],
+    /// The stack: streams are left, right and result.
+    batch: Rows,
+    /// Rows of the result that one thread computes at a time.
+    block: usize,
+    ns: f64,
+}
+
+/// Multiplications and additions of one thread in a nanosecond, about.
+const FLOPS_PER_NS: f64 = 30.0;
+
+/// Products below this size, `m·n·k`, are computed by one thread in one go.
+const SEQUENTIAL: usize = 128 * 128 * 128;
+
+/// Rows of a block, at least.
+const MIN_BLOCK: usize = 64;
+
+/// Blocks of a product, at most.
+const MAX_BLOCKS: usize = 8;
+
+fn dims(graph: &Graph, node: usize) -> DotDims {
+    match &graph.nodes()[node].op {
+        Op::Dot(dims) => dims.clone(),
+        // Only contractions come here.
+        _ => DotDims::default(),
+    }
+}
+
+/// The axes of the two operands in the roles that they play.
+struct Roles {
+    batch: [SmallVec<[usize; 6]>; 2],
+    free: [SmallVec<[usize; 6]>; 2],
+    contract: [SmallVec<[usize; 6]>; 2],
+}
+
+impl Roles {
+    fn new(graph: &Graph, node: usize, operands: &[Strided; 2]) -> Roles {
+        let dims = dims(graph, node);
+        // The order of contracted axes is free: that in which the left operand walks memory.
+        let mut pairs: SmallVec<[(usize, usize); 6]> =
+            dims.lhs_contract.iter().copied().zip(dims.rhs_contract.iter().copied()).collect();
+        pairs.sort_by_key(|&(a, _)| -operands[0].strides[a].abs());
+        Roles {
+            free: [
+                dims.lhs_free(operands[0].strides.len()).iter().copied().collect(),
+                dims.rhs_free(operands[1].strides.len()).iter().copied().collect(),
+            ],
+            batch: [
+                dims.lhs_batch.iter().copied().collect(),
+                dims.rhs_batch.iter().copied().collect(),
+            ],
+            contract: [
+                pairs.iter().map(|p| p.0).collect(),
+                pairs.iter().map(|p| p.1).collect(),
+            ],
+        }
+    }
+}
+
+/// The one stride of some axes that are walked as one, if there is one.
+fn merged(shape: &Shape, strides: &[isize], axes: &[usize]) -> Option<isize> {
+    let mut result: Option<isize> = None;
+    let mut next = 0;
+    for &axis in axes.iter().rev().filter(|&&a| shape[a] != 1) {
+        match result {
+            None => result = Some(strides[axis]),
+            Some(_) if strides[axis] != next => return None,
+            Some(_) => {}
+        }
+        next = strides[axis] * shape[axis] as isize;
+    }
+    Some(result.unwrap_or(0))
+}
+
+fn shapes(graph: &Graph, node: usize) -> [&Shape; 2] {
+    let operands = &graph.nodes()[node].operands;
+    [0, 1].map(|i| &graph.ty(operands[i]).shape)
+}
+
+/// What packs an operand: a kernel, the type that it writes, and the strides of that by the axes of
+/// the operand.
+pub(crate) struct Pack {
+    pub kernel: Kernel,
+    pub ty: TensorType,
+    pub strides: SmallVec<[isize; 6]>,
+}
+
+/// How to pack the operands that are not matrices in memory: row-major, axes in the order batch,
+/// free, contracted.
+pub(crate) fn packs(graph: &Graph, node: usize, operands: &[Strided; 2]) -> [Option<Pack>; 2] {
+    let roles = Roles::new(graph, node, operands);
+    let shapes = shapes(graph, node);
+    let dtype = graph.ty(graph.nodes()[node].first).dtype;
+    [0, 1].map(|i| {
+        let (shape, strides) = (shapes[i], &operands[i].strides);
+        let is_matrix = |axes: &[usize]| merged(shape, strides, axes).is_some();
+        if is_matrix(&roles.free[i]) && is_matrix(&roles.contract[i]) {
+            return None;
+        }
+        let order = [&roles.batch[i][..], &roles.free[i], &roles.contract[i]].concat();
+        let space: SmallVec<[usize; 6]> = order.iter().map(|&a| shape[a]).collect();
+        let source = Strided {
+            strides: order.iter().map(|&a| strides[a]).collect(),
+            ..operands[i].clone()
+        };
+        let kernel = copy_kernel(&space, source, dtype);
+        let mut packed: SmallVec<[isize; 6]> = SmallVec::from_elem(0, order.len());
+        order.iter().zip(&kernel.store.strides).for_each(|(&a, &s)| packed[a] = s);
+        Some(Pack { kernel, ty: TensorType::new(dtype, &space[..]), strides: packed })
+    })
+}
+
+impl Product {
+    /// Compiles a contraction of operands that are matrices in memory, as [`packs`] makes them.
+    pub fn compile(
+        graph: &Graph,
+        node: usize,
+        operands: &[Strided; 2],
+        buffer: impl Fn(ValueId) -> usize,
+    ) -> Product {
+        let roles = Roles::new(graph, node, operands);
+        let shapes = shapes(graph, node);
+        let result = graph.nodes()[node].first;
+        let out = graph.ty(result);
+        let extent = |i: usize, axes: &[usize]| axes.iter().map(|&a| shapes[i][a]).product();
+        let stride = |i: usize, axes: &[usize]| {
+            merged(shapes[i], &operands[i].strides, axes).unwrap_or(0)
+        };
+        let mut m: usize = extent(0, &roles.free[0]);
+        let (k, n) = (extent(0, &roles.contract[0]), extent(1, &roles.free[1]));
+        let mut strides = [
+            (stride(0, &roles.free[0]), stride(0, &roles.contract[0])),
+            (stride(1, &roles.contract[1]), stride(1, &roles.free[1])),
+            (n as isize, 1),
+        ];
+        let out_strides = out.shape.strides();
+        let mut batch: Vec<(usize, SmallVec<[isize; 8]>)> = (0..roles.batch[0].len())
+            .map(|i| {
+                let (a, b) = (roles.batch[0][i], roles.batch[1][i]);
+                let walks = [operands[0].strides[a], operands[1].strides[b], out_strides[i]];
+                (shapes[0][a], SmallVec::from_slice(&walks))
+            })
+            .collect();
+        // A stack of left matrices that all meet the same right one is one tall matrix.
+        while let Some((extent, walks)) = batch.last()
+            && walks[1] == 0
+            && (m == 1 || walks[0] == strides[0].0 * m as isize)
+        {
+            strides[0].0 = if m == 1 { walks[0] } else { strides[0].0 };
+            m *= extent;
+            batch.pop();
+        }
+        let count: usize = batch.iter().map(|b| b.0).product();
+        let block = match count == 1 && m * n * k > SEQUENTIAL {
+            true => m.div_ceil(MAX_BLOCKS).next_multiple_of(MIN_BLOCK),
+            false => m.max(1),
+        };
+        let starts = [operands[0].offset, operands[1].offset, 0];
+        Product {
+            dtype: out.dtype,
+            sources: [buffer(operands[0].value), buffer(operands[1].value)],
+            target: buffer(result),
+            m,
+            k,
+            n,
+            strides,
+            batch: Rows::new(
+                batch.iter().map(|b| b.0).collect(),
+                batch.into_iter().map(|b| b.1).collect(),
+                SmallVec::from_slice(&starts),
+            ),
+            block,
+            ns: (2 * m * k * n * count) as f64 / FLOPS_PER_NS + 50.0 * count as f64,
+        }
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the target is disjoint from the sources.
+    pub unsafe fn run(&self, memory: Addresses<'_>) {
+        if self.m * self.n == 0 {
+            return;
+        }
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.dtype {
+                DType::F32 => self.run_as::<f32>(memory),
+                DType::F64 => self.run_as::<f64>(memory),
+                DType::I32 => self.run_as::<i32>(memory),
+                DType::I64 => self.run_as::<i64>(memory),
+                DType::U32 => self.run_as::<u32>(memory),
+                // The type rule knows no products of truth values.
+                DType::Bool => {}
+            }
+        }
+    }
+
+    unsafe fn run_as<T: Factor>(&self, memory: Addresses<'_>) {
+        let base = |buffer: usize| SharedPtr(memory.of(buffer));
+        let (left, right) = (base(self.sources[0]), base(self.sources[1]));
+        let target = base(self.target);
+        let blocks = self.m.div_ceil(self.block);
+        for_ranges(self.batch.count() * blocks, self.ns, |range| {
+            let mut cursor = self.batch.at(range.start / blocks);
+            for unit in range {
+                let first = unit % blocks * self.block;
+                let rows = self.block.min(self.m - first);
+                let at = |base: SharedPtr, stream: usize| {
+                    let offset = cursor.offsets[stream] + first as isize * self.strides[stream].0;
+                    base.get().cast::<T>().wrapping_offset(offset)
+                };
+                let product = Matrices {
+                    m: rows,
+                    k: self.k,
+                    n: self.n,
+                    left: at(left, 0),
+                    // All rows of the result need all of the right matrix.
+                    right: right.get().cast::<T>().wrapping_offset(cursor.offsets[1]),
+                    out: at(target, 2),
+                    strides: self.strides,
+                };
+                // SAFETY: blocks of the result are disjoint.
+                unsafe { T::multiply(&product) };
+                if first + rows == self.m {
+                    cursor.advance();
+                }
+            }
+        });
+    }
+}
+
+/// One product: addresses, extents and strides (row, column) of left, right and result.
+struct Matrices<T> {
+    m: usize,
+    k: usize,
+    n: usize,
+    left: *const T,
+    right: *const T,
+    out: *mut T,
+    strides: [(isize, isize); 3],
+}
+
+impl<T: Factor> Matrices<T> {
+    /// Row by row of the left matrix: each of its elements scales a row of the right one.
+    ///
+    /// # Safety
+    /// All elements are readable, those of the result writable; the result is row-major.
+    #[inline(always)]
+    unsafe fn by_rows(&self) {
+        let [(left_row, left_column), (right_row, right_column), (out_row, _)] = self.strides;
+        for i in 0..self.m as isize {
+            // SAFETY: the indices are below the extents.
+            unsafe {
+                let out = self.out.offset(i * out_row);
+                for j in 0..self.n {
+                    out.add(j).write(T::ZERO);
+                }
+                for p in 0..self.k as isize {
+                    let x = self.left.offset(i * left_row + p * left_column).read();
+                    let y = self.right.offset(p * right_row);
+                    for j in 0..self.n {
+                        let product = x.times(y.offset(j as isize * right_column).read());
+                        out.add(j).write(out.add(j).read().plus(product));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Products of up to this many multiplications are not worth the set-up of a blocked one.
+const SMALL: usize = 1024;
+
+/// An element of matrices that are multiplied.
+trait Factor: Copy + Send + Sync {
+    const ZERO: Self;
+    fn times(self, other: Self) -> Self;
+    fn plus(self, other: Self) -> Self;
+    /// # Safety
+    /// As [`Matrices::by_rows`].
+    unsafe fn multiply(product: &Matrices<Self>);
+}
+
+macro_rules! float {
+    ($($t:ty)+) => { $(
+        impl Factor for $t {
+            const ZERO: $t = 0.0;
+            #[inline(always)]
+            fn times(self, other: $t) -> $t {
+                self * other
+            }
+            #[inline(always)]
+            fn plus(self, other: $t) -> $t {
+                self + other
+            }
+            unsafe fn multiply(p: &Matrices<$t>) {
+                use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
+                if p.m * p.n * p.k <= SMALL {
+                    // SAFETY: as the caller's.
+                    return unsafe { p.by_rows() };
+                }
+                let [left, right, out] = p.strides;
+                // SAFETY: the caller makes all elements valid, and the result disjoint.
+                unsafe {
+                    let left = MatRef::from_raw_parts(p.left, p.m, p.k, left.0, left.1);
+                    let right = MatRef::from_raw_parts(p.right, p.k, p.n, right.0, right.1);
+                    let out = MatMut::from_raw_parts_mut(p.out, p.m, p.n, out.0, out.1);
+                    matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
+                }
+            }
+        }
+    )+ };
+}
+float!(f32 f64);
+
+macro_rules! integer {
+    ($($t:ty)+) => { $(
+        impl Factor for $t {
+            const ZERO: $t = 0;
+            #[inline(always)]
+            fn times(self, other: $t) -> $t {
+                self.wrapping_mul(other)
+            }
+            #[inline(always)]
+            fn plus(self, other: $t) -> $t {
+                self.wrapping_add(other)
+            }
+            unsafe fn multiply(p: &Matrices<$t>) {
+                // SAFETY: as the caller's.
+                unsafe { p.by_rows() }
+            }
+        }
+    )+ };
+}
+integer!(i32 i64 u32);

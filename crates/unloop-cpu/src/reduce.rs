@@ -1,0 +1,378 @@
+//! Running kernels that reduce. Either the inner axis is a reduced one, and each tile is folded to
+//! one element; or it is a kept one, and tiles of results take in one reduced index after the
+//! other. Large reductions to few results are cut into pieces, by size alone, and the pieces'
+//! results are combined pairwise.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+use unloop_graph::{DType, ReduceOp, ValueId};
+use unloop_kernel::Kernel;
+
+use crate::map::{bases, layout_cost, rows};
+use crate::memory::{Addresses, Arena, SharedPtr};
+use crate::parallel::for_ranges;
+use crate::simd::{Mode, Simd, TileFn, fill, scatter_run};
+use crate::space::Rows;
+use crate::tape::{Place, Table, Tape};
+
+/// A kernel with a reduction, ready to run.
+pub(crate) struct Reduce {
+    tape: Tape,
+    /// The kept axes but the inner one; streams are the loads, then the store.
+    kept: Rows,
+    /// The reduced axes but the inner one.
+    reduced: Rows,
+    /// Extent of the inner axis, and whether it is reduced.
+    extent: usize,
+    inner_is_reduced: bool,
+    sources: Vec<usize>,
+    target: usize,
+    /// Distance of the results of neighbours along an inner axis that is kept.
+    stride: isize,
+    /// Elements of the result.
+    results: usize,
+    /// Into how many pieces the reduced indices are cut.
+    pieces: usize,
+    identity: [u8; 8],
+    fold: TileFn,
+    combine: TileFn,
+    combine_uniform: TileFn,
+    /// Whether partial sums are kept apart to bound rounding errors.
+    is_rounding: bool,
+    ns: f64,
+}
+
+/// Elements of the space that make one piece of a large reduction.
+const PIECE: usize = 1 << 16;
+
+/// Pieces, at most: their results are combined by one thread.
+const MAX_PIECES: usize = 64;
+
+/// Below this number of results per tile a reduction is cut into pieces.
+const FEW_RESULTS: usize = 16;
+
+/// Reduced indices that are summed before they are added to the total.
+const BLOCK: usize = 64;
+
+impl Reduce {
+    /// Compiles a collapsed kernel with a reduction; `None` if it has none, or the dtype no such
+    /// operation. `buffer` gives the number of the buffer of a value.
+    pub fn compile(
+        kernel: &Kernel,
+        simd: Simd,
+        buffer: impl Fn(ValueId) -> usize,
+    ) -> Option<Reduce> {
+        let op = kernel.reduction?.op;
+        let dtype = kernel.dtype();
+        let kept = kernel.kept();
+        let axes = 0..kernel.space.len();
+        // Folding a tile costs one more pass; so does adding it to the results.
+        let inner = axes
+            .clone()
+            .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
+            .unwrap_or(0);
+        let others = |range: Range<usize>| -> Vec<usize> { range.filter(|&a| a != inner).collect() };
+        let (kept_axes, reduced_axes) = (others(0..kept), others(kept..kernel.space.len()));
+        let tape = Tape::compile(kernel, inner, simd);
+        let total: usize = kernel.space.iter().product();
+        let results: usize = kernel.space[..kept].iter().product();
+        let units = results / if inner < kept { tape.tile.min(results.max(1)) } else { 1 };
+        let pieces = match units < FEW_RESULTS && results * MAX_PIECES <= total {
+            true => (total / PIECE).clamp(1, MAX_PIECES),
+            false => 1,
+        };
+        let ns = total as f64 * (tape.ns + 0.1) + layout_cost(kernel, inner);
+        Some(Reduce {
+            kept: rows(kernel, &kept_axes),
+            reduced: {
+                let mut without_starts = kernel.clone();
+                without_starts.loads.iter_mut().for_each(|l| l.source.offset = 0);
+                without_starts.store.offset = 0;
+                rows(&without_starts, &reduced_axes)
+            },
+            extent: kernel.space[inner],
+            inner_is_reduced: inner >= kept,
+            sources: kernel.loads.iter().map(|l| buffer(l.source.value)).collect(),
+            target: buffer(kernel.store.value),
+            stride: kernel.store.strides.get(inner).copied().unwrap_or(1),
+            results,
+            pieces,
+            identity: op.identity(dtype).bits().to_le_bytes(),
+            fold: simd.reduce(op, dtype)?,
+            combine: simd.binary(op.binary(), dtype, Mode::VectorVector)?,
+            combine_uniform: simd.binary(op.binary(), dtype, Mode::VectorScalar)?,
+            is_rounding: op == ReduceOp::Sum && dtype.is_float(),
+            tape,
+            ns,
+        })
+    }
+
+    fn dtype(&self) -> DType {
+        self.tape.dtype
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the target is disjoint from the sources.
+    pub unsafe fn run(&self, memory: Addresses<'_>) {
+        let target = memory.of(self.target);
+        if self.results == 0 {
+            return;
+        }
+        if self.extent == 0 || self.reduced.count() == 0 {
+            // SAFETY: the result has this many elements.
+            return unsafe { fill(target, self.identity.as_ptr(), self.results, self.dtype()) };
+        }
+        if self.pieces == 1 {
+            // SAFETY: as the caller's.
+            return unsafe { self.run_pieces(memory, SharedPtr(target)) };
+        }
+        let (size, n) = (self.dtype().size(), self.results);
+        let mut partial = Arena::new();
+        let start = partial.reserve(self.pieces * n * size);
+        let at = |piece: usize| start.wrapping_add(piece * n * size);
+        // SAFETY: the partial results have room for all pieces; combining reads and writes those
+        // of different pieces.
+        unsafe {
+            self.run_pieces(memory, SharedPtr(start));
+            let mut gap = 1;
+            while gap < self.pieces {
+                for piece in (0..self.pieces - gap).step_by(2 * gap) {
+                    (self.combine)(at(piece), at(piece), at(piece + gap), at(piece), n);
+                }
+                gap *= 2;
+            }
+            std::ptr::copy_nonoverlapping(start, target, n * size);
+        }
+    }
+
+    /// Writes the results of all pieces, one after the other.
+    unsafe fn run_pieces(&self, memory: Addresses<'_>, target: SharedPtr) {
+        let tiles = match self.inner_is_reduced {
+            true => 1,
+            false => self.extent.div_ceil(self.tape.tile),
+        };
+        let units = self.kept.count() * tiles;
+        for_ranges(units * self.pieces, self.ns, |range| {
+            let tape = &self.tape;
+            let bases = bases(&self.sources, memory);
+            // Four tiles: the program's result, two totals in turn, a block's total.
+            let tile_bytes = (tape.tile * 8).next_multiple_of(64);
+            tape.with_table(5 * tile_bytes, |table, buffer| {
+                for item in range {
+                    let (piece, unit) = (item / units, item % units);
+                    let cursor = self.kept.at(unit / tiles);
+                    let part = Part {
+                        piece,
+                        tile: unit % tiles,
+                        offsets: &cursor.offsets,
+                        index: &cursor.index,
+                        out: target.get().wrapping_add(piece * self.results * self.dtype().size()),
+                    };
+                    // SAFETY: each item writes results of its own.
+                    unsafe {
+                        match self.inner_is_reduced {
+                            true => self.fold_rows(table, &bases, &part, buffer, tile_bytes),
+                            false => self.add_rows(table, &bases, &part, buffer, tile_bytes),
+                        }
+                    }
+                }
+            });
+        });
+    }
+
+    /// The reduced units of a piece: rows, or rows × tiles when the inner axis is reduced.
+    fn piece_range(&self, piece: usize, units: usize) -> Range<usize> {
+        piece * units / self.pieces..(piece + 1) * units / self.pieces
+    }
+
+    /// Folds tiles along the inner axis to one element.
+    unsafe fn fold_rows(
+        &self,
+        table: &mut Table,
+        bases: &[*mut u8],
+        part: &Part<'_>,
+        buffer: *mut u8,
+        tile_bytes: usize,
+    ) {
+        let tape = &self.tape;
+        let size = self.dtype().size();
+        let tiles = self.extent.div_ceil(tape.tile);
+        let range = self.piece_range(part.piece, self.reduced.count() * tiles);
+        let streams = bases.len();
+        let mut position = Position::new(self, part, range.start / tiles);
+        let mut tile = range.start % tiles;
+        let mut totals = Totals::new(self.combine, self.identity);
+        let value = buffer.wrapping_add(tile_bytes);
+        for _ in range {
+            let start = tile * tape.tile;
+            let n = tape.tile.min(self.extent - start);
+            let mut total = [0u8; 8];
+            // SAFETY: the buffers hold what the loads name; `buffer` has room for tiles.
+            unsafe {
+                tape.run(table, bases, &position.offsets, &position.index, buffer, start, n);
+                let from = match tape.result {
+                    Place::Result => buffer,
+                    Place::Tile(slot) => table.get(slot),
+                    Place::Uniform(slot) => {
+                        fill(value, table.get(slot), n, self.dtype());
+                        value
+                    }
+                };
+                (self.fold)(total.as_mut_ptr(), from, from, from, n);
+                totals.push(total);
+            }
+            tile += 1;
+            if tile == tiles {
+                tile = 0;
+                position.advance();
+            }
+        }
+        let out = part.out.wrapping_offset(part.offsets[streams] * size as isize);
+        // SAFETY: the element is this unit's own.
+        unsafe { std::ptr::copy_nonoverlapping(totals.finish().as_ptr(), out, size) };
+    }
+
+    /// Adds one reduced index after the other to a tile of results.
+    unsafe fn add_rows(
+        &self,
+        table: &mut Table,
+        bases: &[*mut u8],
+        part: &Part<'_>,
+        buffer: *mut u8,
+        tile_bytes: usize,
+    ) {
+        let tape = &self.tape;
+        let (dtype, size) = (self.dtype(), self.dtype().size());
+        let range = self.piece_range(part.piece, self.reduced.count());
+        let start = part.tile * tape.tile;
+        let n = tape.tile.min(self.extent - start);
+        let mut position = Position::new(self, part, range.start);
+        let register = |i: usize| buffer.wrapping_add(i * tile_bytes);
+        let [value, mut block, mut block_next, mut total, mut total_next] =
+            [0, 1, 2, 3, 4].map(register);
+        let blocked = self.is_rounding && range.len() > 2 * BLOCK;
+        // SAFETY: the buffers hold what the loads name; the registers have room for tiles.
+        unsafe {
+            fill(total, self.identity.as_ptr(), n, dtype);
+            fill(block, self.identity.as_ptr(), n, dtype);
+            for (i, _) in range.clone().enumerate() {
+                tape.run(table, bases, &position.offsets, &position.index, value, start, n);
+                let (combine, from) = match tape.result {
+                    Place::Result => (self.combine, value),
+                    Place::Tile(slot) => (self.combine, table.get(slot)),
+                    Place::Uniform(slot) => (self.combine_uniform, table.get(slot)),
+                };
+                combine(block_next, block, from, from, n);
+                std::mem::swap(&mut block, &mut block_next);
+                if blocked && i % BLOCK == BLOCK - 1 {
+                    (self.combine)(total_next, total, block, block, n);
+                    std::mem::swap(&mut total, &mut total_next);
+                    fill(block, self.identity.as_ptr(), n, dtype);
+                }
+                position.advance();
+            }
+            if blocked {
+                (self.combine)(total_next, total, block, block, n);
+                block = total_next;
+            }
+            let at = part.offsets[bases.len()] + start as isize * self.stride;
+            let out = part.out.wrapping_offset(at * size as isize);
+            match self.stride {
+                1 => std::ptr::copy_nonoverlapping(block, out, n * size),
+                stride => scatter_run(out, stride, block, n, dtype),
+            }
+        }
+    }
+}
+
+/// What one thread computes at a time: a piece of the reduced indices for one row (or tile) of
+/// results.
+struct Part<'a> {
+    piece: usize,
+    tile: usize,
+    /// Offsets of the streams, and the position along the kept axes.
+    offsets: &'a [isize],
+    index: &'a [usize],
+    /// Where the results of the piece start.
+    out: *mut u8,
+}
+
+/// The sum of a kept and a reduced position.
+struct Position<'a> {
+    cursor: crate::space::Cursor<'a>,
+    kept: &'a [isize],
+    offsets: SmallVec<[isize; 8]>,
+    index: SmallVec<[usize; 6]>,
+    kept_axes: usize,
+}
+
+impl<'a> Position<'a> {
+    fn new(reduce: &'a Reduce, part: &Part<'a>, row: usize) -> Position<'a> {
+        let cursor = reduce.reduced.at(row);
+        let kept_axes = part.index.len();
+        let index = part.index.iter().chain(&cursor.index).copied().collect();
+        let mut position = Position {
+            offsets: cursor.offsets.clone(),
+            cursor,
+            kept: part.offsets,
+            index,
+            kept_axes,
+        };
+        position.update();
+        position
+    }
+
+    fn update(&mut self) {
+        for ((sum, kept), moved) in
+            self.offsets.iter_mut().zip(self.kept).zip(&self.cursor.offsets)
+        {
+            *sum = kept + moved;
+        }
+        self.index[self.kept_axes..].copy_from_slice(&self.cursor.index);
+    }
+
+    fn advance(&mut self) {
+        self.cursor.advance();
+        self.update();
+    }
+}
+
+/// Partial results combined pairwise, as a binary counter counts: neighbours of equal weight merge.
+struct Totals {
+    combine: TileFn,
+    identity: [u8; 8],
+    levels: SmallVec<[[u8; 8]; 16]>,
+    count: usize,
+}
+
+impl Totals {
+    fn new(combine: TileFn, identity: [u8; 8]) -> Totals {
+        Totals { combine, identity, levels: SmallVec::new(), count: 0 }
+    }
+
+    fn combined(&self, a: [u8; 8], b: [u8; 8]) -> [u8; 8] {
+        let mut result = [0u8; 8];
+        // SAFETY: all three are one element of at most eight bytes.
+        unsafe { (self.combine)(result.as_mut_ptr(), a.as_ptr(), b.as_ptr(), b.as_ptr(), 1) };
+        result
+    }
+
+    fn push(&mut self, mut total: [u8; 8]) {
+        self.count += 1;
+        for _ in 0..self.count.trailing_zeros() {
+            if let Some(left) = self.levels.pop() {
+                total = self.combined(left, total);
+            }
+        }
+        self.levels.push(total);
+    }
+
+    fn finish(mut self) -> [u8; 8] {
+        let Some(mut total) = self.levels.pop() else { return self.identity };
+        while let Some(left) = self.levels.pop() {
+            total = self.combined(left, total);
+        }
+        total
+    }
+}

@@ -1,0 +1,163 @@
+//! Instruction sets: which ones this processor has, and how a kernel is compiled once for each.
+//!
+//! A kernel body is an `#[inline(always)]` generic function; [`Level::tile`] wraps it in a function
+//! with the level's target features, so that one indirect call reaches vectorised code and nothing
+//! is detected at run time after the table lookup.
+
+use super::math::Math;
+
+/// One instruction of a tile program: `dst[i] = op(a[i], b[i], c[i])` for `i` in `0..n`.
+///
+/// # Safety
+///
+/// Operands that the operation has must be readable for `n` elements (an operand of a scalar mode:
+/// for one), `dst` writable for `n` elements of the result; no alignment is needed. `dst` may be
+/// the same address as an operand whose elements are at least as large as the result's; otherwise
+/// it must not overlap the operands. Booleans are bytes of 0 or 1.
+pub type TileFn =
+    unsafe fn(dst: *mut u8, a: *const u8, b: *const u8, c: *const u8, n: usize);
+
+/// Blocks of [`super::math::BLOCK`] elements through one elementary function; see
+/// [`super::math::blocks`].
+pub(super) type BlockFn<T> =
+    unsafe fn(dst: *mut T, x: *const T, x_step: usize, y: *const T, y_step: usize, count: usize);
+
+/// The body of a tile function.
+pub(super) trait Kernel {
+    /// # Safety
+    /// As [`TileFn`].
+    unsafe fn run(dst: *mut u8, a: *const u8, b: *const u8, c: *const u8, n: usize);
+}
+
+/// An instruction set that kernels are compiled for.
+pub(super) trait Level {
+    /// The kernel, compiled for this level.
+    fn tile<K: Kernel>() -> TileFn;
+    /// The function's block loop, compiled for this level.
+    fn blocks<M: Math>() -> BlockFn<M::T>;
+}
+
+macro_rules! level {
+    ($(#[$meta:meta])* $name:ident, fma: $fma:expr $(, features: $features:literal)?) => {
+        $(#[$meta])*
+        pub(super) enum $name {}
+
+        impl Level for $name {
+            fn tile<K: Kernel>() -> TileFn {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn entry<K: Kernel>(
+                    dst: *mut u8,
+                    a: *const u8,
+                    b: *const u8,
+                    c: *const u8,
+                    n: usize,
+                ) {
+                    // SAFETY: the caller keeps the contract of `TileFn`.
+                    unsafe { K::run(dst, a, b, c, n) }
+                }
+                entry::<K>
+            }
+
+            fn blocks<M: Math>() -> BlockFn<M::T> {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn entry<M: Math>(
+                    dst: *mut M::T,
+                    x: *const M::T,
+                    x_step: usize,
+                    y: *const M::T,
+                    y_step: usize,
+                    count: usize,
+                ) {
+                    // SAFETY: the caller keeps the contract of `blocks`.
+                    unsafe { super::math::blocks::<M, { $fma }>(dst, x, x_step, y, y_step, count) }
+                }
+                entry::<M>
+            }
+        }
+    };
+}
+
+level!(
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
+    Baseline,
+    fma: cfg!(any(target_arch = "aarch64", target_feature = "fma"))
+);
+#[cfg(target_arch = "x86_64")]
+level!(
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    fma: true,
+    features: "avx2,fma,bmi1,bmi2,lzcnt,popcnt"
+);
+#[cfg(target_arch = "x86_64")]
+level!(
+    /// 512-bit vectors (the set of x86-64-v4).
+    Avx512,
+    fma: true,
+    features: "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt"
+);
+
+/// The kernels of one instruction set that this processor has: the tables that a kernel compiler
+/// looks tile functions up in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Simd(pub(super) Which);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Which {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Simd {
+    /// The best instruction set of this processor.
+    pub fn best() -> Simd {
+        static BEST: std::sync::OnceLock<Simd> = std::sync::OnceLock::new();
+        *BEST.get_or_init(|| *Simd::available().last().unwrap_or(&Simd(Which::Baseline)))
+    }
+
+    /// Every instruction set that this processor has, the best last.
+    pub fn available() -> Vec<Simd> {
+        #[allow(unused_mut)]
+        let mut all = vec![Simd(Which::Baseline)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if pulp::x86::V3::try_new().is_some() {
+                all.push(Simd(Which::Avx2));
+            }
+            if pulp::x86::V4::try_new().is_some() {
+                all.push(Simd(Which::Avx512));
+            }
+        }
+        all
+    }
+
+    /// The short name of the instruction set.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Which::Baseline => "baseline",
+            #[cfg(target_arch = "x86_64")]
+            Which::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Which::Avx512 => "avx512",
+        }
+    }
+}
+
+/// Calls a lookup that is generic over [`Level`] for the level of a [`Simd`].
+macro_rules! at_level {
+    ($simd:expr, $lookup:ident($($arg:expr),*)) => {
+        match $simd.0 {
+            $crate::simd::level::Which::Baseline => {
+                $lookup::<$crate::simd::level::Baseline>($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::level::Which::Avx2 => $lookup::<$crate::simd::level::Avx2>($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::level::Which::Avx512 => $lookup::<$crate::simd::level::Avx512>($($arg),*),
+        }
+    };
+}
+pub(super) use at_level;

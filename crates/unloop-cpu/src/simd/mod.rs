@@ -1,0 +1,24 @@
+//! The instructions of the tile machine: SIMD loops over tiles of elements, compiled for every
+//! instruction set and chosen once at run time.
+//!
+//! [`Simd`] is the entry: its lookups ([`Simd::unary`], [`Simd::binary`], [`Simd::reduce`], …) give
+//! plain function pointers that work on raw tiles. Elementary functions are in `math`, everything
+//! else is arithmetic that one generic loop (`each`) vectorises.
+
+mod arith;
+mod choose;
+mod convert;
+mod each;
+mod fused;
+mod integer;
+mod level;
+mod math;
+mod reduce;
+mod strided;
+#[cfg(test)]
+mod tests;
+
+pub use arith::Mode;
+pub use fused::Fused;
+pub use level::{Simd, TileFn};
+pub use strided::{fill, gather_run, scatter_run};

@@ -1,0 +1,71 @@
+//! Copies between tiles and strided memory. They move elements of any dtype by their size; strides
+//! count elements and may be negative or zero. Addresses need no alignment.
+
+use unloop_graph::DType;
+
+/// Runs the body with `$t` an unsigned integer of the dtype's size.
+macro_rules! by_size {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            DType::Bool => {
+                type $t = u8;
+                $body
+            }
+            DType::I32 | DType::U32 | DType::F32 => {
+                type $t = u32;
+                $body
+            }
+            DType::I64 | DType::F64 => {
+                type $t = u64;
+                $body
+            }
+        }
+    };
+}
+
+/// `dst[i] = src[i·stride]` for `i` in `0..n`.
+///
+/// # Safety
+///
+/// The elements named must be readable and writable, and the source must not overlap the
+/// destination.
+pub unsafe fn gather_run(dst: *mut u8, src: *const u8, stride: isize, n: usize, dtype: DType) {
+    by_size!(dtype, T => {
+        let (dst, src) = (dst.cast::<T>(), src.cast::<T>());
+        for i in 0..n {
+            // SAFETY: the caller makes element `i` of both runs valid.
+            unsafe { dst.add(i).write_unaligned(src.offset(i as isize * stride).read_unaligned()) }
+        }
+    })
+}
+
+/// `dst[i·stride] = src[i]` for `i` in `0..n`.
+///
+/// # Safety
+///
+/// As [`gather_run`].
+pub unsafe fn scatter_run(dst: *mut u8, stride: isize, src: *const u8, n: usize, dtype: DType) {
+    by_size!(dtype, T => {
+        let (dst, src) = (dst.cast::<T>(), src.cast::<T>());
+        for i in 0..n {
+            // SAFETY: the caller makes element `i` of both runs valid.
+            unsafe { dst.offset(i as isize * stride).write_unaligned(src.add(i).read_unaligned()) }
+        }
+    })
+}
+
+/// `dst[i] = *value` for `i` in `0..n`.
+///
+/// # Safety
+///
+/// `value` must be readable for one element, `dst` writable for `n`.
+pub unsafe fn fill(dst: *mut u8, value: *const u8, n: usize, dtype: DType) {
+    by_size!(dtype, T => {
+        // SAFETY: the caller makes one value readable.
+        let (dst, value) = (dst.cast::<T>(), unsafe { value.cast::<T>().read_unaligned() });
+        for i in 0..n {
+            // SAFETY: the caller makes `n` elements writable.
+            unsafe { dst.add(i).write_unaligned(value) }
+        }
+    })
+}
