@@ -1,0 +1,128 @@
+//! The CPU against the reference evaluator: every operation, dtype, instruction set and layout, at
+//! sizes around those of vectors and tiles.
+
+use unloop_cpu::Cpu;
+use unloop_graph::{Array, DType};
+use unloop_tests::{Case, Layout, cases, deviation, elementwise_cases};
+
+/// Runs a case on every instruction set.
+fn check(case: &Case, rng: &mut fastrand::Rng, layout: Layout, failures: &mut Vec<String>) {
+    let inputs = case.arrays(rng, layout);
+    let graph = case.graph().unwrap();
+    let expected = graph.evaluate(&inputs);
+    for name in Cpu::instruction_sets() {
+        let actual = Cpu::compile_for(&graph, name).unwrap().unwrap().run(&inputs);
+        let fault = match (&expected, &actual) {
+            (Ok(expected), Ok(actual)) => compare(expected, actual),
+            (Err(a), Err(b)) if a.kind() == b.kind() => None,
+            (a, b) => Some(format!("{:?} and {:?}", a.as_ref().err(), b.as_ref().err())),
+        };
+        if let Some(fault) = fault {
+            failures.push(format!("{name} {layout:?} {} {:?}: {fault}", case.op, case.types()));
+        }
+    }
+}
+
+fn compare(expected: &[Array], actual: &[Array]) -> Option<String> {
+    for (a, b) in expected.iter().zip(actual) {
+        let tolerance = match a.dtype() {
+            DType::F32 => 1e-5,
+            DType::F64 => 1e-12,
+            _ => 0.0,
+        };
+        let error = deviation(a, b);
+        if error > tolerance {
+            let mut example = String::new();
+            if a.shape() == b.shape() {
+                a.shape().for_each_index(|i| {
+                    if example.is_empty() && !close(a.get(i).float(), b.get(i).float(), tolerance) {
+                        example = format!("at {i:?} {:?} became {:?}", a.get(i), b.get(i));
+                    }
+                });
+            }
+            return Some(format!("deviation {error:e} {example}"));
+        }
+    }
+    (expected.len() != actual.len()).then(|| "another number of results".to_string())
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    a == b
+        || (a.is_nan() && b.is_nan())
+        || (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
+}
+
+fn report(failures: &[String]) {
+    let shown = failures.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{} failures:\n{shown}", failures.len());
+}
+
+#[test]
+fn elementwise_operations_at_every_size() {
+    let mut failures = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(1);
+    for n in [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 1023, 1025] {
+        for case in elementwise_cases(&[n]) {
+            check(&case, &mut rng, Layout::Standard, &mut failures);
+        }
+    }
+    report(&failures);
+}
+
+#[test]
+fn elementwise_operations_in_every_layout() {
+    let mut failures = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(2);
+    for shape in [&[][..], &[6], &[3, 5], &[2, 3, 4], &[2, 0]] {
+        for case in elementwise_cases(shape) {
+            for layout in Layout::ALL {
+                check(&case, &mut rng, layout, &mut failures);
+            }
+        }
+    }
+    report(&failures);
+}
+
+#[test]
+fn other_operations() {
+    let mut failures = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(3);
+    for case in cases() {
+        for layout in Layout::ALL {
+            check(&case, &mut rng, layout, &mut failures);
+        }
+    }
+    report(&failures);
+}
+
+#[test]
+fn large_reductions_and_products() {
+    use unloop::{DotDims, Op, ReduceOp};
+    let mut failures = Vec::new();
+    let mut rng = fastrand::Rng::with_seed(4);
+    let operand = |dtype, shape: &[usize]| {
+        unloop_tests::Operand::new(dtype, shape, unloop_tests::Values::Within(-1.0, 1.0))
+    };
+    for (shape, axes) in [
+        (&[300_000][..], &[0][..]),
+        (&[3, 100_001], &[1]),
+        (&[100_001, 3], &[0]),
+        (&[70, 1030, 3], &[0, 2]),
+        (&[2, 1030, 70], &[1]),
+    ] {
+        for op in [ReduceOp::Sum, ReduceOp::Max] {
+            let op = Op::Reduce { op, axes: axes.iter().copied().collect() };
+            let case = Case { op, operands: vec![operand(DType::F64, shape)] };
+            check(&case, &mut rng, Layout::Standard, &mut failures);
+        }
+    }
+    let dims = DotDims {
+        lhs_contract: [1].into_iter().collect(),
+        rhs_contract: [0].into_iter().collect(),
+        ..DotDims::default()
+    };
+    let operands = vec![operand(DType::F64, &[150, 150]), operand(DType::F64, &[150, 131])];
+    let case = Case { op: Op::Dot(dims), operands };
+    check(&case, &mut rng, Layout::Transposed, &mut failures);
+    report(&failures);
+}
