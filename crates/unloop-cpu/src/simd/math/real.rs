@@ -167,11 +167,11 @@ fn halves<T: Real>(a: T) -> (T, T) {
     (high, a - high)
 }
 
-/// `(nh + nl)/(dh + dl)` as a sum of two, with one division.
+/// `(nh + nl)/(dh + dl)` as a sum of two, with one division. The low parts need not be small.
 #[inline(always)]
 pub(super) fn div_dw<T: Real, const FMA: bool>(nh: T, nl: T, dh: T, dl: T) -> (T, T) {
-    let inverse = T::ONE / dh;
-    let quotient = nh * inverse;
+    let inverse = T::ONE / (dh + dl);
+    let quotient = (nh + nl) * inverse;
     let (back, back_low) = two_prod::<T, FMA>(quotient, dh);
     let rest = ((nh - back) - back_low) + (nl - quotient * dl);
     (quotient, rest * inverse)
