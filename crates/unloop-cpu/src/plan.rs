@@ -353,7 +353,9 @@ impl Executable for Plan {
             self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size())).collect();
         let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arena = None;
-        let mut start = std::ptr::null_mut();
+        // Empty values have an aligned address, too.
+        let nothing: *mut u8 = std::ptr::without_provenance_mut(ALIGN);
+        let mut start = nothing;
         if self.arena_bytes > 0 {
             let taken = arena.insert(lock().pop().unwrap_or_else(Arena::new));
             start = taken.reserve(self.arena_bytes);
@@ -365,7 +367,7 @@ impl Executable for Plan {
                 Home::Input(i) => inputs[i].as_ptr().cast_mut(),
                 Home::Result(i) => results[i].as_ptr(),
                 Home::Arena(offset) => start.wrapping_add(offset),
-                Home::Nowhere => std::ptr::null_mut(),
+                Home::Nowhere => nothing,
             })
             .collect();
         let done = self.run_tasks(Addresses(&addresses));

@@ -28,6 +28,8 @@ pub(super) fn jvp(op: ReduceOp, axes: &Axes, rule: &Jvp<'_>) -> Option<Tensor> {
     match op {
         ReduceOp::Sum => Some(sum(t.clone())),
         ReduceOp::Prod => Some(product(x, t, axes)),
+        // The extreme of nothing is a constant.
+        ReduceOp::Max | ReduceOp::Min if axes.iter().any(|&a| x.shape()[a] == 0) => None,
         // The mean of the tangents of all elements that attain the extreme.
         ReduceOp::Max | ReduceOp::Min => {
             let attained = indicator(x, &expand(y, &x.shape().into(), axes));
