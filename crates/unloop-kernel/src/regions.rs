@@ -45,9 +45,9 @@ const MAX_EXPRS: usize = 64;
 enum Use {
     /// Not used so far.
     None,
-    /// In the kernel of this number only.
-    Kernel(usize),
-    /// In several kernels.
+    /// In the kernel of this number only, through the same views: `via` is the last of them.
+    Kernel { root: usize, via: Option<usize> },
+    /// In several kernels, or through different views.
     Several,
 }
 
@@ -92,6 +92,10 @@ impl Regions {
         let class: Vec<Class> = nodes.iter().map(|n| classify(graph, n, producer)).collect();
         let mut in_memory = vec![false; nodes.len()];
         let mut used = vec![Use::None; nodes.len()];
+        // Whether every kernel reads the node along whole axes, not through a view that moves.
+        let mut plain = vec![true; nodes.len()];
+        // Whether somebody reads it, through views, from memory only.
+        let mut solid = vec![false; nodes.len()];
         // Kernels are numbered by their root; an operand of a concatenation has its own number.
         let mut size = vec![0usize; nodes.len()];
         for v in graph.outputs() {
@@ -100,21 +104,35 @@ impl Regions {
             }
         }
         for (i, node) in nodes.iter().enumerate().rev() {
+            // Nothing needs it.
+            if !in_memory[i] && used[i] == Use::None {
+                continue;
+            }
+            in_memory[i] |= match class[i] {
+                Class::Leaf => solid[i],
+                // Windows of padding count along whole axes of a kernel.
+                Class::Pad => solid[i] || !plain[i],
+                _ => false,
+            };
             let kernel = match class[i] {
-                Class::Leaf | Class::View | Class::Pad if !in_memory[i] => used[i],
+                Class::Leaf | Class::Pad if !in_memory[i] => used[i],
+                Class::View if !in_memory[i] => match used[i] {
+                    Use::Kernel { root, .. } => Use::Kernel { root, via: Some(i) },
+                    Use::None | Use::Several => used[i],
+                },
                 Class::Elementwise => match used[i] {
-                    Use::Kernel(root) if !in_memory[i] && size[root] < MAX_EXPRS => {
+                    Use::Kernel { root, .. } if !in_memory[i] && size[root] < MAX_EXPRS => {
                         size[root] += 1;
-                        Use::Kernel(root)
+                        used[i]
                     }
-                    Use::None | Use::Kernel(_) | Use::Several => {
+                    Use::None | Use::Kernel { .. } | Use::Several => {
                         in_memory[i] = true;
-                        Use::Kernel(i)
+                        Use::Kernel { root: i, via: None }
                     }
                 },
                 _ => {
                     in_memory[i] = true;
-                    Use::Kernel(i)
+                    Use::Kernel { root: i, via: None }
                 }
             };
             for (k, v) in node.operands.iter().enumerate() {
@@ -126,31 +144,27 @@ impl Regions {
                         _ => Use::Several,
                     };
                 };
-                // Padding is read directly by what is computed, so that windows stay simple.
-                let pads = class[p] == Class::Pad;
+                let moves = class[i] == Class::View && !matches!(node.op, Op::Transpose(_));
+                plain[p] &= !moves && (in_memory[i] || plain[i]);
                 match class[i] {
                     Class::Elementwise | Class::Reduce => join(kernel),
                     Class::View => {
-                        let transposes = matches!(node.op, Op::Transpose(_));
-                        in_memory[p] |= pads && !transposes;
+                        solid[p] |= solid[i] && !in_memory[i];
                         // What a broadcast repeats is computed once, before.
                         let repeats = graph.ty(node.first).shape.size() > graph.ty(*v).shape.size();
                         join(if repeats { Use::Several } else { kernel });
                     }
                     Class::Pad if k == 1 => {}
-                    Class::Pad => {
-                        in_memory[p] |= pads;
+                    Class::Pad | Class::Dot => {
+                        solid[p] = true;
                         join(Use::Several);
                     }
                     Class::Concatenate => {
                         // Each operand has a kernel of its own, if it is used nowhere else.
                         let once = node.operands.iter().filter(|w| *w == v).count() == 1;
                         size.push(0);
-                        join(if once { Use::Kernel(size.len() - 1) } else { Use::Several });
-                    }
-                    Class::Dot => {
-                        in_memory[p] |= pads || class[p] == Class::Leaf;
-                        join(Use::Several);
+                        let own = Use::Kernel { root: size.len() - 1, via: None };
+                        join(if once { own } else { Use::Several });
                     }
                     Class::Alias | Class::Opaque => in_memory[p] = true,
                     Class::Leaf => {}

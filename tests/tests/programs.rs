@@ -1,0 +1,198 @@
+//! Properties of random programs: the CPU equals the reference, vmap equals stacking, jvp equals
+//! differences, vjp equals jvp, jit changes nothing, results do not depend on threads.
+
+use proptest::prelude::*;
+use unloop::prelude::*;
+use unloop_graph::{Array, backend::Backend};
+use unloop_tests::{assert_close, deviation};
+
+/// One step of a program: an operation, and which values it reads (modulo how many there are).
+#[derive(Clone, Debug)]
+struct Step {
+    op: u8,
+    x: usize,
+    y: usize,
+    axis: usize,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (any::<u8>(), any::<usize>(), any::<usize>(), any::<usize>())
+        .prop_map(|(op, x, y, axis)| Step { op, x, y, axis });
+    prop::collection::vec(step, 1..14)
+}
+
+/// Runs a program of smooth operations on tensors of any shape; every value stays of moderate size.
+/// The result is a scalar and a tensor.
+fn program(steps: &[Step], inputs: &[&Tensor]) -> (Tensor, Tensor) {
+    let mut values: Vec<Tensor> = inputs.iter().map(|&x| x.clone()).collect();
+    for step in steps {
+        let x = values[step.x % values.len()].clone();
+        let y = values[step.y % values.len()].clone();
+        let axis = |t: &Tensor| (t.rank() > 0).then(|| (step.axis % t.rank()) as isize);
+        let next = match step.op % 22 {
+            0 => x.broadcast() + like(&y, &x),
+            1 => &x * like(&y, &x),
+            2 => &x - like(&y, &x) * 0.5,
+            3 => &x / (like(&y, &x).square() + 1.0),
+            4 => x.sin(),
+            5 => x.tanh() + 0.1 * &x,
+            6 => (-x.square()).exp(),
+            7 => (x.square() + 1.0).sqrt().log(),
+            8 => x.greater(&like(&y, &x)).select(&x.sin(), &(&x * 2.0)).tanh(),
+            9 => match axis(&x) {
+                Some(axis) => x.sum_keep(axis as i32).tanh().broadcast_to(x.shape()),
+                None => x.cos(),
+            },
+            10 => match axis(&x) {
+                Some(axis) => x.softmax(axis as i32),
+                None => x.sigmoid(),
+            },
+            11 => match axis(&x) {
+                Some(axis) => x.flip(&[axis]) + &x,
+                None => -&x,
+            },
+            12 => match axis(&x) {
+                Some(axis) => Tensor::concatenate(&[&x, &x.sin()], axis).slice_axis(
+                    axis,
+                    x.shape()[axis as usize] / 2,
+                    x.shape()[axis as usize] / 2 + x.shape()[axis as usize],
+                ),
+                None => x.atan(),
+            },
+            13 if x.rank() == 2 => x.t(),
+            14 if x.rank() == 2 => x.matmul(&x.t()).tanh(),
+            15 if x.rank() >= 1 => x.reshape([x.size()]),
+            16 if x.rank() >= 1 => x.sum_axis((step.axis % x.rank()) as i32).tanh(),
+            17 if x.rank() >= 1 => x.mean_axis(-1),
+            18 if x.rank() >= 1 => {
+                let zero = Tensor::from(0.0);
+                let amounts = vec![(1, 0); x.rank()];
+                x.pad(&amounts, &zero)
+            }
+            19 if x.rank() == 1 && x.size() > 0 => {
+                let i = Tensor::from([0i32, (x.size() - 1) as i32, 0]);
+                each(|[k]| x.at(i.at(k)))
+            }
+            20 if x.rank() == 1 && x.size() > 1 => x.set(0, &x.at(1)).add_at(1, &x.at(0)),
+            21 if x.rank() == 2 && x.shape()[0] == x.shape()[1] => {
+                let n = x.shape()[0];
+                let a = x.tanh() * 0.1 + Tensor::eye(DType::F64, n);
+                a.solve(&x).tanh()
+            }
+            _ => x.softplus().sin(),
+        };
+        // Programs do not grow beyond what the reference evaluator runs fast.
+        if next.size() <= 4096 {
+            values.push(next);
+        }
+    }
+    let last = values[values.len() - 1].clone();
+    let total = values.iter().map(|v| v.sin().sum()).reduce(|a, b| a + b);
+    (total.unwrap_or_else(|| Tensor::from(0.0)), last)
+}
+
+/// `y` where it has the shape of `x`, else its mean.
+fn like(y: &Tensor, x: &Tensor) -> Tensor {
+    if y.shape() == x.shape() { y.clone() } else { y.sin().mean().broadcast_to(x.shape()) }
+}
+
+fn inputs(seed: u64) -> [Tensor; 3] {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let shape = [[3usize, 4], [1, 5], [2, 2], [9, 17]][rng.usize(0..4)];
+    [
+        unloop_tests::tensor(&mut rng, DType::F64, &shape),
+        unloop_tests::tensor(&mut rng, DType::F64, &shape[1..]),
+        unloop_tests::tensor(&mut rng, DType::F64, &[]),
+    ]
+}
+
+/// Runs a program on the CPU and by reference. What it captured are indices.
+fn check_graph(graph: &unloop::Graph, seed: u64) -> Result<(), TestCaseError> {
+    graph.check().unwrap();
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let random = |ty: &unloop::TensorType| match ty.dtype {
+        DType::F64 => unloop_tests::tensor(&mut rng, DType::F64, &ty.shape),
+        dtype => Tensor::zeros(dtype, &ty.shape[..]),
+    };
+    let inputs: Vec<Array> =
+        graph.inputs().iter().map(random).map(|t| t.value("test").unwrap().clone()).collect();
+    let expected = graph.evaluate(&inputs).unwrap();
+    let actual = unloop_cpu::Cpu.compile(graph).unwrap().run(&inputs).unwrap();
+    for (a, b) in expected.iter().zip(&actual) {
+        let error = deviation(a, b);
+        prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn cpu_equals_reference(steps in steps(), seed in any::<u64>()) {
+        let [x, y, z] = inputs(seed);
+        let f = |x: &Tensor, y: &Tensor, z: &Tensor| program(&steps, &[x, y, z]);
+        let total = |x: &Tensor, y: &Tensor, z: &Tensor| f(x, y, z).0;
+        check_graph(&jit(f).graph((&x, &y, &z)).unwrap(), seed)?;
+        check_graph(&grad(total).graph((&x, &y, &z)).unwrap(), seed)?;
+        check_graph(&vmap(f, (0, 0, Shared)).graph((&x, &x, &z)).unwrap(), seed)?;
+        check_graph(&vmap(grad(total), (-1, Shared, Shared)).graph((&x, &y, &z)).unwrap(), seed)?;
+        // Compiled or operation by operation, the same.
+        let (total, last) = f(&x, &y, &z);
+        let (jit_total, jit_last) = jit(f)(&x, &y, &z);
+        assert_close(&total, &jit_total, "total");
+        assert_close(&last, &jit_last, "last");
+    }
+
+    #[test]
+    fn threads_do_not_matter(steps in steps(), seed in any::<u64>()) {
+        let [x, y, z] = inputs(seed);
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let f = jit(|x: &Tensor, y: &Tensor, z: &Tensor| program(&steps, &[x, y, z]));
+                f(&x, &y, &z)
+            })
+        };
+        let (one, three) = (run(1), run(3));
+        prop_assert!(one.1.value("t").unwrap() == three.1.value("t").unwrap());
+        prop_assert!(one.0.value("t").unwrap() == three.0.value("t").unwrap());
+    }
+
+    #[test]
+    fn vmap_is_stacking(steps in steps(), seed in any::<u64>(), axis in 0i32..2) {
+        let [x, y, z] = inputs(seed);
+        let xs: Vec<Tensor> = (0..3).map(|i| &x * (f64::from(i) - 0.7)).collect();
+        let stacked = Tensor::stack(&xs.iter().collect::<Vec<_>>(), axis as isize);
+        let f = |x: &Tensor, y: &Tensor, z: &Tensor| program(&steps, &[x, y, z]).1;
+        let all = vmap(f, (axis, Shared, Shared))(&stacked, &y, &z);
+        let each: Vec<Tensor> = xs.iter().map(|x| f(x, &y, &z)).collect();
+        assert_close(&all, &Tensor::stack(&each.iter().collect::<Vec<_>>(), 0), "vmap");
+    }
+
+    #[test]
+    fn derivatives_agree(steps in steps(), seed in any::<u64>()) {
+        let [x, y, z] = inputs(seed);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 1);
+        let f = |x: &Tensor, y: &Tensor| program(&steps, &[x, y, &z]).0;
+        let t = (
+            unloop_tests::tensor(&mut rng, DType::F64, x.shape()),
+            unloop_tests::tensor(&mut rng, DType::F64, y.shape()),
+        );
+        let (value, dy) = jvp(f)(&(x.clone(), y.clone()), &t);
+        assert_close(&value, &f(&x, &y), "value");
+        let (_, pullback) = vjp(f)(&x, &y);
+        let (dx, dw) = pullback(&Tensor::from(1.0));
+        let backward = (&dx * &t.0).sum() + (&dw * &t.1).sum();
+        let (forward, backward): (f64, f64) = (dy.item().unwrap(), backward.item().unwrap());
+        prop_assert!((forward - backward).abs() < 1e-8 * (1.0 + forward.abs()), "{forward} {backward}");
+        assert_close(&grad(f)(&x, &y), &dx, "grad");
+        // The central difference, unless a comparison flips in between.
+        let h = 1e-6;
+        let at = |s: f64| -> f64 { f(&(&x + &t.0 * s), &(&y + &t.1 * s)).item().unwrap() };
+        let (slope, wider) = ((at(h) - at(-h)) / (2.0 * h), (at(2.0 * h) - at(-2.0 * h)) / (4.0 * h));
+        if (slope - wider).abs() < 1e-5 * (1.0 + slope.abs()) {
+            prop_assert!((slope - forward).abs() < 1e-4 * (1.0 + slope.abs()), "{slope} {forward}");
+        }
+    }
+}
