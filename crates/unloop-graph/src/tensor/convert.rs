@@ -3,7 +3,7 @@
 use super::Repr;
 use crate::error::{Error, ErrorKind, Place};
 use crate::{Array, Element, Result, Shape, Tensor};
-use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn, OwnedRepr};
+use ndarray::{ArrayBase, ArrayD, ArrayView, Data, Dimension, IxDyn, OwnedRepr};
 
 fn vector<T: Element>(values: Vec<T>) -> Tensor {
     Array::new(Shape::from(values.len()), values).into()
@@ -91,6 +91,13 @@ impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Ten
     }
 }
 
+/// The elements of a view, in any memory layout, copied.
+impl<T: Element, D: Dimension> From<ArrayView<'_, T, D>> for Tensor {
+    fn from(view: ArrayView<'_, T, D>) -> Tensor {
+        (&view).into()
+    }
+}
+
 impl From<&Tensor> for Tensor {
     fn from(tensor: &Tensor) -> Tensor {
         tensor.clone()
@@ -124,7 +131,7 @@ impl Tensor {
         let shape = Shape::from(self.shape());
         let values = self.into_values::<T>("to_array")?;
         let wrong_rank = || {
-            let kind = ErrorKind::WrongRank { expected: "another rank", shape: shape.clone() };
+            let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
             Error::new("to_array", kind, place)
         };
         ArrayD::from_shape_vec(IxDyn(&shape), values)
@@ -208,5 +215,19 @@ impl Tensor {
             Repr::Traced(_) | Repr::Error(..) => None,
         };
         tensors.iter().map(value).collect()
+    }
+}
+
+/// The rank of an array type, in words.
+fn rank_of<D: Dimension>() -> &'static str {
+    match D::NDIM {
+        Some(0) => "rank 0 (the array type's)",
+        Some(1) => "rank 1 (the array type's)",
+        Some(2) => "rank 2 (the array type's)",
+        Some(3) => "rank 3 (the array type's)",
+        Some(4) => "rank 4 (the array type's)",
+        Some(5) => "rank 5 (the array type's)",
+        Some(6) => "rank 6 (the array type's)",
+        _ => "the array type's rank",
     }
 }

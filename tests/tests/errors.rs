@@ -1,0 +1,264 @@
+//! Every kind of error: what it says, where it points, and that nothing else breaks.
+
+use ndarray::{Array1, Array2, Ix1, Ix2};
+use unloop::prelude::*;
+use unloop::{Error, ErrorKind, Result};
+
+/// Runs an expression that must fail, and checks the operation, that the error points at this line
+/// and the message.
+macro_rules! fails {
+    ($result:expr, $op:literal, $message:literal) => {{
+        // The expression stands on the line of the macro call.
+        let (error, line) = (error_of($result), line!());
+        assert_eq!(error.op(), $op, "{error}");
+        let at = error.location().unwrap_or_else(|| panic!("no place: {error}"));
+        assert!(at.file().ends_with("errors.rs"), "{error}");
+        assert!(at.line().abs_diff(line) <= 1, "line {line}: {error}");
+        let text = error.kind().to_string();
+        assert_eq!(text, $message);
+        assert_eq!(error.to_string(), format!("{} at {}:{}:{}: {text}", $op, at.file(), at.line(), at.column()));
+        error
+    }};
+}
+
+trait Failure {
+    fn error(self) -> Option<Error>;
+}
+
+impl Failure for Tensor {
+    fn error(self) -> Option<Error> {
+        self.check().err()
+    }
+}
+
+impl Failure for Vec<Tensor> {
+    fn error(self) -> Option<Error> {
+        self.check().err()
+    }
+}
+
+impl<T> Failure for Result<T> {
+    fn error(self) -> Option<Error> {
+        self.err()
+    }
+}
+
+fn error_of(result: impl Failure) -> Error {
+    result.error().expect("this must fail")
+}
+
+fn zeros(shape: &[usize]) -> Tensor {
+    Tensor::zeros(DType::F64, shape)
+}
+
+#[test]
+fn unequal_shapes() {
+    let (a, b) = (zeros(&[3, 4]), zeros(&[4]));
+    fails!(
+        &a + &b,
+        "add",
+        "shapes [3, 4] and [4] differ; elementwise operations take equal shapes or a scalar: lift \
+         the function with vmap or each, or say .broadcast_to(shape), or .broadcast() for NumPy's rule"
+    );
+    fails!(
+        zeros(&[2, 3]).matmul(&zeros(&[4, 5])),
+        "matmul",
+        "shapes [2, 3] and [4, 5] do not fit: axis 1 of the left has size 3, axis 0 of the right has size 4"
+    );
+    // What fails stays usable.
+    assert!((&a + &a).check().is_ok());
+}
+
+#[test]
+fn wrong_axes_and_ranks() {
+    fails!(zeros(&[3, 4]).sum_axis(2), "sum", "axis 2 is out of range for a tensor of rank 2 (axes are -2..2)");
+    fails!(zeros(&[]).sum_axis(0), "sum", "axis 0 is out of range for a tensor of rank 0 (a scalar has no axes)");
+    fails!(zeros(&[3, 4]).sum_axis([0, -2]), "sum", "axis 0 is given twice");
+    fails!(zeros(&[3]).cholesky(), "cholesky", "expected a matrix (or a stack of them), got shape [3]");
+    fails!(zeros(&[3, 4]).cholesky(), "cholesky", "expected a square matrix, got shape [3, 4]");
+    fails!(zeros(&[3, 4]).reshape([5]), "reshape", "shape [3, 4] of 12 elements cannot become [5] of 5 elements");
+    let x = zeros(&[3, 4]);
+    fails!(
+        x.to_array::<f64, Ix1>(),
+        "to_array",
+        "expected rank 1 (the array type's), got shape [3, 4]"
+    );
+}
+
+#[test]
+fn dtypes() {
+    let (a, b) = (zeros(&[3]), Tensor::zeros(DType::F32, [3]));
+    fails!(&a * &b, "mul", "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)");
+    let i = Tensor::from([1i32, 2]);
+    fails!(i.sin(), "sin", "not defined for i32, only for f32 and f64; .cast(DType::…) converts");
+    fails!(a.item::<f64>(), "item", "expected exactly one element, got shape [3]");
+    fails!(a.to_vec::<f32>(), "to_vec", "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)");
+}
+
+#[test]
+fn indices_out_of_bounds() -> Result<()> {
+    let x = zeros(&[3, 4]);
+    fails!(
+        x.at((0, 4)),
+        "at",
+        "index 4 is out of bounds for axis 1 of size 4; .at_clipped or .at_or(fill) say what else to do"
+    );
+    fails!(x.at(0), "at", "1 indices for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one");
+    // Indices known at run time only.
+    let i = Tensor::from([1i64, 7]);
+    fails!(
+        each(|[k]| x.at((i.at(k), 0))),
+        "gather",
+        "index 7 is out of bounds for axis 0 of size 3; .at_clipped or .at_or(fill) say what else to do"
+    );
+    let f = jit(|x: &Tensor, i: &Tensor| each(|[k]| x.at((i.at(k), 0))));
+    let error = error_of(f.try_call((&x, &i)));
+    assert!(matches!(error.kind(), ErrorKind::IndexOutOfBounds { index: 7, size: 3, .. }), "{error}");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+    // The compiled function is as usable as before.
+    assert_eq!(f(&x, &Tensor::from([0i64, 2])).to_vec::<f64>()?, [0.0, 0.0]);
+    assert_eq!(each(|[k]| x.at_or((i.at(k), 0), 5.0)).to_vec::<f64>()?, [0.0, 5.0]);
+    Ok(())
+}
+
+#[test]
+fn derivatives() {
+    let x = zeros(&[3]);
+    fails!(
+        grad(|x: &Tensor| x.sin())(&x),
+        "grad",
+        "the function returns shape [3]; grad needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
+    );
+    let i = Tensor::from([1i32, 2]);
+    fails!(
+        grad(|x: &Tensor| x.sum())(&i),
+        "grad",
+        "argument 0 has dtype i32; only f32 and f64 can be differentiated: .cast(DType::F64) converts"
+    );
+    fails!(
+        grad(|x: &Tensor| x.argmax())(&x),
+        "grad",
+        "the result has dtype i64; only f32 and f64 can be differentiated: .cast(DType::F64) converts"
+    );
+    let error = error_of(grad(grad(Tensor::digamma))(&Tensor::from(1.0)));
+    assert!(error.to_string().contains("the derivative of digamma"), "{error}");
+}
+
+#[test]
+fn trees_that_differ() {
+    type Pair = (Tensor, Vec<Tensor>);
+    let f = |p: &Pair| (&p.0 * &p.1[0]).sum();
+    let at = (zeros(&[3]), vec![zeros(&[3])]);
+    let direction = (zeros(&[3]), vec![zeros(&[3]), zeros(&[3])]);
+    let error = error_of(jvp(f).try_call((&at, &direction)));
+    assert_eq!(error.op(), "jvp");
+    assert!(matches!(error.kind(), ErrorKind::TreeMismatch { path, .. } if path == "1"), "{error}");
+    let error = error_of(at.1.zip_map(&direction.1, |a, b| a + b));
+    assert!(matches!(error.kind(), ErrorKind::TreeMismatch { .. }), "{error}");
+}
+
+#[test]
+fn sizes_that_vmap_cannot_map() {
+    let (a, b) = (zeros(&[5, 3]), zeros(&[4, 3]));
+    let add = |a: &Tensor, b: &Tensor| a + b;
+    fails!(
+        vmap(add, 0)(&a, &b),
+        "vmap",
+        "mapped axes have different sizes: argument 0 (axis 0 of [5, 3]) has 5, argument 1 (axis 0 of [4, 3]) has 4"
+    );
+    fails!(vmap(add, (0, 2))(&a, &a), "vmap", "argument 1 of shape [5, 3]: axis 2 is out of range for a tensor of rank 2 (axes are -2..2)");
+    let error = error_of(vmap(add, (Shared, Shared))(&a, &a));
+    assert_eq!(error.op(), "vmap", "{error}");
+    let error = error_of(vmap(add, 0).out_axis(7)(&a, &a));
+    assert!(matches!(error.kind(), ErrorKind::AxisOutOfRange { axis: 7, .. }), "{error}");
+    // An error in the function itself names the user's line and the shapes of one example.
+    let inner = |a: &Tensor, b: &Tensor| a + b;
+    let error = error_of(vmap(inner, 0)(&a, &zeros(&[5, 4])));
+    assert!(error.to_string().contains("shapes [3] and [4] differ"), "{error}");
+    assert_eq!(error.op(), "add");
+}
+
+#[test]
+fn singular_matrices() -> Result<()> {
+    let singular = Tensor::from([[1.0, 2.0], [2.0, 4.0]]);
+    let b = Tensor::from([1.0, 1.0]);
+    fails!(singular.solve(&b), "solve", "the matrix is singular (an exact zero pivot); there is no unique solution");
+    fails!(singular.inv(), "solve", "the matrix is singular (an exact zero pivot); there is no unique solution");
+    // One singular system of a stack is NaN in its member; the others are solved.
+    let stack = Tensor::stack(&[&Tensor::eye(DType::F64, 2), &singular], 0);
+    let y = vmap(Tensor::solve, (0, Shared))(&stack, &b).to_vec::<f64>()?;
+    assert_eq!(y[..2], [1.0, 1.0]);
+    assert!(y[2].is_nan() && y[3].is_nan());
+    Ok(())
+}
+
+#[test]
+fn values_of_traced_tensors() {
+    let x = zeros(&[]);
+    let message = "a traced tensor has a shape but no value yet; inside a transform choose with select, cond, \
+                   while_loop or scan, or take the value after the transform";
+    let f = |x: &Tensor| match x.item::<f64>() {
+        Ok(value) => Tensor::from(value),
+        Err(error) => Tensor::error(error),
+    };
+    let error = error_of(grad(f)(&x));
+    assert_eq!(error.kind().to_string(), message);
+    assert_eq!(error.op(), "item");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")));
+    // A tensor that outlives its trace.
+    let leaked = std::sync::Mutex::new(None);
+    let keep = |x: &Tensor| {
+        *leaked.lock().unwrap() = Some(x.clone());
+        x.sum()
+    };
+    assert!(grad(keep)(&x).check().is_ok());
+    let kept = leaked.lock().unwrap().take().unwrap();
+    let error = error_of(&kept + 1.0);
+    assert!(matches!(error.kind(), ErrorKind::EscapedTracer), "{error}");
+}
+
+#[test]
+fn sizes_that_overflow() {
+    let error = error_of(Tensor::zeros(DType::F64, [usize::MAX, 2]));
+    assert!(matches!(error.kind(), ErrorKind::SizeOverflow { .. }), "{error}");
+    assert!(error.to_string().contains("has more bytes than can be addressed"), "{error}");
+    let n = 1usize << 31;
+    // A constant takes no memory, whatever its shape; a product of two would.
+    let x = Tensor::zeros(DType::F64, [n]);
+    assert!(x.check().is_ok());
+    let error = error_of(x.outer(&x));
+    assert!(matches!(error.kind(), ErrorKind::SizeOverflow { .. }), "{error}");
+}
+
+#[test]
+fn indices_of_each() {
+    fails!(
+        each(|[i]| Tensor::from(1.0) * i.value().tensor().cast(DType::F64)),
+        "each",
+        "index 0 of `each` indexes no axis, so it has no size; give sizes with each_to"
+    );
+    let (x, y) = (zeros(&[3]), zeros(&[4]));
+    let error = error_of(each(|[i]| x.at(i) + y.at(i)));
+    assert!(error.to_string().contains('3') && error.to_string().contains('4'), "{error}");
+}
+
+#[test]
+fn errors_travel_through_what_follows() {
+    let bad = zeros(&[3]) + zeros(&[4]);
+    let later = vmap(|x: &Tensor| x.sin().sum(), 0)(&(bad.exp() * 2.0).reshape([3, 1]));
+    let error = error_of(later);
+    // The first failure is the one that is told.
+    assert_eq!(error.op(), "add");
+    let array: Result<Array2<f64>> = bad.to_array::<f64, Ix2>();
+    assert_eq!(error_of(array).op(), "add");
+    let array: Result<Array1<f64>> = bad.to_array::<f64, Ix1>();
+    assert_eq!(error_of(array).op(), "add");
+}
+
+#[test]
+fn literals_of_another_kind() {
+    let i = Tensor::from([1i32, 2]);
+    let error = error_of(&i * 0.5);
+    assert_eq!(error.op(), "mul");
+    assert!(error.to_string().contains("i32"), "{error}");
+}
