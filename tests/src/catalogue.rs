@@ -125,7 +125,9 @@ pub fn cases() -> Vec<Case> {
 fn layout(dtype: DType, cases: &mut Vec<Case>) {
     let x = |shape: &[usize]| any(dtype, shape);
     let mut add = |op: Op, operands: Vec<Operand>| cases.push(Case::new(op, operands));
-    for (from, to) in [(&[2, 6][..], &[3, 4][..]), (&[4, 3], &[12]), (&[6], &[1, 6, 1]), (&[0, 3], &[5, 0])] {
+    for (from, to) in
+        [(&[2, 6][..], &[3, 4][..]), (&[4, 3], &[12]), (&[6], &[1, 6, 1]), (&[0, 3], &[5, 0])]
+    {
         add(Op::Reshape(Shape::from(to)), vec![x(from)]);
     }
     add(Op::Iota { ty: TensorType::new(dtype, [3, 5]), axis: 1 }, vec![]);

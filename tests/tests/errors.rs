@@ -16,7 +16,10 @@ macro_rules! fails {
         assert!(at.line().abs_diff(line) <= 1, "line {line}: {error}");
         let text = error.kind().to_string();
         assert_eq!(text, $message);
-        assert_eq!(error.to_string(), format!("{} at {}:{}:{}: {text}", $op, at.file(), at.line(), at.column()));
+        assert_eq!(
+            error.to_string(),
+            format!("{} at {}:{}:{}: {text}", $op, at.file(), at.line(), at.column())
+        );
         error
     }};
 }
@@ -71,12 +74,28 @@ fn unequal_shapes() {
 
 #[test]
 fn wrong_axes_and_ranks() {
-    fails!(zeros(&[3, 4]).sum_axis(2), "sum", "axis 2 is out of range for a tensor of rank 2 (axes are -2..2)");
-    fails!(zeros(&[]).sum_axis(0), "sum", "axis 0 is out of range for a tensor of rank 0 (a scalar has no axes)");
+    fails!(
+        zeros(&[3, 4]).sum_axis(2),
+        "sum",
+        "axis 2 is out of range for a tensor of rank 2 (axes are -2..2)"
+    );
+    fails!(
+        zeros(&[]).sum_axis(0),
+        "sum",
+        "axis 0 is out of range for a tensor of rank 0 (a scalar has no axes)"
+    );
     fails!(zeros(&[3, 4]).sum_axis([0, -2]), "sum", "axis 0 is given twice");
-    fails!(zeros(&[3]).cholesky(), "cholesky", "expected a matrix (or a stack of them), got shape [3]");
+    fails!(
+        zeros(&[3]).cholesky(),
+        "cholesky",
+        "expected a matrix (or a stack of them), got shape [3]"
+    );
     fails!(zeros(&[3, 4]).cholesky(), "cholesky", "expected a square matrix, got shape [3, 4]");
-    fails!(zeros(&[3, 4]).reshape([5]), "reshape", "shape [3, 4] of 12 elements cannot become [5] of 5 elements");
+    fails!(
+        zeros(&[3, 4]).reshape([5]),
+        "reshape",
+        "shape [3, 4] of 12 elements cannot become [5] of 5 elements"
+    );
     let x = zeros(&[3, 4]);
     fails!(
         x.to_array::<f64, Ix1>(),
@@ -88,11 +107,19 @@ fn wrong_axes_and_ranks() {
 #[test]
 fn dtypes() {
     let (a, b) = (zeros(&[3]), Tensor::zeros(DType::F32, [3]));
-    fails!(&a * &b, "mul", "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)");
+    fails!(
+        &a * &b,
+        "mul",
+        "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)"
+    );
     let i = Tensor::from([1i32, 2]);
     fails!(i.sin(), "sin", "not defined for i32, only for f32 and f64; .cast(DType::…) converts");
     fails!(a.item::<f64>(), "item", "expected exactly one element, got shape [3]");
-    fails!(a.to_vec::<f32>(), "to_vec", "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)");
+    fails!(
+        a.to_vec::<f32>(),
+        "to_vec",
+        "dtypes f64 and f32 differ; nothing is converted silently: say .cast(DType::…)"
+    );
 }
 
 #[test]
@@ -103,7 +130,11 @@ fn indices_out_of_bounds() -> Result<()> {
         "at",
         "index 4 is out of bounds for axis 1 of size 4; .at_clipped or .at_or(fill) say what else to do"
     );
-    fails!(x.at(0), "at", "1 indices for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one");
+    fails!(
+        x.at(0),
+        "at",
+        "1 indices for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one"
+    );
     // Indices known at run time only.
     let i = Tensor::from([1i64, 7]);
     fails!(
@@ -113,7 +144,10 @@ fn indices_out_of_bounds() -> Result<()> {
     );
     let f = jit(|x: &Tensor, i: &Tensor| each(|[k]| x.at((i.at(k), 0))));
     let error = error_of(f.try_call((&x, &i)));
-    assert!(matches!(error.kind(), ErrorKind::IndexOutOfBounds { index: 7, size: 3, .. }), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::IndexOutOfBounds { index: 7, size: 3, .. }),
+        "{error}"
+    );
     assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
     // The compiled function is as usable as before.
     assert_eq!(f(&x, &Tensor::from([0i64, 2])).to_vec::<f64>()?, [0.0, 0.0]);
@@ -166,7 +200,11 @@ fn sizes_that_vmap_cannot_map() {
         "vmap",
         "mapped axes have different sizes: argument 0 (axis 0 of [5, 3]) has 5, argument 1 (axis 0 of [4, 3]) has 4"
     );
-    fails!(vmap(add, (0, 2))(&a, &a), "vmap", "argument 1 of shape [5, 3]: axis 2 is out of range for a tensor of rank 2 (axes are -2..2)");
+    fails!(
+        vmap(add, (0, 2))(&a, &a),
+        "vmap",
+        "argument 1 of shape [5, 3]: axis 2 is out of range for a tensor of rank 2 (axes are -2..2)"
+    );
     let error = error_of(vmap(add, (Shared, Shared))(&a, &a));
     assert_eq!(error.op(), "vmap", "{error}");
     let error = error_of(vmap(add, 0).out_axis(7)(&a, &a));
@@ -182,8 +220,16 @@ fn sizes_that_vmap_cannot_map() {
 fn singular_matrices() -> Result<()> {
     let singular = Tensor::from([[1.0, 2.0], [2.0, 4.0]]);
     let b = Tensor::from([1.0, 1.0]);
-    fails!(singular.solve(&b), "solve", "the matrix is singular (an exact zero pivot); there is no unique solution");
-    fails!(singular.inv(), "solve", "the matrix is singular (an exact zero pivot); there is no unique solution");
+    fails!(
+        singular.solve(&b),
+        "solve",
+        "the matrix is singular (an exact zero pivot); there is no unique solution"
+    );
+    fails!(
+        singular.inv(),
+        "solve",
+        "the matrix is singular (an exact zero pivot); there is no unique solution"
+    );
     // One singular system of a stack is NaN in its member; the others are solved.
     let stack = Tensor::stack(&[&Tensor::eye(DType::F64, 2), &singular], 0);
     let y = vmap(Tensor::solve, (0, Shared))(&stack, &b).to_vec::<f64>()?;

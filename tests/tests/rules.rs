@@ -57,7 +57,8 @@ fn vmap_is_stacking() {
                 let actual = f.try_call((&inputs,)).unwrap_or_else(|e| {
                     panic!("{} {:?} subset {subset:b}: {e}", case.op, case.types())
                 });
-                let expected: Vec<Vec<Tensor>> = examples.iter().map(|e| apply(&case.op, e)).collect();
+                let expected: Vec<Vec<Tensor>> =
+                    examples.iter().map(|e| apply(&case.op, e)).collect();
                 for (k, actual) in actual.iter().enumerate() {
                     let each: Vec<&Tensor> = expected.iter().map(|e| &e[k]).collect();
                     let what =
@@ -129,7 +130,9 @@ fn smooth_cases(rng: &mut fastrand::Rng) -> Vec<Smooth> {
     let f64s = all.iter().filter(|case| {
         let f32s = case.operands.iter().any(|o| o.ty.dtype == unloop::DType::F32);
         let doubles = case.operands.iter().any(|o| o.ty.dtype == unloop::DType::F64);
-        doubles && !f32s && case.op.infer(&case.types()).is_ok_and(|t| t[0].dtype == unloop::DType::F64)
+        doubles
+            && !f32s
+            && case.op.infer(&case.types()).is_ok_and(|t| t[0].dtype == unloop::DType::F64)
     });
     f64s.map(|case| Smooth::new(case, rng)).collect()
 }
@@ -157,7 +160,8 @@ fn jvp_is_the_limit_of_differences() {
             let difference = if stops { dy.zeros_like() } else { difference };
             let gap = (dy - &difference).abs();
             let scale = 1.0 + dy.abs().max();
-            let worst: f64 = if gap.size() == 0 { 0.0 } else { (gap.max() / scale).item().unwrap() };
+            let worst: f64 =
+                if gap.size() == 0 { 0.0 } else { (gap.max() / scale).item().unwrap() };
             assert!(worst < 1e-6, "{what}: off by {worst:e}\n{dy:?}\n{difference:?}");
         }
     }

@@ -165,9 +165,8 @@ fn mean_of_products_as_nested_vmap_and_as_each() -> Result<()> {
     let mean = move |a: &Tensor, b: &Tensor, c: &Tensor| over_l(a, b, c).mean();
     let nested = vmap(vmap(mean, (Shared, 1, Shared)), (0, Shared, 0));
     assert_close(&nested(&a, &b, &c), &d, "nested vmap");
-    let by_index = each(|[k, n]| {
-        each(|[l, m]| a.at((k, l, m)) * b.at((l, n)) * c.at((k, m))).mean()
-    });
+    let by_index =
+        each(|[k, n]| each(|[l, m]| a.at((k, l, m)) * b.at((l, n)) * c.at((k, m))).mean());
     assert_close(&by_index, &d, "each");
     let compiled = jit(|a: &Tensor, b: &Tensor, c: &Tensor| {
         each(|[k, n]| each(|[l, m]| a.at((k, l, m)) * b.at((l, n)) * c.at((k, m))).mean())
@@ -218,11 +217,11 @@ fn captured_tensors_at_two_levels() -> Result<()> {
     let second = vmap(grad(f), 0)(&many).at(1);
     assert_close(&second, &sum(&|p| p * (a * p).cos()).into(), "vmap of grad");
     // A derivative inside of a map, in a variable that the outer function captures.
-    let inner = |a: &Tensor| vmap(|x: &Tensor| grad(|b: &Tensor| (a * b * x).exp())(a), 0)(&x).sum();
+    let inner =
+        |a: &Tensor| vmap(|x: &Tensor| grad(|b: &Tensor| (a * b * x).exp())(a), 0)(&x).sum();
     let closed: f64 = xs.iter().map(|x| a * x * (a * a * x).exp()).sum();
     assert_close(&inner(&at), &closed.into(), "captures under grad under vmap");
-    let closed: f64 =
-        xs.iter().map(|x| (x + 2.0 * a * a * x * x) * (a * a * x).exp()).sum();
+    let closed: f64 = xs.iter().map(|x| (x + 2.0 * a * a * x * x) * (a * a * x).exp()).sum();
     assert_close(&grad(inner)(&at), &closed.into(), "perturbations are not confused");
     Ok(())
 }
@@ -264,11 +263,10 @@ fn attention_by_vmap_over_heads() -> Result<()> {
 #[test]
 fn each_to_gives_sizes_and_values() -> Result<()> {
     let table = each_to([3, 4], |[i, j]| (i.value() * 10 + j.value()).tensor());
-    assert_eq!(table.to_array::<i64, ndarray::Ix2>()?, array![
-        [0, 1, 2, 3],
-        [10, 11, 12, 13],
-        [20, 21, 22, 23]
-    ]);
+    assert_eq!(
+        table.to_array::<i64, ndarray::Ix2>()?,
+        array![[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23]]
+    );
     Ok(())
 }
 
@@ -288,7 +286,16 @@ fn empty_axes_and_scalars_work_in_transforms() -> Result<()> {
 #[test]
 fn functions_of_eight_arguments() -> Result<()> {
     #[allow(clippy::too_many_arguments)]
-    fn f(a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor, e: &Tensor, g: &Tensor, h: &Tensor, i: &Tensor) -> Tensor {
+    fn f(
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        d: &Tensor,
+        e: &Tensor,
+        g: &Tensor,
+        h: &Tensor,
+        i: &Tensor,
+    ) -> Tensor {
         a * b + c * d + e * g + h * i
     }
     let x = Tensor::from([1.0, 2.0]);

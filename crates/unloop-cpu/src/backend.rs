@@ -25,7 +25,10 @@ impl Cpu {
     }
 
     /// Compiles a program for one of [`Cpu::instruction_sets`]; `None` if it is not among them.
-    pub fn compile_for(graph: &Graph, instruction_set: &str) -> Option<Result<Arc<dyn Executable>>> {
+    pub fn compile_for(
+        graph: &Graph,
+        instruction_set: &str,
+    ) -> Option<Result<Arc<dyn Executable>>> {
         let simd = Simd::available().into_iter().find(|simd| simd.name() == instruction_set)?;
         Some(Plan::compile(graph, simd).map(|plan| Arc::new(plan) as Arc<dyn Executable>))
     }

@@ -1,6 +1,7 @@
 //! Factorisations and solves of stacks of matrices. Small matrices by loops of our own, whose
 //! set-up costs nothing; larger ones by faer.
 
+use std::ops::{DivAssign, SubAssign};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -103,9 +104,8 @@ impl Factorisation {
                         // SAFETY: member `i` of the stack, with `len` elements, is initialised.
                         unsafe { slice(start, len) }
                     };
-                    let write = |t: usize, len: usize| {
-                        targets[t].get().cast::<T>().wrapping_add(i * len)
-                    };
+                    let write =
+                        |t: usize, len: usize| targets[t].get().cast::<T>().wrapping_add(i * len);
                     let a = read(0, m * n);
                     // SAFETY: the scratch memory has room for both; each member of the stack
                     // writes parts of the results that are its own.
@@ -194,7 +194,7 @@ unsafe fn identity<'a>(start: *mut usize, n: usize) -> &'a mut [usize] {
 }
 
 /// Elements of matrices that are factorised.
-trait Real: RealField + Copy + PartialOrd + Send + Sync + std::ops::Neg<Output = Self> {
+trait Real: RealField + Copy + PartialOrd + Send + Sync + SubAssign + DivAssign {
     const ZERO: Self;
     const ONE: Self;
     const NAN: Self;
@@ -309,7 +309,7 @@ fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize]) {
             };
             row[step] = factor;
             for (x, &y) in row[step + 1..].iter_mut().zip(&top[step + 1..]) {
-                *x = *x - factor * y;
+                *x -= factor * y;
             }
         }
     }
@@ -339,12 +339,12 @@ fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit:
         for p in known {
             let factor = a.at(i, p);
             for j in 0..k {
-                x[i * k + j] = x[i * k + j] - factor * x[p * k + j];
+                x[i * k + j] -= factor * x[p * k + j];
             }
         }
         if !unit {
             let diagonal = a.at(i, i);
-            x[i * k..(i + 1) * k].iter_mut().for_each(|x| *x = *x / diagonal);
+            x[i * k..(i + 1) * k].iter_mut().for_each(|x| *x /= diagonal);
         }
     }
 }
@@ -382,9 +382,10 @@ fn small_cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) -> bool {
         for i in j..n {
             let mut rest = a[i * n + j];
             for p in 0..j {
-                rest = rest - l[i * n + p] * l[j * n + p];
+                rest -= l[i * n + p] * l[j * n + p];
             }
-            if i == j && !(rest > T::ZERO) {
+            let is_positive = rest > T::ZERO;
+            if i == j && !is_positive {
                 return false;
             }
             l[i * n + j] = if i == j { rest.root() } else { rest / l[j * n + j] };

@@ -66,7 +66,11 @@ pub(crate) fn bases(sources: &[usize], memory: Addresses<'_>) -> SmallVec<[*mut 
 
 impl Map {
     /// Compiles a collapsed kernel. `buffer` gives the number of the buffer of a value.
-    pub fn compile(kernel: &Kernel, simd: Simd, buffer: impl Fn(unloop_graph::ValueId) -> usize) -> Map {
+    pub fn compile(
+        kernel: &Kernel,
+        simd: Simd,
+        buffer: impl Fn(unloop_graph::ValueId) -> usize,
+    ) -> Map {
         let axes = 0..kernel.space.len();
         let inner = axes
             .clone()

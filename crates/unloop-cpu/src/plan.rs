@@ -253,10 +253,8 @@ impl Lowering<'_> {
         use unloop_graph::Op;
         let operands: SmallVec<[(usize, &TensorType); 3]> =
             node.operands.iter().map(|&v| (buffer(v), self.graph.ty(v))).collect();
-        let results: SmallVec<[(usize, &TensorType); 3]> = node
-            .results()
-            .map(|v| (buffer(ValueId(v)), self.graph.ty(ValueId(v))))
-            .collect();
+        let results: SmallVec<[(usize, &TensorType); 3]> =
+            node.results().map(|v| (buffer(ValueId(v)), self.graph.ty(ValueId(v)))).collect();
         let run = match (&node.op, &operands[..], &results[..]) {
             (Op::Gather(gather), [x, indices], [y]) => {
                 Run::Gather(GatherStep::compile(gather, *x, *indices, *y))
@@ -298,6 +296,12 @@ impl Plan {
         let (homes, arena_bytes) = lowering.place_values(&mut results);
         let mut tasks = Vec::new();
         for step in &lowering.steps {
+            // A mistake of the kernel builder must not become an access to foreign memory.
+            let is_lost = |&&v: &&usize| homes[v] == Home::Nowhere;
+            if let Some(v) = lowering.uses(step).0.iter().find(is_lost) {
+                let kind = ErrorKind::InvalidArgument(format!("value {v} does not lie in memory"));
+                return Err(Error::new("plan", kind, Place(None)));
+            }
             tasks.extend(lowering.compile(step, simd)?);
         }
         let outputs = graph.outputs().iter().map(|v| {
@@ -375,9 +379,9 @@ impl Executable for Plan {
             lock().push(arena);
         }
         done?;
-        // SAFETY: every value is written by its step.
         let results: SmallVec<[Array; 4]> = (results.into_iter().zip(&self.results))
             .map(|(result, (_, shape))| {
+                // SAFETY: every value is written by its step.
                 Array::from_buffer(shape.clone(), unsafe { result.finish() })
             })
             .collect();
@@ -393,16 +397,8 @@ impl Executable for Plan {
 }
 
 /// A kernel that copies a strided value to row-major order.
-pub(crate) fn copy_kernel(
-    space: &[usize],
-    source: Strided,
-    dtype: DType,
-) -> Kernel {
-    let store = Strided {
-        value: source.value,
-        offset: 0,
-        strides: Shape::from(space).strides(),
-    };
+pub(crate) fn copy_kernel(space: &[usize], source: Strided, dtype: DType) -> Kernel {
+    let store = Strided { value: source.value, offset: 0, strides: Shape::from(space).strides() };
     Kernel {
         space: SmallVec::from_slice(space),
         loads: vec![Load { source, dtype, windows: SmallVec::new(), fill: None }],

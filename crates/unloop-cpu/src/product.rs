@@ -71,10 +71,7 @@ impl Roles {
                 dims.lhs_batch.iter().copied().collect(),
                 dims.rhs_batch.iter().copied().collect(),
             ],
-            contract: [
-                pairs.iter().map(|p| p.0).collect(),
-                pairs.iter().map(|p| p.1).collect(),
-            ],
+            contract: [pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect()],
         }
     }
 }
@@ -121,10 +118,8 @@ pub(crate) fn packs(graph: &Graph, node: usize, operands: &[Strided; 2]) -> [Opt
         }
         let order = [&roles.batch[i][..], &roles.free[i], &roles.contract[i]].concat();
         let space: SmallVec<[usize; 6]> = order.iter().map(|&a| shape[a]).collect();
-        let source = Strided {
-            strides: order.iter().map(|&a| strides[a]).collect(),
-            ..operands[i].clone()
-        };
+        let source =
+            Strided { strides: order.iter().map(|&a| strides[a]).collect(), ..operands[i].clone() };
         let kernel = copy_kernel(&space, source, dtype);
         let mut packed: SmallVec<[isize; 6]> = SmallVec::from_elem(0, order.len());
         order.iter().zip(&kernel.store.strides).for_each(|(&a, &s)| packed[a] = s);
@@ -145,9 +140,8 @@ impl Product {
         let result = graph.nodes()[node].first;
         let out = graph.ty(result);
         let extent = |i: usize, axes: &[usize]| axes.iter().map(|&a| shapes[i][a]).product();
-        let stride = |i: usize, axes: &[usize]| {
-            merged(shapes[i], &operands[i].strides, axes).unwrap_or(0)
-        };
+        let stride =
+            |i: usize, axes: &[usize]| merged(shapes[i], &operands[i].strides, axes).unwrap_or(0);
         let mut m: usize = extent(0, &roles.free[0]);
         let (k, n) = (extent(0, &roles.contract[0]), extent(1, &roles.free[1]));
         let mut strides = [

@@ -72,7 +72,8 @@ impl Reduce {
             .clone()
             .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
             .unwrap_or(0);
-        let others = |range: Range<usize>| -> Vec<usize> { range.filter(|&a| a != inner).collect() };
+        let others =
+            |range: Range<usize>| -> Vec<usize> { range.filter(|&a| a != inner).collect() };
         let (kept_axes, reduced_axes) = (others(0..kept), others(kept..kernel.space.len()));
         let tape = Tape::compile(kernel, inner, simd);
         let total: usize = kernel.space.iter().product();
@@ -324,8 +325,7 @@ impl<'a> Position<'a> {
     }
 
     fn update(&mut self) {
-        for ((sum, kept), moved) in
-            self.offsets.iter_mut().zip(self.kept).zip(&self.cursor.offsets)
+        for ((sum, kept), moved) in self.offsets.iter_mut().zip(self.kept).zip(&self.cursor.offsets)
         {
             *sum = kept + moved;
         }

@@ -116,7 +116,8 @@ impl PadStep {
             let first = (-pad.low).max(0).div_euclid(step)
                 + i64::from((-pad.low).max(0).rem_euclid(step) != 0);
             let end = (to[a] as i64 - pad.low).max(0);
-            let end = (end.div_euclid(step) + i64::from(end.rem_euclid(step) != 0)).min(from[a] as i64);
+            let end =
+                (end.div_euclid(step) + i64::from(end.rem_euclid(step) != 0)).min(from[a] as i64);
             extents.push((end - first).max(0) as usize);
             strides.push(SmallVec::from_slice(&[x_strides[a], y_strides[a] * step as isize]));
             starts[0] += first as isize * x_strides[a];

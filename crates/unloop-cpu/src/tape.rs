@@ -16,9 +16,20 @@ const NOTHING: Slot = 0;
 const RESULT: Slot = 1;
 
 enum Inst {
-    Call { f: TileFn, dst: Slot, a: Slot, b: Slot, c: Slot, uniform: bool },
+    Call {
+        f: TileFn,
+        dst: Slot,
+        a: Slot,
+        b: Slot,
+        c: Slot,
+        uniform: bool,
+    },
     /// One element repeated to a tile.
-    Splat { dst: Slot, from: Slot, dtype: DType },
+    Splat {
+        dst: Slot,
+        from: Slot,
+        dtype: DType,
+    },
 }
 
 /// How an address comes about that differs from tile to tile.
@@ -216,6 +227,7 @@ impl Tape {
     /// # Safety
     /// Every element that the loads name is readable, `n <= self.tile`, and the result's address is
     /// writable for `n` elements.
+    #[allow(clippy::too_many_arguments)]
     pub unsafe fn run(
         &self,
         table: &mut Table,
@@ -611,7 +623,9 @@ impl Compiler<'_> {
         let simd = self.simd;
         let uniform = operands(expr).iter().all(|x| self.is_uniform(*x));
         let (f, slots) = match *expr {
-            Expr::Unary(op, a) => (simd.unary(op, self.dtype(a)), [self.slot_of(a), NOTHING, NOTHING]),
+            Expr::Unary(op, a) => {
+                (simd.unary(op, self.dtype(a)), [self.slot_of(a), NOTHING, NOTHING])
+            }
             Expr::Binary(op, a, b) => {
                 let f = simd.binary(op, dtype, self.mode(a, b));
                 (f, [self.slot_of(a), self.slot_of(b), NOTHING])
@@ -693,4 +707,3 @@ impl Compiler<'_> {
         self.tape
     }
 }
-

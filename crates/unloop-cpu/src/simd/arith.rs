@@ -20,11 +20,6 @@ pub enum Mode {
     ScalarVector,
 }
 
-impl Mode {
-    /// Every mode.
-    pub const ALL: [Mode; 3] = [Mode::VectorVector, Mode::VectorScalar, Mode::ScalarVector];
-}
-
 /// An operation of one operand of type `T`.
 pub(super) trait Map<T> {
     type Out: Copy;

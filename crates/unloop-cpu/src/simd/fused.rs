@@ -20,11 +20,6 @@ pub enum Fused {
     SubMul,
 }
 
-impl Fused {
-    /// Every superinstruction.
-    pub const ALL: [Fused; 3] = [Fused::MulAdd, Fused::MulSub, Fused::SubMul];
-}
-
 macro_rules! fused {
     ($($name:ident => |$a:ident, $b:ident, $c:ident| $body:expr;)+) => { $(
         struct $name<T>(PhantomData<T>);

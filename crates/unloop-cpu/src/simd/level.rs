@@ -14,8 +14,7 @@ use super::math::Math;
 /// for one), `dst` writable for `n` elements of the result; no alignment is needed. `dst` may be
 /// the same address as an operand whose elements are at least as large as the result's; otherwise
 /// it must not overlap the operands. Booleans are bytes of 0 or 1.
-pub type TileFn =
-    unsafe fn(dst: *mut u8, a: *const u8, b: *const u8, c: *const u8, n: usize);
+pub type TileFn = unsafe fn(dst: *mut u8, a: *const u8, b: *const u8, c: *const u8, n: usize);
 
 /// Blocks of [`super::math::BLOCK`] elements through one elementary function; see
 /// [`super::math::blocks`].

@@ -1,5 +1,8 @@
 //! The constants and polynomials of f64.
 
+// Constants that are parts of sums look like others of std.
+#![allow(clippy::approx_constant)]
+
 use unloop_graph::special;
 
 use super::real::{Real, div_dw, fast_two_sum, fma, poly, real_common, two_prod, two_sum};

@@ -7,12 +7,12 @@
 //! within 2 ulp of the exact value, most within 1; zeros keep their signs, and infinities, NaN and
 //! subnormal numbers give what IEEE 754 recommends.
 
+mod double;
 mod erf;
 mod exp;
 mod inverse;
 mod log;
 mod power;
-mod double;
 mod real;
 mod single;
 mod trig;

@@ -243,9 +243,7 @@ macro_rules! real_common {
         fn split_floor(self) -> ($t, $t) {
             let bits = self.to_bits();
             let low = !($bits::MAX << $digits);
-            let base = $t::from_bits(
-                ((($bias as $bits) + $digits) << $digits) | (bits >> $digits),
-            );
+            let base = $t::from_bits(((($bias as $bits) + $digits) << $digits) | (bits >> $digits));
             let exponent = base - (($bits::pow(2, $digits) as $t) + $bias);
             ($t::from_bits((bits & low) | (($bias as $bits) << $digits)), exponent)
         }

@@ -1,5 +1,8 @@
 //! The constants and polynomials of f32.
 
+// Constants that are parts of sums look like others of std.
+#![allow(clippy::approx_constant)]
+
 use unloop_graph::special;
 
 use super::real::{Real, fma, poly, real_common};
@@ -124,7 +127,10 @@ impl Real for f32 {
         // (eʳ - 1 - r)/r² for |r| <= 0.3469: 2^-34.
         let series = |c, sum| fma::<f64, FMA>(sum, r, c);
         let exp = series(0.00139447570510196, 0.00019790074466351869);
-        let exp = series(0.16666665862141328, series(0.04166629370012256, series(0.008333498084092932, exp)));
+        let exp = series(
+            0.16666665862141328,
+            series(0.04166629370012256, series(0.008333498084092932, exp)),
+        );
         let exp = fma::<f64, FMA>(r * r, series(0.5000000067983601, exp), r);
         fma::<f64, FMA>(exp, f64::pow2(k), f64::pow2(k)) as f32
     }
