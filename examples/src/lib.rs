@@ -1,0 +1,106 @@
+//! What the examples share: the handwritten digits, a small network, and its loss for one image.
+
+use std::error::Error;
+use std::io::Read;
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use unloop::prelude::*;
+
+/// Images and the digits that they show.
+pub struct Digits {
+    /// One image a row: 64 pixels from 0 to 1.
+    pub images: Tensor,
+    /// The digit of each image, as `i32`.
+    pub labels: Tensor,
+}
+
+impl Digits {
+    /// The number of images.
+    pub fn count(&self) -> usize {
+        self.labels.size()
+    }
+
+    /// Some of the images.
+    pub fn pick(&self, rows: &[usize]) -> Digits {
+        let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let rows = Tensor::from(rows);
+        Digits {
+            images: each(|[i]| self.images.at((rows.at(i), ..))),
+            labels: each(|[i]| self.labels.at(rows.at(i))),
+        }
+    }
+}
+
+/// Reads the digits and splits them at random into three quarters to learn from and one to test.
+pub fn load(seed: u64) -> Result<(Digits, Digits), Box<dyn Error>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv.gz");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path)?).read_to_string(&mut text)?;
+    let (mut pixels, mut labels): (Vec<f32>, Vec<i32>) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let numbers: Vec<f32> = line.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let Some((label, image)) = numbers.split_last() else { continue };
+        pixels.extend(image.iter().map(|x| x / 16.0));
+        labels.push(*label as i32);
+    }
+    let count = labels.len();
+    let images = Tensor::from_vec([count, pixels.len() / count], pixels);
+    let all = Digits { images, labels: labels.into() };
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut StdRng::seed_from_u64(seed));
+    let (test, train) = order.split_at(count / 4);
+    Ok((all.pick(train), all.pick(test)))
+}
+
+/// A network with one hidden layer.
+#[derive(Tree, Clone, Debug)]
+pub struct Mlp {
+    /// Weights of the hidden layer, inputs × hidden.
+    pub w1: Tensor,
+    /// Biases of the hidden layer.
+    pub b1: Tensor,
+    /// Weights of the last layer, hidden × classes.
+    pub w2: Tensor,
+    /// Biases of the last layer.
+    pub b2: Tensor,
+}
+
+impl Mlp {
+    /// Random weights of the scale that keeps the size of signals (He et al., 2015), no biases.
+    pub fn new(inputs: usize, hidden: usize, classes: usize, seed: u64) -> Mlp {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut weights = |m: usize, n: usize| {
+            let scale = (6.0 / m as f32).sqrt();
+            Tensor::from_fn([m, n], |_| rng.random_range(-scale..scale))
+        };
+        Mlp {
+            w1: weights(inputs, hidden),
+            b1: Tensor::zeros(DType::F32, [hidden]),
+            w2: weights(hidden, classes),
+            b2: Tensor::zeros(DType::F32, [classes]),
+        }
+    }
+
+    /// The score of every class, for one image.
+    pub fn scores(&self, image: &Tensor) -> Tensor {
+        let hidden = (image.matmul(&self.w1) + &self.b1).relu();
+        hidden.matmul(&self.w2) + &self.b2
+    }
+
+    /// The class of the highest score, for each of many images.
+    pub fn classify(&self, images: &Tensor) -> Tensor {
+        vmap(|image: &Tensor| self.scores(image).argmax(), 0)(images)
+    }
+
+    /// The share of images whose class is right.
+    pub fn accuracy(&self, digits: &Digits) -> unloop::Result<f64> {
+        let right = self.classify(&digits.images).equal(&digits.labels.cast(DType::I64));
+        right.cast(DType::F64).mean().item()
+    }
+}
+
+/// The cross-entropy of one image, which shows the digit `label`.
+pub fn loss(model: &Mlp, image: &Tensor, label: &Tensor) -> Tensor {
+    -model.scores(image).log_softmax(0).at(label)
+}
