@@ -9,7 +9,7 @@ use unloop::prelude::*;
 use unloop_examples::{Mlp, load, loss};
 
 /// No example moves the parameters further than this.
-const BOUND: f64 = 8.0;
+const BOUND: f64 = 6.0;
 
 /// The Euclidean norm of all tensors of a tree together.
 fn norm(tree: &Mlp) -> Tensor {
