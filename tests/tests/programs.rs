@@ -196,3 +196,32 @@ proptest! {
         }
     }
 }
+
+/// Work that is shared among threads: large products, reductions, maps, stacks of systems.
+#[test]
+fn threads_do_not_matter_for_large_tensors() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut random = |shape: &[usize]| unloop_tests::tensor(&mut rng, DType::F64, shape);
+    let (a, b) = (random(&[300, 257]), random(&[257, 190]));
+    let (x, systems) = (random(&[400_000]), random(&[900, 6, 6]));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            vec![
+                a.matmul(&b),
+                x.sum(),
+                (&x * 3.0).sin(),
+                x.reshape([4, 100_000]).sum_axis(1),
+                x.reshape([100_000, 4]).mean_axis(0),
+                vmap(Tensor::solve, 0)(&systems, &systems),
+                x.argmax(),
+            ]
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        for (a, b) in one.iter().zip(run(threads)) {
+            assert!(a.value("test").unwrap() == b.value("test").unwrap(), "{threads} threads");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Products of matrices: a contraction becomes a stack of strided matrix products. Operands whose
 //! axes do not walk memory as matrices are packed first.
 
+use gemm::Parallelism;
 use smallvec::SmallVec;
 use unloop_graph::{DType, DotDims, Graph, Op, Shape, TensorType, ValueId};
 use unloop_kernel::{Kernel, Strided};
@@ -23,22 +24,16 @@ pub(crate) struct Product {
     strides: [(isize, isize); 3],
     /// The stack: streams are left, right and result.
     batch: Rows,
-    /// Rows of the result that one thread computes at a time.
-    block: usize,
+    /// Whether each product is shared among threads, instead of the stack.
+    is_large: bool,
     ns: f64,
 }
 
 /// Multiplications and additions of one thread in a nanosecond, about.
 const FLOPS_PER_NS: f64 = 30.0;
 
-/// Products below this size, `m·n·k`, are computed by one thread in one go.
-const SEQUENTIAL: usize = 128 * 128 * 128;
-
-/// Rows of a block, at least.
-const MIN_BLOCK: usize = 64;
-
-/// Blocks of a product, at most.
-const MAX_BLOCKS: usize = 8;
+/// Products of at least this size, `m·n·k`, are shared among threads one by one.
+const LARGE: usize = 128 * 128 * 128;
 
 fn dims(graph: &Graph, node: usize) -> DotDims {
     match &graph.nodes()[node].op {
@@ -167,10 +162,6 @@ impl Product {
             batch.pop();
         }
         let count: usize = batch.iter().map(|b| b.0).product();
-        let block = match count == 1 && m * n * k > SEQUENTIAL {
-            true => m.div_ceil(MAX_BLOCKS).next_multiple_of(MIN_BLOCK),
-            false => m.max(1),
-        };
         let starts = [operands[0].offset, operands[1].offset, 0];
         Product {
             dtype: out.dtype,
@@ -185,7 +176,7 @@ impl Product {
                 batch.into_iter().map(|b| b.1).collect(),
                 SmallVec::from_slice(&starts),
             ),
-            block,
+            is_large: m * n * k >= LARGE,
             ns: (2 * m * k * n * count) as f64 / FLOPS_PER_NS + 50.0 * count as f64,
         }
     }
@@ -214,33 +205,28 @@ impl Product {
         let base = |buffer: usize| SharedPtr(memory.of(buffer));
         let (left, right) = (base(self.sources[0]), base(self.sources[1]));
         let target = base(self.target);
-        let blocks = self.m.div_ceil(self.block);
-        for_ranges(self.batch.count() * blocks, self.ns, |range| {
-            let mut cursor = self.batch.at(range.start / blocks);
-            for unit in range {
-                let first = unit % blocks * self.block;
-                let rows = self.block.min(self.m - first);
-                let at = |base: SharedPtr, stream: usize| {
-                    let offset = cursor.offsets[stream] + first as isize * self.strides[stream].0;
-                    base.get().cast::<T>().wrapping_offset(offset)
-                };
-                let product = Matrices {
-                    m: rows,
-                    k: self.k,
-                    n: self.n,
-                    left: at(left, 0),
-                    // All rows of the result need all of the right matrix.
-                    right: right.get().cast::<T>().wrapping_offset(cursor.offsets[1]),
-                    out: at(target, 2),
-                    strides: self.strides,
-                };
-                // SAFETY: blocks of the result are disjoint.
-                unsafe { T::multiply(&product) };
-                if first + rows == self.m {
-                    cursor.advance();
-                }
+        let multiply = |offsets: &[isize], parallelism: Parallelism| {
+            let at = |base: SharedPtr, i: usize| base.get().cast::<T>().wrapping_offset(offsets[i]);
+            let (m, k, n, strides) = (self.m, self.k, self.n, self.strides);
+            let (left, right, out) = (at(left, 0), at(right, 1), at(target, 2));
+            // SAFETY: the members of the stack write disjoint parts of the result.
+            unsafe { T::multiply(&Matrices { m, k, n, left, right, out, strides }, parallelism) };
+        };
+        let run = |range: std::ops::Range<usize>, parallelism: Parallelism| {
+            let mut cursor = self.batch.at(range.start);
+            for _ in range {
+                multiply(&cursor.offsets, parallelism);
+                cursor.advance();
             }
-        });
+        };
+        // Threads share the rows and columns of a product, never a sum, so results do not depend
+        // on how many there are.
+        match self.is_large {
+            true => run(0..self.batch.count(), Parallelism::Rayon(0)),
+            false => {
+                for_ranges(self.batch.count(), self.ns, |range| run(range, Parallelism::None));
+            }
+        }
     }
 }
 
@@ -293,7 +279,7 @@ trait Factor: Copy + Send + Sync {
     fn plus(self, other: Self) -> Self;
     /// # Safety
     /// As [`Matrices::by_rows`].
-    unsafe fn multiply(product: &Matrices<Self>);
+    unsafe fn multiply(product: &Matrices<Self>, parallelism: Parallelism);
 }
 
 macro_rules! float {
@@ -308,19 +294,22 @@ macro_rules! float {
             fn plus(self, other: $t) -> $t {
                 self + other
             }
-            unsafe fn multiply(p: &Matrices<$t>) {
-                use faer::{Accum, MatMut, MatRef, Par, linalg::matmul::matmul};
+            unsafe fn multiply(p: &Matrices<$t>, parallelism: Parallelism) {
                 if p.m * p.n * p.k <= SMALL {
                     // SAFETY: as the caller's.
                     return unsafe { p.by_rows() };
                 }
-                let [left, right, out] = p.strides;
+                let [(left_row, left_column), (right_row, right_column), (row, column)] = p.strides;
                 // SAFETY: the caller makes all elements valid, and the result disjoint.
                 unsafe {
-                    let left = MatRef::from_raw_parts(p.left, p.m, p.k, left.0, left.1);
-                    let right = MatRef::from_raw_parts(p.right, p.k, p.n, right.0, right.1);
-                    let out = MatMut::from_raw_parts_mut(p.out, p.m, p.n, out.0, out.1);
-                    matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
+                    gemm::gemm(
+                        p.m, p.n, p.k,
+                        p.out, column, row, false,
+                        p.left, left_column, left_row,
+                        p.right, right_column, right_row,
+                        0.0, 1.0, false, false, false,
+                        parallelism,
+                    );
                 }
             }
         }
@@ -340,7 +329,7 @@ macro_rules! integer {
             fn plus(self, other: $t) -> $t {
                 self.wrapping_add(other)
             }
-            unsafe fn multiply(p: &Matrices<$t>) {
+            unsafe fn multiply(p: &Matrices<$t>, _: Parallelism) {
                 // SAFETY: as the caller's.
                 unsafe { p.by_rows() }
             }
