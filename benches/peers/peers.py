@@ -1,6 +1,7 @@
 """Runs each row in NumPy, JAX and unloop by turns, checks that the results agree, and prints
 medians and ratios (peer time over unloop time: above 1, unloop is faster)."""
 
+import signal
 import statistics
 import subprocess
 import sys
@@ -126,32 +127,48 @@ def rows():
     yield "18", MLP + [("f4", (64, 784)), ("i4", (64,))], {"JAX": per_example}
 
 
-class Unloop:
-    def __init__(self, binary, name, folder):
-        command = [binary, name, str(folder)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+class Side:
+    """A process that runs one program when asked. Others stand still meanwhile: libraries' threads
+    go on spinning after their work is done."""
+
+    def __init__(self, command):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         if self.process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"unloop failed in row {name}")
+            raise RuntimeError(f"failed: {' '.join(command)}")
+        self.process.send_signal(signal.SIGSTOP)
 
     def time(self, count):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"time {count}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline()) * 1e-9
+        nanoseconds = float(self.process.stdout.readline())
+        self.process.send_signal(signal.SIGSTOP)
+        return nanoseconds * 1e-9
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
 
 
-class Peer:
-    def __init__(self, name, f, inputs):
-        if name.startswith("JAX"):
-            f, inputs = jax.jit(f), [jax.device_put(x) for x in inputs]
-            self.run = lambda: jax.block_until_ready(f(*inputs))
-        else:
-            self.run = lambda: f(*inputs)
-
-    def time(self, count):
-        start = time.perf_counter()
+def serve(row, peer, folder):
+    """The side of a peer: the same conversation as unloop's."""
+    types, peers = next((types, peers) for name, types, peers in rows() if name == row)
+    inputs = [np.fromfile(folder / f"in{i}", t).reshape(shape) for i, (t, shape) in enumerate(types)]
+    f = peers[peer]
+    if peer.startswith("JAX"):
+        f, inputs = jax.jit(f), [jax.device_put(x) for x in inputs]
+        run = lambda: jax.block_until_ready(f(*inputs))
+    else:
+        run = lambda: f(*inputs)
+    agree(row, run(), folder, 1e-4 if any(dtype == "f4" for dtype, _ in types) else 1e-9)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        count = int(line.split()[1])
+        start = time.perf_counter_ns()
         for _ in range(count):
-            self.run()
-        return (time.perf_counter() - start) / count
+            run()
+        print((time.perf_counter_ns() - start) / count, flush=True)
 
 
 def agree(name, result, folder, tolerance):
@@ -172,35 +189,39 @@ def show(seconds):
     return f"{seconds * 1e9:.0f} ns"
 
 
+def compare(binary, name, types, peers, rng, folder):
+    inputs = [random(rng, dtype, shape) for dtype, shape in types]
+    for i, x in enumerate(inputs):
+        x.tofile(folder / f"in{i}")
+    sides = {"unloop": Side([binary, name, str(folder)])}
+    for peer in peers:
+        sides[peer] = Side([sys.executable, __file__, "--peer", name, peer, str(folder)])
+    counts = {}
+    for side in sides:
+        sides[side].time(1)
+        counts[side] = max(1, int(TURN / max(sides[side].time(3), 1e-7)))
+    times = {side: [] for side in sides}
+    for _ in range(ROUNDS):
+        for side in sides:
+            times[side].append(sides[side].time(counts[side]))
+    for side in sides.values():
+        side.end()
+    median = {side: statistics.median(t) for side, t in times.items()}
+    for peer in peers:
+        ratio = statistics.median(p / u for p, u in zip(times[peer], times["unloop"]))
+        print(f"| {name} | {show(median['unloop'])} | {peer} | {show(median[peer])} | {ratio:.2f}× |", flush=True)
+
+
 def main():
+    if sys.argv[1] == "--peer":
+        return serve(sys.argv[2], sys.argv[3], Path(sys.argv[4]))
     binary, wanted = sys.argv[1], sys.argv[2:]
     rng = np.random.default_rng(1)
-    print("| row | unloop | peer | time | peer / unloop |\n|---|---|---|---|---|")
+    print("| row | unloop | peer | time | peer / unloop |\n|---|---|---|---|---|", flush=True)
     for name, types, peers in rows():
-        if wanted and not any(name == w or name.split()[0] == w for w in wanted):
-            continue
-        inputs = [random(rng, dtype, shape) for dtype, shape in types]
-        with tempfile.TemporaryDirectory() as folder:
-            folder = Path(folder)
-            for i, x in enumerate(inputs):
-                x.tofile(folder / f"in{i}")
-            sides = {"unloop": Unloop(binary, name, folder)}
-            for peer, f in peers.items():
-                sides[peer] = Peer(peer, f, inputs)
-                single = any(dtype == "f4" for dtype, _ in types)
-                agree(name, sides[peer].run(), folder, 1e-4 if single else 1e-9)
-        counts = {}
-        for side in sides:
-            sides[side].time(1)
-            counts[side] = max(1, int(TURN / max(sides[side].time(2), 1e-7)))
-        times = {side: [] for side in sides}
-        for _ in range(ROUNDS):
-            for side in sides:
-                times[side].append(sides[side].time(counts[side]))
-        median = {side: statistics.median(t) for side, t in times.items()}
-        for peer in peers:
-            ratio = statistics.median(p / u for p, u in zip(times[peer], times["unloop"]))
-            print(f"| {name} | {show(median['unloop'])} | {peer} | {show(median[peer])} | {ratio:.2f}× |", flush=True)
+        if not wanted or any(w in (name, name.split()[0]) for w in wanted):
+            with tempfile.TemporaryDirectory() as folder:
+                compare(binary, name, types, peers, rng, Path(folder))
 
 
 if __name__ == "__main__":
