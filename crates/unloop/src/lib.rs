@@ -65,3 +65,8 @@ pub mod prelude {
 // Links the backend, which installs itself, even if nothing else names it.
 #[doc(hidden)]
 pub use unloop_cpu::install as __install_cpu;
+
+// The examples of the README are tested with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
