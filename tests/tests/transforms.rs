@@ -306,3 +306,15 @@ fn functions_of_eight_arguments() -> Result<()> {
     assert_eq!(g(&x, &x, &s, &s, &x, &x, &s, &x).to_vec::<f64>()?, [1.0, 2.0]);
     Ok(())
 }
+
+#[test]
+fn positions_of_extremes() -> Result<()> {
+    let x = Tensor::from([[3.0, 9.0, f64::NAN], [7.0, 7.0, 1.0]]);
+    assert_eq!(x.argmax_axis(1).to_vec::<i64>()?, [2, 0]);
+    assert_eq!(x.argmin_axis(0).to_vec::<i64>()?, [0, 1, 0]);
+    assert_eq!(x.argmax_keep(-1).shape(), [2, 1]);
+    assert_eq!(x.argmin_keep(0).to_vec::<i64>()?, [0, 1, 0]);
+    assert_eq!(x.argmax().item::<i64>()?, 2);
+    assert_eq!(vmap(Tensor::argmax, 1)(&x).to_vec::<i64>()?, [1, 0, 0]);
+    Ok(())
+}

@@ -144,6 +144,16 @@ impl Tensor {
         self.arg_reduce(ArgReduceOp::Max, Some(axis))
     }
 
+    /// Like [`Tensor::argmax_axis`]; the axis stays, with size 1.
+    #[track_caller]
+    pub fn argmax_keep(&self, axis: isize) -> Tensor {
+        let position = self.argmax_axis(axis);
+        match normalize_axis(axis, self.rank()) {
+            Ok(axis) => position.keep(&[axis], self.shape()),
+            Err(_) => position,
+        }
+    }
+
     /// Position of the first smallest element in row-major order, as i64; NaN counts as smallest.
     #[track_caller]
     pub fn argmin(&self) -> Tensor {
@@ -154,6 +164,16 @@ impl Tensor {
     #[track_caller]
     pub fn argmin_axis(&self, axis: isize) -> Tensor {
         self.arg_reduce(ArgReduceOp::Min, Some(axis))
+    }
+
+    /// Like [`Tensor::argmin_axis`]; the axis stays, with size 1.
+    #[track_caller]
+    pub fn argmin_keep(&self, axis: isize) -> Tensor {
+        let position = self.argmin_axis(axis);
+        match normalize_axis(axis, self.rank()) {
+            Ok(axis) => position.keep(&[axis], self.shape()),
+            Err(_) => position,
+        }
     }
 }
 
