@@ -12,6 +12,7 @@ mod plan;
 mod product;
 mod reduce;
 mod simd;
+mod sort;
 mod space;
 mod steps;
 mod tape;

@@ -16,6 +16,7 @@ use crate::memory::{ALIGN, Addresses, Arena, Output};
 use crate::product::{self, Product};
 use crate::reduce::Reduce;
 use crate::simd::Simd;
+use crate::sort::SortStep;
 use crate::steps::{ArgReduce, PadStep};
 
 /// A compiled program.
@@ -62,6 +63,7 @@ enum Run {
     Scatter(ScatterStep),
     ArgReduce(ArgReduce),
     Pad(PadStep),
+    Sort(SortStep),
     Factorisation(Factorisation),
 }
 
@@ -77,6 +79,7 @@ impl Run {
                 Run::Product(step) => step.run(memory),
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
+                Run::Sort(step) => step.run(memory),
                 Run::Gather(step) => return step.run(memory),
                 Run::Scatter(step) => return step.run(memory),
                 Run::Factorisation(step) => return step.run(memory),
@@ -266,6 +269,9 @@ impl Lowering<'_> {
                 Run::ArgReduce(ArgReduce::compile(*op, *axis, simd, *x, *y))
             }
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
+            (Op::Sort(sort), operands, results) => {
+                Run::Sort(SortStep::compile(sort, operands, results))
+            }
             (op, operands, results) => match Factorisation::compile(op, operands, results) {
                 Some(step) => Run::Factorisation(step),
                 None => {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::error::Place;
@@ -44,8 +45,19 @@ pub fn install(backend: &'static dyn Backend) -> bool {
     BACKEND.set(backend).is_ok()
 }
 
+static USE_REFERENCE: AtomicBool = AtomicBool::new(false);
+
+/// From now on programs run by reference evaluation, whatever is installed: slow, for tests of what
+/// stands above backends. Programs that were compiled before stay as they are.
+pub fn use_reference() {
+    USE_REFERENCE.store(true, Ordering::Relaxed);
+}
+
 /// The installed backend, or the reference evaluator.
 pub fn backend() -> &'static dyn Backend {
+    if USE_REFERENCE.load(Ordering::Relaxed) {
+        return &Reference;
+    }
     BACKEND.get().copied().unwrap_or(&Reference)
 }
 

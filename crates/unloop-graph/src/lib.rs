@@ -20,6 +20,8 @@ pub use error::{Error, ErrorKind, ErrorMode, Place, Result, set_error_mode};
 pub use graph::{Graph, Node, ValueId};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
-pub use tensor::{AtIndex, AxisList, Broadcast, IndexArg, Tensor, strided};
+pub use tensor::{
+    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, Tensor, WindowAxis, strided,
+};
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

@@ -79,6 +79,7 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         Op::Gather(_)
         | Op::Scatter(_)
         | Op::ArgReduce { .. }
+        | Op::Sort(_)
         | Op::Cholesky
         | Op::Lu
         | Op::TriangularSolve(_)

@@ -36,9 +36,9 @@
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
-    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, DType, DotDims, Element, Error,
+    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction, DotDims, Element, Error,
     ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar, Shape, Structure, Tensor,
-    TensorType, Tree, UnaryOp, set_error_mode, strided,
+    TensorType, Tree, UnaryOp, WindowAxis, set_error_mode, strided,
 };
 pub use unloop_transform::{
     Arguments, AxisSpec, EachIndex, Function, Grad, IndexValue, IntoAxes, Jacobian, Jit, Jvp,
@@ -49,7 +49,7 @@ pub use unloop_transform::{
 /// The parameters of operations that have many.
 pub mod op {
     pub use unloop_graph::op::{
-        Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, Slice,
+        Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, Slice, Sort,
         TriangularSolve,
     };
 }

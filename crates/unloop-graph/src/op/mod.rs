@@ -8,6 +8,7 @@ mod gather;
 mod layout;
 mod linalg;
 mod reduce;
+mod sort;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp}
 pub use layout::{Pad, PadAxis, Slice};
 pub use linalg::TriangularSolve;
 pub use reduce::{ArgReduceOp, ReduceOp};
+pub use sort::{Sort, order};
 
 use crate::error::ErrorKind;
 use crate::{Array, Axes, DType, Scalar, Shape, TensorType};
@@ -95,6 +97,8 @@ pub enum Op {
     /// `(x, y) → z`: products summed over contracted axes; result axes are batch, free of `x`, free
     /// of `y`.
     Dot(DotDims),
+    /// `(x, …) → (y, …)`: rearranged along an axis in the order of the first ones.
+    Sort(Sort),
     /// `(a[…,n,n]) → l[…,n,n]`: lower Cholesky factor; reads the lower triangle. A matrix that is
     /// not positive definite gives NaN.
     Cholesky,
@@ -141,6 +145,7 @@ impl Op {
             Op::Reduce { op, .. } => op.name(),
             Op::ArgReduce { op, .. } => op.name(),
             Op::Dot(_) => "dot",
+            Op::Sort(_) => "sort",
             Op::Cholesky => "cholesky",
             Op::Lu => "lu",
             Op::TriangularSolve(_) => "triangular_solve",
@@ -152,6 +157,7 @@ impl Op {
     pub fn result_count(&self) -> usize {
         match self {
             Op::Lu => 3,
+            Op::Sort(sort) => sort.operands,
             _ => 1,
         }
     }
@@ -190,6 +196,7 @@ impl Op {
                 smallvec![reduce::infer_arg(args(operands)?, *axis, *dtype)?]
             }
             Op::Dot(dims) => smallvec![dims.infer(args(operands)?)?],
+            Op::Sort(sort) => sort.infer(operands)?,
             Op::Cholesky => smallvec![linalg::infer_cholesky(args(operands)?)?],
             Op::Lu => linalg::infer_lu(args(operands)?)?,
             Op::TriangularSolve(_) | Op::Solve { .. } => {
@@ -229,6 +236,7 @@ impl Op {
             Op::Reduce { op, axes } => one(op.evaluate(&operands[0], axes, ty)),
             Op::ArgReduce { op, axis, .. } => one(op.evaluate(&operands[0], *axis, ty)),
             Op::Dot(dims) => one(dims.evaluate(&operands[0], &operands[1], ty)),
+            Op::Sort(sort) => Ok(sort.evaluate(operands, types)),
             Op::Cholesky => one(linalg::cholesky(&operands[0], ty)),
             Op::Lu => Ok(linalg::lu(&operands[0], types)),
             Op::TriangularSolve(how) => one(how.evaluate(&operands[0], &operands[1], ty)),
@@ -289,6 +297,7 @@ impl fmt::Display for Op {
             Op::Scatter(scatter) => write!(f, "{name}[{scatter}]"),
             Op::Reduce { axes, .. } => write!(f, "{name}[axes={axes:?}]"),
             Op::Dot(dims) => write!(f, "{name}[{dims}]"),
+            Op::Sort(sort) => write!(f, "{name}[{sort}]"),
             Op::TriangularSolve(how) => write!(f, "{name}[{how}]"),
             Op::Solve { transpose: false } => f.write_str(name),
             Op::Solve { transpose: true } => write!(f, "{name}[transpose]"),

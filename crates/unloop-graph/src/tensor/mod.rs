@@ -3,7 +3,9 @@
 
 mod convert;
 mod create;
+mod cumulative;
 mod display;
+mod dynamic;
 mod elementwise;
 mod index;
 mod layout;
@@ -11,12 +13,16 @@ mod linalg;
 mod nn;
 mod operators;
 mod reduce;
+mod sort;
+mod window;
 
 use smallvec::{SmallVec, smallvec};
 
+pub use cumulative::Direction;
 pub use index::{AtIndex, IndexArg, strided};
 pub use operators::Broadcast;
 pub use reduce::AxisList;
+pub use window::{Conv, WindowAxis};
 
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;

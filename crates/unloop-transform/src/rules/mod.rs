@@ -12,6 +12,7 @@ mod gather;
 mod layout;
 mod linalg;
 mod reduce;
+mod sort;
 
 use unloop_graph::{Axes, Error, ErrorKind, Op, Place, Shape, Tensor, TensorType};
 
@@ -105,6 +106,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::Scatter(scatter) => one(gather::batch_scatter(scatter, operands, size)),
         Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
+        Op::Sort(sort) => sort::batch(sort, operands, size),
         Op::Cholesky | Op::Lu | Op::TriangularSolve(_) | Op::Solve { .. } => {
             linalg::batch(op, operands, size)
         }
@@ -158,6 +160,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Scatter(scatter) => vec![Some(gather::jvp_scatter(scatter, rule))],
         Op::Reduce { op, axes } => vec![reduce::jvp(*op, axes, rule)],
         Op::Dot(_) => vec![dot::jvp(op, rule)],
+        Op::Sort(sort) => sort::jvp(sort, rule),
         Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
         Op::Lu => linalg::jvp_lu(rule),
         Op::TriangularSolve(how) => vec![Some(linalg::jvp_triangular_solve(how, rule))],
@@ -219,7 +222,7 @@ pub(crate) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<T
         Op::Reduce { op, axes } => reduce::transpose(*op, axes, ct, &x[0]),
         Op::Dot(dims) => dot::transpose(dims, op, ct, x),
         Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
-        Op::ArgReduce { .. } | Op::Cholesky | Op::Lu => {
+        Op::ArgReduce { .. } | Op::Sort(_) | Op::Cholesky | Op::Lu => {
             x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect()
         }
     }

@@ -1,0 +1,152 @@
+//! Cumulative reductions, by doubling: after step `k` each element holds the last `2ᵏ` ones
+//! combined. Composed of slices and elementwise operations, so every transform knows them.
+
+use crate::error::Place;
+use crate::op::{Pad, PadAxis};
+use crate::shape::normalize_axis;
+use crate::{Scalar, Tensor};
+use crate::{DType, ErrorKind, ReduceOp};
+
+/// From which end elements are combined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Element `i` takes in elements `0..=i`.
+    Forward,
+    /// Element `i` takes in elements `i..`.
+    Reverse,
+}
+
+impl Tensor {
+    /// Combines each element along an axis with all before it (or after it); `combine` is
+    /// associative and elementwise, and `identity` changes nothing.
+    #[track_caller]
+    fn cumulative(
+        &self,
+        name: &'static str,
+        axis: isize,
+        direction: Direction,
+        identity: Scalar,
+        combine: impl Fn(&Tensor, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let place = Place::here();
+        if self.as_error().is_some() {
+            return self.clone();
+        }
+        let axis = match normalize_axis(axis, self.rank()) {
+            Ok(axis) => axis,
+            Err(kind) => return Tensor::fail(name, kind, place, self),
+        };
+        place.scope(|| {
+            let size = self.shape()[axis];
+            let identity = Tensor::full_of((), identity);
+            let mut total = self.clone();
+            let mut step = 1;
+            while step < size {
+                // The same, `step` later; what comes in from outside is the identity.
+                let shift = step as i64;
+                let (low, high) = match direction {
+                    Direction::Forward => (shift, -shift),
+                    Direction::Reverse => (-shift, shift),
+                };
+                let mut pad: Pad = Pad(vec![PadAxis::default(); self.rank()].into());
+                pad.0[axis] = PadAxis { low, high, interior: 0 };
+                let before = total.pad_with(pad, &identity);
+                total = match direction {
+                    Direction::Forward => combine(&before, &total),
+                    Direction::Reverse => combine(&total, &before),
+                };
+                step *= 2;
+            }
+            total
+        })
+    }
+
+    #[track_caller]
+    fn cumulative_op(&self, name: &'static str, op: ReduceOp, axis: isize, how: Direction) -> Tensor {
+        if self.dtype() == DType::Bool {
+            let kind = ErrorKind::UnsupportedDType {
+                dtype: DType::Bool,
+                expected: "integers and floats",
+            };
+            return Tensor::fail(name, kind, Place::here(), self);
+        }
+        let identity = op.identity(self.dtype());
+        self.cumulative(name, axis, how, identity, |a, b| match op {
+            ReduceOp::Prod => a * b,
+            ReduceOp::Max => a.maximum(b),
+            ReduceOp::Min => a.minimum(b),
+            ReduceOp::Sum | ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => a + b,
+        })
+    }
+
+    /// Sums of all elements up to each one along an axis; integers wrap.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0]);
+    /// assert_eq!(x.cumsum(0).to_vec::<f64>()?, [1.0, 3.0, 6.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cumsum(&self, axis: isize) -> Tensor {
+        self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
+    }
+
+    /// Products of all elements up to each one along an axis; integers wrap.
+    #[track_caller]
+    pub fn cumprod(&self, axis: isize) -> Tensor {
+        self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
+    }
+
+    /// The largest of all elements up to each one along an axis; NaN if any is NaN.
+    #[track_caller]
+    pub fn cummax(&self, axis: isize) -> Tensor {
+        self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
+    }
+
+    /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
+    #[track_caller]
+    pub fn cummin(&self, axis: isize) -> Tensor {
+        self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
+    }
+
+    /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
+    #[track_caller]
+    pub fn cumlogsumexp(&self, axis: isize) -> Tensor {
+        self.cumlogsumexp_from(axis, Direction::Forward)
+    }
+
+    /// [`Tensor::cumsum`] and its kin from either end.
+    #[track_caller]
+    pub fn cumulative_reduce(&self, op: ReduceOp, axis: isize, direction: Direction) -> Tensor {
+        self.cumulative_op(op.name(), op, axis, direction)
+    }
+
+    /// [`Tensor::cumlogsumexp`] from either end.
+    #[track_caller]
+    pub fn cumlogsumexp_from(&self, axis: isize, direction: Direction) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = self.require_float("cumlogsumexp", place) {
+            return error;
+        }
+        let identity = ReduceOp::Max.identity(self.dtype());
+        self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+    }
+
+    /// `ln(eˣ + eʸ)`, without overflow.
+    #[track_caller]
+    pub fn logaddexp(&self, other: &Tensor) -> Tensor {
+        let place = Place::here();
+        place.scope(|| {
+            let largest = self.maximum(other);
+            let gap = self - other;
+            // Of two equal infinities the difference is no number, but the larger one is the sum.
+            let equal = gap.is_nan();
+            let gap = equal.select(&gap.zeros_like(), &gap);
+            let sum = &largest + (-gap.abs()).exp().log1p();
+            let infinite = largest.is_finite();
+            let both = equal & !&infinite;
+            both.select(&(self + other), &sum)
+        })
+    }
+}

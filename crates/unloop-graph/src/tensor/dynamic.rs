@@ -1,0 +1,117 @@
+//! Windows at computed positions, moved inside where they would stick out; and gathering along an
+//! axis.
+
+use smallvec::SmallVec;
+
+use crate::error::Place;
+use crate::op::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
+use crate::shape::normalize_axis;
+use crate::{Axes, ErrorKind, Op, Tensor};
+
+impl Tensor {
+    /// The start of a window as one vector.
+    #[track_caller]
+    fn starts(&self, op: &'static str, starts: &[&Tensor], place: Place) -> Result<Tensor, Tensor> {
+        if let Some(error) = [&self].into_iter().chain(starts).find(|t| t.as_error().is_some()) {
+            return Err((*error).clone());
+        }
+        if starts.len() != self.rank() || starts.iter().any(|s| s.rank() != 0) {
+            let message =
+                format!("takes one scalar position for each axis of {}", self.ty().shape);
+            return Err(Tensor::fail(op, ErrorKind::InvalidArgument(message), place, self));
+        }
+        Ok(match starts.is_empty() {
+            true => Tensor::zeros(crate::DType::I32, [0]),
+            false => Tensor::stack(starts, 0),
+        })
+    }
+
+    /// The window of some extents that starts at computed positions, one an axis. A window that
+    /// would stick out is moved inside.
+    #[track_caller]
+    pub fn dynamic_slice(&self, starts: &[&Tensor], sizes: &[usize]) -> Tensor {
+        let place = Place::here();
+        place.scope(|| match self.starts("dynamic_slice", starts, place) {
+            Err(error) => error,
+            Ok(start) => {
+                let rank = self.rank();
+                let gather = Gather {
+                    dims: GatherDims {
+                        offset_dims: (0..rank).collect(),
+                        start_index_map: (0..rank).collect(),
+                        ..GatherDims::default()
+                    },
+                    slice_sizes: sizes.iter().copied().collect(),
+                    mode: IndexMode::Clip,
+                };
+                Tensor::apply1(Op::Gather(gather), &[self, &start])
+            }
+        })
+    }
+
+    /// `self` with the window that starts at computed positions replaced by `update`; a window that
+    /// would stick out is moved inside.
+    #[track_caller]
+    pub fn dynamic_update_slice(&self, update: &Tensor, starts: &[&Tensor]) -> Tensor {
+        let place = Place::here();
+        place.scope(|| match self.starts("dynamic_update_slice", starts, place) {
+            Err(error) => error,
+            Ok(start) => {
+                let rank = self.rank();
+                let scatter = Scatter {
+                    dims: ScatterDims {
+                        update_window_dims: (0..rank).collect(),
+                        scatter_dims_to_operand_dims: (0..rank).collect(),
+                        ..ScatterDims::default()
+                    },
+                    op: ScatterOp::Set,
+                    mode: IndexMode::Clip,
+                };
+                Tensor::apply1(Op::Scatter(scatter), &[self, &start, update])
+            }
+        })
+    }
+
+    /// Elements at computed positions along an axis: `indices` has the shape of `self` but for that
+    /// axis, and element `[…, i, …]` of the result is element `[…, indices[…, i, …], …]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; positions out of bounds (positions count from 0).
+    #[track_caller]
+    pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = [self, indices].into_iter().find(|t| t.as_error().is_some()) {
+            return error.clone();
+        }
+        let axis = match normalize_axis(axis, self.rank()) {
+            Ok(axis) => axis,
+            Err(kind) => return Tensor::fail("take_along_axis", kind, place, self),
+        };
+        let others: Axes = (0..self.rank()).filter(|&a| a != axis).collect();
+        let fits = indices.rank() == self.rank()
+            && others.iter().all(|&a| indices.shape()[a] == self.shape()[a]);
+        if !fits {
+            let kind = ErrorKind::Incompatible {
+                left: self.ty().shape,
+                right: indices.ty().shape,
+                why: format!("all axes but axis {axis} must have equal sizes"),
+            };
+            return Tensor::fail("take_along_axis", kind, place, self);
+        }
+        let gather = Gather {
+            dims: GatherDims {
+                collapsed_slice_dims: [axis].into_iter().collect(),
+                start_index_map: [axis].into_iter().collect(),
+                operand_batching_dims: others.clone(),
+                start_indices_batching_dims: others,
+                ..GatherDims::default()
+            },
+            slice_sizes: SmallVec::from_elem(1, self.rank()),
+            mode: IndexMode::Error,
+        };
+        place.scope(|| {
+            let vectors = indices.expand_dims(-1);
+            Tensor::apply1(Op::Gather(gather), &[self, &vectors])
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! Windows that slide over axes: reductions of each window (pooling) and convolutions. Composed of
+//! one strided slice a position in the window, so every transform knows them.
+
+use smallvec::SmallVec;
+
+use crate::error::Place;
+use crate::op::{Pad, PadAxis, Slice};
+use crate::{DotDims, ErrorKind, Op, ReduceOp, Shape, Tensor};
+
+/// How a window walks along one axis.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WindowAxis {
+    /// Elements of the window.
+    pub size: usize,
+    /// Distance of neighbouring windows.
+    pub stride: usize,
+    /// Elements added before and after the axis; negative ones cut off.
+    pub padding: (i64, i64),
+    /// Distance of the axis's elements once spread out; 1 leaves them side by side.
+    pub base_dilation: usize,
+    /// Distance of neighbours inside of a window.
+    pub window_dilation: usize,
+}
+
+impl WindowAxis {
+    /// A window of some size that takes one step at a time and stays inside.
+    pub fn new(size: usize) -> WindowAxis {
+        WindowAxis { size, stride: 1, padding: (0, 0), base_dilation: 1, window_dilation: 1 }
+    }
+
+    /// A window that is not larger than an element.
+    pub fn one() -> WindowAxis {
+        WindowAxis::new(1)
+    }
+
+    /// The same window with another distance of neighbouring windows.
+    pub fn stride(self, stride: usize) -> WindowAxis {
+        WindowAxis { stride, ..self }
+    }
+
+    /// The same window with padding.
+    pub fn padding(self, low: i64, high: i64) -> WindowAxis {
+        WindowAxis { padding: (low, high), ..self }
+    }
+
+    /// The positions of windows along an axis that has been padded to some extent.
+    fn count(&self, extent: usize) -> usize {
+        let reach = self.window_dilation * self.size.saturating_sub(1) + 1;
+        match self.size {
+            0 => extent / self.stride + 1,
+            _ if extent < reach => 0,
+            _ => (extent - reach) / self.stride + 1,
+        }
+    }
+}
+
+/// The parameters of a [`Tensor::conv`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conv {
+    /// One entry a spatial axis; sizes are the kernel's.
+    pub windows: Vec<WindowAxis>,
+    /// Into how many groups channels are divided; each sees its own part of the kernel only.
+    pub groups: usize,
+}
+
+fn invalid(op: &'static str, message: String, place: Place, like: &Tensor) -> Tensor {
+    Tensor::fail(op, ErrorKind::InvalidArgument(message), place, like)
+}
+
+/// Every position inside of a window, in row-major order.
+fn positions(windows: &[WindowAxis]) -> Vec<SmallVec<[usize; 6]>> {
+    let mut all = Vec::new();
+    let shape: Shape = windows.iter().map(|w| w.size).collect();
+    shape.for_each_index(|i| all.push(i.into()));
+    all
+}
+
+impl Tensor {
+    /// The elements that stand at one position of all windows; `self` is padded already.
+    #[track_caller]
+    fn at_window_position(&self, windows: &[WindowAxis], position: &[usize]) -> Tensor {
+        let (mut start, mut limit, mut step) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        for ((w, &p), &extent) in windows.iter().zip(position).zip(self.shape()) {
+            let first = p * w.window_dilation;
+            let count = w.count(extent);
+            start.push(first.min(extent));
+            limit.push(if count == 0 { first.min(extent) } else { first + (count - 1) * w.stride + 1 });
+            step.push(w.stride);
+        }
+        Tensor::apply1(Op::Slice(Slice { start, limit, step }), &[self])
+    }
+
+    /// Pads and spreads out as windows say.
+    #[track_caller]
+    fn padded_for_windows(&self, windows: &[WindowAxis], fill: &Tensor) -> Tensor {
+        let axis = |w: &WindowAxis| PadAxis {
+            low: w.padding.0,
+            high: w.padding.1,
+            interior: w.base_dilation - 1,
+        };
+        let pad = Pad(windows.iter().map(axis).collect());
+        if pad.0.iter().all(|p| *p == PadAxis::default()) {
+            return self.clone();
+        }
+        self.pad_with(pad, fill)
+    }
+
+    fn check_windows(&self, op: &'static str, windows: &[WindowAxis], place: Place) -> Option<Tensor> {
+        if self.as_error().is_some() {
+            return Some(self.clone());
+        }
+        if windows.len() != self.rank() {
+            let message = format!("{} windows for shape {}", windows.len(), self.ty().shape);
+            return Some(invalid(op, message, place, self));
+        }
+        let zero = |w: &&WindowAxis| w.stride == 0 || w.base_dilation == 0 || w.window_dilation == 0;
+        windows.iter().find(zero).map(|w| {
+            invalid(op, format!("strides and dilations are at least 1, got {w:?}"), place, self)
+        })
+    }
+
+    /// Reduces every position of a window that slides over all axes; one entry an axis. Padding is
+    /// what changes nothing: 0 for sums, -∞ for the maximum.
+    ///
+    /// ```
+    /// # use unloop_graph::{ReduceOp, Tensor, WindowAxis};
+    /// let x = Tensor::from([1.0, 5.0, 2.0, 4.0]);
+    /// let pooled = x.reduce_window(ReduceOp::Max, &[WindowAxis::new(2).stride(2)]);
+    /// assert_eq!(pooled.to_vec::<f64>()?, [5.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn reduce_window(&self, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = self.check_windows("reduce_window", windows, place) {
+            return error;
+        }
+        place.scope(|| {
+            let fill = Tensor::full_of((), op.identity(self.dtype()));
+            let padded = self.padded_for_windows(windows, &fill);
+            let mut parts: Vec<Tensor> = positions(windows)
+                .iter()
+                .map(|position| padded.at_window_position(windows, position))
+                .collect();
+            // Neighbours first: the rounding of sums stays small.
+            while parts.len() > 1 {
+                let combined = parts.chunks(2).map(|pair| match pair {
+                    [a, b] => Tensor::apply1(Op::Binary(op.binary()), &[a, b]),
+                    rest => rest[0].clone(),
+                });
+                parts = combined.collect();
+            }
+            let empty = || {
+                let extents = windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d));
+                Tensor::full_of(extents.collect::<Shape>(), op.identity(self.dtype()))
+            };
+            parts.pop().unwrap_or_else(empty)
+        })
+    }
+
+    /// Adds each value of `self`, one a window, to the element of that window of `operand` which
+    /// `op` (a maximum or minimum; of equal elements the first) chooses; the result has the shape of
+    /// `operand`. This is the derivative of pooling backwards.
+    #[track_caller]
+    pub fn select_and_scatter_add(&self, operand: &Tensor, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = operand.check_windows("select_and_scatter_add", windows, place) {
+            return error;
+        }
+        place.scope(|| {
+            let fill = Tensor::full_of((), op.identity(operand.dtype()));
+            let padded = operand.padded_for_windows(windows, &fill);
+            let best = operand.reduce_window(op, windows);
+            if best.shape() != self.shape() {
+                let (left, right) = (self.ty().shape, best.ty().shape);
+                let kind = ErrorKind::ShapeMismatch { left, right };
+                return Tensor::fail("select_and_scatter_add", kind, place, operand);
+            }
+            let mut taken = self.zeros_like().cast(crate::DType::Bool);
+            let mut total = padded.zeros_like();
+            for position in positions(windows) {
+                let here = padded.at_window_position(windows, &position);
+                let chosen = here.equal(&best) & !&taken;
+                taken = &taken | &chosen;
+                let values = chosen.select(self, &self.zeros_like());
+                let pad = windows.iter().zip(&position).zip(padded.shape()).zip(self.shape());
+                let pad = pad.map(|(((w, &p), &extent), &count)| {
+                    let low = (p * w.window_dilation) as i64;
+                    let interior = w.stride - 1;
+                    let used = if count == 0 { 0 } else { (count - 1) * w.stride + 1 };
+                    PadAxis { low, high: extent as i64 - low - used as i64, interior }
+                });
+                total = total + values.pad_zeros(Pad(pad.collect()));
+            }
+            // Take the padding off again.
+            let back = windows.iter().map(|w| PadAxis { low: -w.padding.0, high: -w.padding.1, interior: 0 });
+            total.pad_zeros(Pad(back.collect()))
+        })
+    }
+
+    /// Convolution (as in neural networks: the kernel is not reversed) of `self`, shape
+    /// `[examples, channels, spatial…]`, with `kernel`, shape `[features, channels / groups,
+    /// spatial…]`: shape `[examples, features, spatial…]`.
+    ///
+    /// ```
+    /// # use unloop_graph::{Conv, Tensor, WindowAxis};
+    /// let x = Tensor::from([[[1.0, 2.0, 4.0, 8.0]]]);
+    /// let difference = Tensor::from([[[-1.0, 1.0]]]);
+    /// let y = x.conv(&difference, &Conv { windows: vec![WindowAxis::one()], groups: 1 });
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn conv(&self, kernel: &Tensor, how: &Conv) -> Tensor {
+        let place = Place::here();
+        if let Some(error) = [self, kernel].into_iter().find(|t| t.as_error().is_some()) {
+            return error.clone();
+        }
+        let spatial = how.windows.len();
+        let (x, w) = (self.ty().shape, kernel.ty().shape);
+        let groups = how.groups.max(1);
+        let fits = x.rank() == spatial + 2
+            && w.rank() == spatial + 2
+            && x[1] == w[1] * groups
+            && w[0].is_multiple_of(groups);
+        if !fits {
+            let why = format!(
+                "a convolution over {spatial} axes in {groups} groups takes [examples, channels, \
+                 spatial…] and [features, channels / groups, spatial…]"
+            );
+            let kind = ErrorKind::Incompatible { left: x, right: w, why };
+            return Tensor::fail("conv", kind, place, self);
+        }
+        let mut windows = vec![WindowAxis::one(); 2];
+        windows.extend(how.windows.iter().zip(&w[2..]).map(|(axis, &size)| WindowAxis { size, ..*axis }));
+        if let Some(error) = self.check_windows("conv", &windows, place) {
+            return error;
+        }
+        place.scope(|| {
+            let padded = self.padded_for_windows(&windows, &Tensor::full_of((), zero(self)));
+            // Patches: [positions, examples, channels, spatial…].
+            let parts: Vec<Tensor> =
+                positions(&windows).iter().map(|p| padded.at_window_position(&windows, p)).collect();
+            let (examples, channels, features) = (x[0], w[1], w[0]);
+            let counts: SmallVec<[usize; 6]> =
+                windows.iter().zip(padded.shape()).skip(2).map(|(w, &d)| w.count(d)).collect();
+            let taps: usize = w[2..].iter().product();
+            if taps == 0 {
+                let shape = Shape::from([examples, features]).concat(&counts);
+                return Tensor::full_of(shape, zero(self));
+            }
+            let patches = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0);
+            let outer = Shape::from([taps, examples, groups, channels]).concat(&counts);
+            let patches = patches.reshape(outer);
+            let kernel = kernel.reshape([groups, features / groups, channels, taps]);
+            // Batch: groups; contract: channels and taps. Result: [groups, features, examples, …].
+            let dims = DotDims {
+                lhs_batch: [0].into_iter().collect(),
+                rhs_batch: [2].into_iter().collect(),
+                lhs_contract: [2, 3].into_iter().collect(),
+                rhs_contract: [3, 0].into_iter().collect(),
+            };
+            let product = kernel.dot_general(&patches, dims);
+            let product = product.reshape(Shape::from([features, examples]).concat(&counts));
+            product.swap_axes(0, 1)
+        })
+    }
+}
+
+fn zero(like: &Tensor) -> crate::Scalar {
+    ReduceOp::Sum.identity(like.dtype())
+}
