@@ -7,8 +7,8 @@ use unloop::{AxisSpec, ErrorKind};
 
 use crate::arrays::Archive;
 use crate::compare::difference;
-use crate::manifest::{Case, Compare};
-use crate::primitives::{self, rebuilt};
+use crate::manifest::Case;
+use crate::primitives;
 
 /// Which part of a case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -46,12 +46,7 @@ pub enum Mode {
 /// A function of all inputs as one tree.
 type Program<'a> = &'a (dyn Fn(&Vec<Tensor>) -> Vec<Tensor> + Send + Sync);
 
-fn judge(
-    case: &Case,
-    inputs: &[Tensor],
-    actual: unloop::Result<Vec<Tensor>>,
-    expected: &[Tensor],
-) -> Outcome {
+fn judge(case: &Case, actual: unloop::Result<Vec<Tensor>>, expected: &[Tensor]) -> Outcome {
     let actual = match actual {
         Ok(actual) => actual,
         Err(error) => {
@@ -64,14 +59,11 @@ fn judge(
     if actual.len() != expected.len() {
         return Outcome::Failed(format!("{} results instead of {}", actual.len(), expected.len()));
     }
-    let pairs = match case.compare {
-        Compare::Close => actual.into_iter().zip(expected.iter().cloned()).collect(),
-        Compare::Factors => match rebuilt(&case.program, inputs, &actual, expected) {
-            Some(pairs) => pairs,
-            None => actual.into_iter().zip(expected.iter().cloned()).collect(),
-        },
+    let comparable = |results: &[Tensor]| {
+        primitives::comparable(&case.program, results).unwrap_or(results.to_vec())
     };
-    for (i, (actual, expected)) in pairs.iter().enumerate() {
+    let (actual, expected) = (comparable(&actual), comparable(expected));
+    for (i, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
         if let Some(what) = difference(actual, expected, case.rtol) {
             return Outcome::Failed(format!("result {i}: {what}"));
         }
@@ -109,14 +101,14 @@ pub fn check(
     let f = |xs: &Vec<Tensor>| primitives::run(&case.program, xs);
     let point = archive.all(&format!("{id}.in"), inputs)?;
     let expected = archive.all(&format!("{id}.out"), outputs)?;
-    let mut parts = vec![(Part::Eval, judge(case, &point, run(&f, None, mode, &point), &expected))];
+    let mut parts = vec![(Part::Eval, judge(case, run(&f, None, mode, &point), &expected))];
     for (k, axes) in case.vmap.iter().enumerate() {
         let stacks = archive.all(&format!("{id}.vmap{k}.in"), inputs)?;
         let expected = archive.all(&format!("{id}.vmap{k}.out"), outputs)?;
         let spec = |axis: &Option<isize>| axis.map_or(AxisSpec::Shared, AxisSpec::Axis);
         let axes = AxisSpec::Children(axes.iter().map(spec).collect());
         let actual = run(&f, Some(axes), mode, &stacks);
-        parts.push((Part::Vmap, judge(case, &stacks, actual, &expected)));
+        parts.push((Part::Vmap, judge(case, actual, &expected)));
     }
     let (from, to) = &case.diff;
     let active: Vec<Tensor> = from.iter().map(|&i| point[i].clone()).collect();
@@ -134,7 +126,7 @@ pub fn check(
             Mode::Compiled => jit(push).try_call((&active, &tangents)),
             Mode::Plain => jvp(sub).try_call((&active, &tangents)).map(|r| r.1),
         };
-        parts.push((Part::Jvp, judge(case, &active, actual, &expected)));
+        parts.push((Part::Jvp, judge(case, actual, &expected)));
     }
     if case.vjp {
         let cotangents = archive.all(&format!("{id}.vjp.ct"), to.len())?;
@@ -147,7 +139,7 @@ pub fn check(
                 result.check().map(Clone::clone)
             }
         };
-        parts.push((Part::Vjp, judge(case, &active, actual, &expected)));
+        parts.push((Part::Vjp, judge(case, actual, &expected)));
     }
     Ok(parts)
 }

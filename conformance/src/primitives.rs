@@ -75,12 +75,17 @@ fn op(op: Op, x: &[Tensor]) -> Vec<Tensor> {
     Tensor::apply(op, &x.iter().collect::<Vec<_>>(), Place(None)).into_vec()
 }
 
-/// Scalars beside tensors, repeated.
+/// Scalars and axes of size 1, repeated to the extents of the others.
 fn equal_shapes(x: &[Tensor]) -> Vec<Tensor> {
-    let widest = x.iter().max_by_key(|t| t.rank()).map(|t| t.shape().to_vec()).unwrap_or_default();
-    let wide = |t: &Tensor| match t.rank() {
-        0 if !widest.is_empty() => t.broadcast_to(&widest[..]),
-        _ => t.clone(),
+    let rank = x.iter().map(Tensor::rank).max().unwrap_or(0);
+    let extent = |axis: usize| {
+        let extents = x.iter().filter_map(|t| t.shape().get(axis).copied());
+        extents.reduce(|a, b| if a == 1 { b } else { a }).unwrap_or(1)
+    };
+    let shape: Vec<usize> = (0..rank).map(extent).collect();
+    let wide = |t: &Tensor| match t.shape() == shape {
+        true => t.clone(),
+        false => t.broadcast_to(&shape[..]),
     };
     x.iter().map(wide).collect()
 }
@@ -114,7 +119,9 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
     if let Some(error) = x.iter().find(|t| t.as_error().is_some()) {
         return vec![error.clone()];
     }
-    if name != "round" && let Some(results) = elementwise(name, x) {
+    if name != "round"
+        && let Some(results) = elementwise(name, x)
+    {
         return results;
     }
     let axis = |key: &str| p[key].as_i64().unwrap_or(0) as isize;
@@ -141,13 +148,19 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
         "custom_linear_solve" => linear_solve(p, x),
         "platform_index" => {
             let platforms = array(&p["platforms"]);
-            let default = platforms.iter().position(|p| {
-                p.is_null() || array(p).iter().any(|p| p.as_str() == Some("cpu"))
-            });
+            let default = platforms
+                .iter()
+                .position(|p| p.is_null() || array(p).iter().any(|p| p.as_str() == Some("cpu")));
             vec![Tensor::from(default.unwrap_or(0) as i32)]
         }
         "cond" => cond(p, x),
-        "reshape" => vec![x[0].reshape(usizes::<Shape>(&p["new_sizes"]))],
+        "reshape" => {
+            let x = match p["dimensions"].is_null() {
+                true => x[0].clone(),
+                false => permuted(&x[0], &usizes::<Vec<usize>>(&p["dimensions"])),
+            };
+            vec![x.reshape(usizes::<Shape>(&p["new_sizes"]))]
+        }
         "squeeze" | "expand_dims" => {
             let shape = usizes::<Shape>(&equation["out"][0]["shape"]);
             vec![x[0].reshape(shape)]
@@ -172,7 +185,8 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
         }
         "pad" => {
             let amounts = array(&p["padding_config"]).iter().map(i64s);
-            let amounts = amounts.map(|a| PadAxis { low: a[0], high: a[1], interior: a[2] as usize });
+            let amounts =
+                amounts.map(|a| PadAxis { low: a[0], high: a[1], interior: a[2] as usize });
             op(Op::Pad(Pad(amounts.collect())), x)
         }
         "concatenate" => op(Op::Concatenate { axis: axis("dimension") as usize }, x),
@@ -196,7 +210,8 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
         "reduce_xor" => reduce(ReduceOp::Xor, p, x),
         "argmax" | "argmin" => {
             let axis = i64s(&p["axes"]).first().copied().unwrap_or(0) as isize;
-            let found = if name == "argmax" { x[0].argmax_axis(axis) } else { x[0].argmin_axis(axis) };
+            let found =
+                if name == "argmax" { x[0].argmax_axis(axis) } else { x[0].argmin_axis(axis) };
             vec![found.cast(p["index_dtype"].as_str().and_then(dtype).unwrap_or(DType::I32))]
         }
         "cumsum" => cumulative(ReduceOp::Sum, p, x),
@@ -204,7 +219,7 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
         "cummax" => cumulative(ReduceOp::Max, p, x),
         "cummin" => cumulative(ReduceOp::Min, p, x),
         "cumlogsumexp" => vec![x[0].cumlogsumexp_from(axis("axis"), direction(p))],
-        "dot_general" => dot_general(p, x),
+        "dot_general" => dot_general(equation, x),
         "conv_general_dilated" => conv(p, x),
         "reduce_window_sum" => vec![x[0].reduce_window(ReduceOp::Sum, &windows(p))],
         "reduce_window_max" => vec![x[0].reduce_window(ReduceOp::Max, &windows(p))],
@@ -241,7 +256,14 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
                 x[0].top_k(p["k"].as_u64().unwrap_or(0) as usize, axis("axis"));
             vec![values, positions.cast(DType::I32)]
         }
-        "cholesky" => op(Op::Cholesky, x),
+        "cholesky" => {
+            // JAX's primitive leaves the operand in the other triangle.
+            let n = x[0].shape()[x[0].rank() - 1];
+            let row = |axis| Tensor::iota(DType::I32, [n, n], axis);
+            let above = row(0).less(&row(1)).broadcast_to(x[0].shape());
+            let lower = op(Op::Cholesky, x).swap_remove(0);
+            vec![above.select(&x[0].stop_gradient(), &lower)]
+        }
         "lu" => op(Op::Lu, x),
         "triangular_solve" => triangular_solve(p, x),
         other => unsupported(&format!("the primitive {other}")),
@@ -266,13 +288,21 @@ fn select_n(x: &[Tensor]) -> Vec<Tensor> {
     vec![result]
 }
 
+/// The solution of a linear system whose `solve` may stop derivatives: one step of refinement from
+/// it, `x + solve(b - A·x)`, has the derivative of the solution, through the product with `A`.
 fn linear_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     let lengths = &p["const_lengths"];
     let length = |key: &str| lengths[key].as_u64().unwrap_or(0) as usize;
     let start = length("matvec") + length("vecmat");
     let all = start + length("solve") + length("transpose_solve");
-    let inputs = [&x[start..start + length("solve")], &x[all..]].concat();
-    run(&p["jaxprs"]["solve"], &inputs)
+    let stopped = |xs: &[Tensor]| xs.iter().map(Tensor::stop_gradient).collect::<Vec<_>>();
+    let (matrix, factors) = (&x[..length("matvec")], stopped(&x[start..start + length("solve")]));
+    let solve = |b: &[Tensor]| run(&p["jaxprs"]["solve"], &[&factors[..], b].concat());
+    let right = &x[all..];
+    let first = solve(&stopped(right));
+    let product = run(&p["jaxprs"]["matvec"], &[matrix, &first].concat());
+    let rest: Vec<Tensor> = right.iter().zip(&product).map(|(b, ax)| b - ax).collect();
+    solve(&rest).iter().zip(&first).map(|(correction, x)| x + correction).collect()
 }
 
 fn cond(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
@@ -330,15 +360,20 @@ fn cumulative(how: ReduceOp, p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     vec![x[0].cumulative_reduce(how, p["axis"].as_i64().unwrap_or(0) as isize, direction(p))]
 }
 
-fn dot_general(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
-    let numbers = &p["dimension_numbers"];
+fn dot_general(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
+    let numbers = &equation["params"]["dimension_numbers"];
     let dims = DotDims {
         lhs_contract: usizes(&numbers[0][0]),
         rhs_contract: usizes(&numbers[0][1]),
         lhs_batch: usizes(&numbers[1][0]),
         rhs_batch: usizes(&numbers[1][1]),
     };
-    let wide = p["preferred_element_type"].as_str().and_then(dtype).unwrap_or(x[0].dtype());
+    let wide = equation["out"][0]["dtype"].as_str().and_then(dtype).unwrap_or(x[0].dtype());
+    if wide == DType::Bool {
+        // Truth values: whether there is any pair of trues.
+        let product = x[0].cast(DType::I32).dot_general(&x[1].cast(DType::I32), dims);
+        return vec![product.cast(DType::Bool)];
+    }
     let (a, b) = (x[0].cast(wide), x[1].cast(wide));
     vec![a.dot_general(&b, dims)]
 }
@@ -430,10 +465,8 @@ fn reduce_window(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
         interior: w.base_dilation - 1,
     });
     let padded = operand.pad_with(Pad(padding.collect()), init);
-    let plain: Vec<WindowAxis> = windows
-        .iter()
-        .map(|w| WindowAxis { padding: (0, 0), base_dilation: 1, ..*w })
-        .collect();
+    let plain: Vec<WindowAxis> =
+        windows.iter().map(|w| WindowAxis { padding: (0, 0), base_dilation: 1, ..*w }).collect();
     let reduced = padded.reduce_window(how, &plain);
     let init = init.broadcast_to(reduced.shape());
     op(Op::Binary(how.binary()), &[init, reduced])
@@ -476,9 +509,11 @@ fn general_reduce(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     combine(starts, totals)
 }
 
-fn mode(p: &Value, fill: Scalar) -> IndexMode {
+fn mode(p: &Value, fill: Scalar, drops: bool) -> IndexMode {
     match p["mode"].as_str() {
         Some("FILL_OR_DROP") => IndexMode::Fill(fill),
+        // What is promised to be in bounds and is not: gathers are clipped, scatters dropped.
+        Some("PROMISE_IN_BOUNDS") if drops => IndexMode::Fill(fill),
         _ => IndexMode::Clip,
     }
 }
@@ -505,7 +540,7 @@ fn gather(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
             DType::Bool => Number::Bool(true),
         },
     };
-    let mode = mode(p, Scalar::new(kind, fill));
+    let mode = mode(p, Scalar::new(kind, fill), false);
     op(Op::Gather(Gather { dims, slice_sizes: usizes(&p["slice_sizes"]), mode }), x)
 }
 
@@ -519,7 +554,7 @@ fn scatter(how: ScatterOp, p: &Value, x: &[Tensor]) -> Vec<Tensor> {
         scatter_indices_batching_dims: usizes(&numbers["scatter_indices_batching_dims"]),
     };
     let zero = ReduceOp::Or.identity(x[0].dtype());
-    op(Op::Scatter(Scatter { dims, op: how, mode: mode(p, zero) }), x)
+    op(Op::Scatter(Scatter { dims, op: how, mode: mode(p, zero, true) }), x)
 }
 
 fn triangular_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
@@ -538,14 +573,19 @@ fn triangular_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     vec![solved[0].mt()]
 }
 
-/// What the factors of a factorisation rebuild, beside what they should; `None` if the program is
-/// none that is known.
-pub fn rebuilt(
-    program: &Value,
-    inputs: &[Tensor],
-    actual: &[Tensor],
-    expected: &[Tensor],
-) -> Option<Vec<(Tensor, Tensor)>> {
-    let _ = (program, inputs, actual, expected);
-    None
+/// What two results have in common that are not unique: the rows of an unstable sort in any order,
+/// what factors rebuild. `None` if the program's results are unique.
+pub fn comparable(program: &Value, results: &[Tensor]) -> Option<Vec<Tensor>> {
+    let [equation] = array(&program["eqns"]) else { return None };
+    let p = &equation["params"];
+    match equation["prim"].as_str()? {
+        "sort" if p["is_stable"].as_bool() == Some(false) && results.len() > 1 => {
+            // Batched runs have one more axis in front.
+            let rank = array(&equation["out"][0]["shape"]).len();
+            let axis = p["dimension"].as_i64()? as isize + (results[0].rank() - rank) as isize;
+            let operands: Vec<&Tensor> = results.iter().collect();
+            Some(Tensor::sort_by(&operands, operands.len(), axis, false))
+        }
+        _ => None,
+    }
 }

@@ -119,9 +119,7 @@ fn is_unsupported(result: &Result<impl Sized, unloop::Error>) -> bool {
 
 /// Operations whose derivatives are honestly refused.
 fn is_refused(op: &Op) -> bool {
-    use unloop::op::ScatterOp;
     matches!(op, Op::Unary(unloop::UnaryOp::Digamma))
-        || matches!(op, Op::Scatter(s) if !matches!(s.op, ScatterOp::Set | ScatterOp::Add))
 }
 
 /// The cases in f64 with a float result.

@@ -36,9 +36,9 @@
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
-    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction, DotDims, Element, Error,
-    ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar, Shape, Structure, Tensor,
-    TensorType, Tree, UnaryOp, WindowAxis, set_error_mode, strided,
+    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
+    DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar,
+    Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode, strided,
 };
 pub use unloop_transform::{
     Arguments, AxisSpec, EachIndex, Function, Grad, IndexValue, IntoAxes, Jacobian, Jit, Jvp,

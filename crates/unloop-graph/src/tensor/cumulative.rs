@@ -4,8 +4,8 @@
 use crate::error::Place;
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
-use crate::{Scalar, Tensor};
 use crate::{DType, ErrorKind, ReduceOp};
+use crate::{Scalar, Tensor};
 
 /// From which end elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,12 +62,16 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn cumulative_op(&self, name: &'static str, op: ReduceOp, axis: isize, how: Direction) -> Tensor {
+    fn cumulative_op(
+        &self,
+        name: &'static str,
+        op: ReduceOp,
+        axis: isize,
+        how: Direction,
+    ) -> Tensor {
         if self.dtype() == DType::Bool {
-            let kind = ErrorKind::UnsupportedDType {
-                dtype: DType::Bool,
-                expected: "integers and floats",
-            };
+            let kind =
+                ErrorKind::UnsupportedDType { dtype: DType::Bool, expected: "integers and floats" };
             return Tensor::fail(name, kind, Place::here(), self);
         }
         let identity = op.identity(self.dtype());

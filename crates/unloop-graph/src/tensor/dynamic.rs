@@ -16,8 +16,7 @@ impl Tensor {
             return Err((*error).clone());
         }
         if starts.len() != self.rank() || starts.iter().any(|s| s.rank() != 0) {
-            let message =
-                format!("takes one scalar position for each axis of {}", self.ty().shape);
+            let message = format!("takes one scalar position for each axis of {}", self.ty().shape);
             return Err(Tensor::fail(op, ErrorKind::InvalidArgument(message), place, self));
         }
         Ok(match starts.is_empty() {

@@ -9,7 +9,12 @@ impl Tensor {
     /// Sorts several tensors of one shape along an axis by the first `keys` of them; elements keep
     /// their order where keys are equal. NaN is larger than any number.
     #[track_caller]
-    pub fn sort_by(operands: &[&Tensor], keys: usize, axis: isize, descending: bool) -> Vec<Tensor> {
+    pub fn sort_by(
+        operands: &[&Tensor],
+        keys: usize,
+        axis: isize,
+        descending: bool,
+    ) -> Vec<Tensor> {
         let place = Place::here();
         let Some(&first) = operands.first() else { return Vec::new() };
         if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {

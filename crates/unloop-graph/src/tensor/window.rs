@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::error::Place;
 use crate::op::{Pad, PadAxis, Slice};
-use crate::{DotDims, ErrorKind, Op, ReduceOp, Shape, Tensor};
+use crate::{DType, DotDims, ErrorKind, Op, ReduceOp, Shape, Tensor};
 
 /// How a window walks along one axis.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,7 +84,11 @@ impl Tensor {
             let first = p * w.window_dilation;
             let count = w.count(extent);
             start.push(first.min(extent));
-            limit.push(if count == 0 { first.min(extent) } else { first + (count - 1) * w.stride + 1 });
+            limit.push(if count == 0 {
+                first.min(extent)
+            } else {
+                first + (count - 1) * w.stride + 1
+            });
             step.push(w.stride);
         }
         Tensor::apply1(Op::Slice(Slice { start, limit, step }), &[self])
@@ -105,7 +109,12 @@ impl Tensor {
         self.pad_with(pad, fill)
     }
 
-    fn check_windows(&self, op: &'static str, windows: &[WindowAxis], place: Place) -> Option<Tensor> {
+    fn check_windows(
+        &self,
+        op: &'static str,
+        windows: &[WindowAxis],
+        place: Place,
+    ) -> Option<Tensor> {
         if self.as_error().is_some() {
             return Some(self.clone());
         }
@@ -113,7 +122,8 @@ impl Tensor {
             let message = format!("{} windows for shape {}", windows.len(), self.ty().shape);
             return Some(invalid(op, message, place, self));
         }
-        let zero = |w: &&WindowAxis| w.stride == 0 || w.base_dilation == 0 || w.window_dilation == 0;
+        let zero =
+            |w: &&WindowAxis| w.stride == 0 || w.base_dilation == 0 || w.window_dilation == 0;
         windows.iter().find(zero).map(|w| {
             invalid(op, format!("strides and dilations are at least 1, got {w:?}"), place, self)
         })
@@ -162,7 +172,12 @@ impl Tensor {
     /// `op` (a maximum or minimum; of equal elements the first) chooses; the result has the shape of
     /// `operand`. This is the derivative of pooling backwards.
     #[track_caller]
-    pub fn select_and_scatter_add(&self, operand: &Tensor, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
+    pub fn select_and_scatter_add(
+        &self,
+        operand: &Tensor,
+        op: ReduceOp,
+        windows: &[WindowAxis],
+    ) -> Tensor {
         let place = Place::here();
         if let Some(error) = operand.check_windows("select_and_scatter_add", windows, place) {
             return error;
@@ -176,7 +191,7 @@ impl Tensor {
                 let kind = ErrorKind::ShapeMismatch { left, right };
                 return Tensor::fail("select_and_scatter_add", kind, place, operand);
             }
-            let mut taken = self.zeros_like().cast(crate::DType::Bool);
+            let mut taken = self.zeros_like().cast(DType::Bool);
             let mut total = padded.zeros_like();
             for position in positions(windows) {
                 let here = padded.at_window_position(windows, &position);
@@ -190,10 +205,18 @@ impl Tensor {
                     let used = if count == 0 { 0 } else { (count - 1) * w.stride + 1 };
                     PadAxis { low, high: extent as i64 - low - used as i64, interior }
                 });
-                total = total + values.pad_zeros(Pad(pad.collect()));
+                let values = values.pad_zeros(Pad(pad.collect()));
+                total = match total.dtype() {
+                    DType::Bool => &total | &values,
+                    _ => total + values,
+                };
             }
             // Take the padding off again.
-            let back = windows.iter().map(|w| PadAxis { low: -w.padding.0, high: -w.padding.1, interior: 0 });
+            let back = windows.iter().map(|w| PadAxis {
+                low: -w.padding.0,
+                high: -w.padding.1,
+                interior: 0,
+            });
             total.pad_zeros(Pad(back.collect()))
         })
     }
@@ -232,15 +255,19 @@ impl Tensor {
             return Tensor::fail("conv", kind, place, self);
         }
         let mut windows = vec![WindowAxis::one(); 2];
-        windows.extend(how.windows.iter().zip(&w[2..]).map(|(axis, &size)| WindowAxis { size, ..*axis }));
+        windows.extend(
+            how.windows.iter().zip(&w[2..]).map(|(axis, &size)| WindowAxis { size, ..*axis }),
+        );
         if let Some(error) = self.check_windows("conv", &windows, place) {
             return error;
         }
         place.scope(|| {
             let padded = self.padded_for_windows(&windows, &Tensor::full_of((), zero(self)));
             // Patches: [positions, examples, channels, spatial…].
-            let parts: Vec<Tensor> =
-                positions(&windows).iter().map(|p| padded.at_window_position(&windows, p)).collect();
+            let parts: Vec<Tensor> = positions(&windows)
+                .iter()
+                .map(|p| padded.at_window_position(&windows, p))
+                .collect();
             let (examples, channels, features) = (x[0], w[1], w[0]);
             let counts: SmallVec<[usize; 6]> =
                 windows.iter().zip(padded.shape()).skip(2).map(|(w, &d)| w.count(d)).collect();

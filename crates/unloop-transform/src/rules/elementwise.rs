@@ -44,7 +44,8 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         // (1 - y)(1 + y) keeps accuracy where y is near 1.
         Tanh => (1.0 - y) * (1.0 + y),
         Asinh => (x.square() + 1.0).rsqrt(),
-        Acosh => (x - 1.0).rsqrt() * (x + 1.0).rsqrt(),
+        // Beyond its domain, too, as JAX has it.
+        Acosh => ((x - 1.0) * (x + 1.0)).rsqrt(),
         Atanh => ((1.0 - x) * (1.0 + x)).recip(),
         Logistic => y * (1.0 - y),
         Erf => (-x.square()).exp() * (2.0 / PI.sqrt()),

@@ -4,7 +4,7 @@
 use unloop_graph::op::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
 use unloop_graph::{Axes, DType, Number, Op, Scalar, Shape, Tensor};
 
-use super::{Batched, Jvp, Operand, apply, shifted, unsupported, with_batch_axis};
+use super::{Batched, Jvp, Operand, apply, shifted, with_batch_axis};
 
 /// Puts an extent in front.
 fn prepend(first: usize, rest: &[usize]) -> Axes {
@@ -99,9 +99,61 @@ pub(super) fn jvp_scatter(scatter: &Scatter, rule: &Jvp<'_>) -> Tensor {
             let op = Op::Scatter(scatter.clone());
             apply(op, &[&rule.tangent(0), rule.x[1], &rule.tangent(2)])
         }
-        ScatterOp::Mul | ScatterOp::Min | ScatterOp::Max => {
-            unsupported(format!("the derivative of scatter[{}]", scatter.op.name()), &rule.y[0])
-        }
+        ScatterOp::Mul => jvp_scatter_product(scatter, rule),
+        ScatterOp::Min | ScatterOp::Max => jvp_scatter_extreme(scatter, rule),
+    }
+}
+
+/// A scatter with the same indices.
+fn rescatter(scatter: &Scatter, op: ScatterOp, operands: &[&Tensor]) -> Tensor {
+    apply(Op::Scatter(Scatter { op, ..scatter.clone() }), operands)
+}
+
+/// Windows of a tensor like the operand, where the updates go.
+fn read_windows(scatter: &Scatter, rule: &Jvp<'_>, from: &Tensor) -> Tensor {
+    let updates = Shape::from(rule.x[2].shape());
+    apply(reader(scatter, from.dtype(), from.rank(), &updates, 0), &[from, rule.x[1]])
+}
+
+/// Of a product of the operand and several updates, the slope in an update is the product of all
+/// others: the whole divided by it, or, for the only zero among them, the product of the rest.
+fn jvp_scatter_product(scatter: &Scatter, rule: &Jvp<'_>) -> Tensor {
+    let (x, indices, y) = (rule.x[0], rule.x[1], rule.x[2]);
+    let scale = rescatter(scatter, ScatterOp::Mul, &[&x.ones_like(), indices, y]);
+    let from_operand = rule.t[0].map(|t| t * &scale);
+    let from_updates = rule.t[2].map(|t| {
+        let is_zero = y.equal(&y.zeros_like());
+        let zero = is_zero.cast(y.dtype());
+        let nonzero = is_zero.select(&y.ones_like(), y);
+        let rest = rescatter(scatter, ScatterOp::Mul, &[x, indices, &nonzero]);
+        let zeros = rescatter(scatter, ScatterOp::Add, &[&x.zeros_like(), indices, &zero]);
+        let rest = read_windows(scatter, rule, &rest) / &nonzero;
+        let others = read_windows(scatter, rule, &zeros).equal(&zero);
+        let slope = others.select(&rest, &rest.zeros_like());
+        rescatter(scatter, ScatterOp::Add, &[&x.zeros_like(), indices, &(t * slope)])
+    });
+    sum(from_operand, from_updates, &rule.y[0])
+}
+
+/// The mean of the tangents of all that attain the extreme: the operand and updates.
+fn jvp_scatter_extreme(scatter: &Scatter, rule: &Jvp<'_>) -> Tensor {
+    let (x, indices, updates, y) = (rule.x[0], rule.x[1], rule.x[2], &rule.y[0]);
+    let kept = x.equal(y).cast(x.dtype());
+    let attained = updates.equal(&read_windows(scatter, rule, y)).cast(x.dtype());
+    let add = |from: &Tensor, values: &Tensor| {
+        rescatter(scatter, ScatterOp::Add, &[from, indices, values])
+    };
+    let count = add(&kept, &attained);
+    let from_operand = rule.t[0].map(|t| t * &kept);
+    let from_updates = rule.t[2].map(|t| add(&x.zeros_like(), &(t * &attained)));
+    sum(from_operand, from_updates, y) / count
+}
+
+/// The sum of tangents that may be absent.
+fn sum(a: Option<Tensor>, b: Option<Tensor>, like: &Tensor) -> Tensor {
+    match (a, b) {
+        (Some(a), Some(b)) => a + b,
+        (a, b) => a.or(b).unwrap_or_else(|| like.zeros_like()),
     }
 }
 
