@@ -136,7 +136,7 @@ pub fn check(
             Mode::Compiled => jit(pull).try_call((&active, &cotangents)),
             Mode::Plain => {
                 let result = pull(&active, &cotangents);
-                result.check().map(Clone::clone)
+                result.check().cloned()
             }
         };
         parts.push((Part::Vjp, judge(case, actual, &expected)));
