@@ -265,6 +265,19 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
             vec![above.select(&x[0].stop_gradient(), &lower)]
         }
         "lu" => op(Op::Lu, x),
+        "qr" if p["pivoting"].as_bool() == Some(true) => unsupported("QR with pivoting"),
+        "qr" => op(Op::Qr { full: p["full_matrices"].as_bool() == Some(true) }, x),
+        "svd" => {
+            let is = |key: &str| p[key].as_bool() == Some(true);
+            op(Op::Svd { full: is("full_matrices"), vectors: is("compute_uv") }, x)
+        }
+        "eigh" => {
+            // The triangle that is read.
+            let a = if p["lower"].as_bool() == Some(false) { x[0].mt() } else { x[0].clone() };
+            let mut results = op(Op::Eigh, &[a]);
+            results.reverse();
+            results
+        }
         "triangular_solve" => triangular_solve(p, x),
         other => unsupported(&format!("the primitive {other}")),
     }
@@ -576,7 +589,13 @@ fn triangular_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
 /// What two results have in common that are not unique: the rows of an unstable sort in any order,
 /// what factors rebuild. `None` if the program's results are unique.
 pub fn comparable(program: &Value, results: &[Tensor]) -> Option<Vec<Tensor>> {
-    let [equation] = array(&program["eqns"]) else { return None };
+    let ambiguous = |e: &&Value| matches!(e["prim"].as_str(), Some("sort" | "qr" | "svd" | "eigh"));
+    let equations = array(&program["eqns"]);
+    let equation = equations.iter().find(ambiguous)?;
+    // The results are those of this equation.
+    if equation["out"].as_array()?.len() != results.len() {
+        return None;
+    }
     let p = &equation["params"];
     match equation["prim"].as_str()? {
         "sort" if p["is_stable"].as_bool() == Some(false) && results.len() > 1 => {
@@ -586,6 +605,39 @@ pub fn comparable(program: &Value, results: &[Tensor]) -> Option<Vec<Tensor>> {
             let operands: Vec<&Tensor> = results.iter().collect();
             Some(Tensor::sort_by(&operands, operands.len(), axis, false))
         }
+        "qr" => {
+            let (q, r) = (&results[0], &results[1]);
+            Some(vec![product(q, r), product(&q.mt(), q)])
+        }
+        "svd" if results.len() == 3 => {
+            let (s, u, vt) = (&results[0], &results[1], &results[2]);
+            let k = s.shape()[s.rank() - 1];
+            let scaled = u.slice_axis(-1, 0, k) * by_column(s, u, k);
+            let whole = product(&scaled, &vt.slice_axis(-2, 0, k));
+            Some(vec![s.clone(), whole, product(&u.mt(), u), product(vt, &vt.mt())])
+        }
+        "eigh" => {
+            let (v, w) = match results[0].rank() > results[1].rank() {
+                true => (&results[0], &results[1]),
+                false => (&results[1], &results[0]),
+            };
+            let n = w.shape()[w.rank() - 1];
+            let whole = product(&(v * by_column(w, v, n)), &v.mt());
+            Some(vec![w.clone(), whole, product(&v.mt(), v)])
+        }
         _ => None,
     }
+}
+
+fn product(a: &Tensor, b: &Tensor) -> Tensor {
+    a.matmul(b)
+}
+
+/// The entries of a vector along the first `k` columns of matrices.
+fn by_column(s: &Tensor, like: &Tensor, k: usize) -> Tensor {
+    let rank = like.rank();
+    let mut shape = Shape::from(like.shape());
+    shape[rank - 1] = k;
+    let dims = (0..rank - 2).chain([rank - 1]).collect();
+    s.broadcast_in_dim(shape, dims)
 }

@@ -164,7 +164,7 @@ impl Factorisation {
 
 /// # Safety
 /// As `slice::from_raw_parts`.
-unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
+pub(crate) unsafe fn slice<'a, T>(start: *const T, len: usize) -> &'a [T] {
     // SAFETY: as the caller's.
     unsafe { std::slice::from_raw_parts(start, len) }
 }
@@ -194,7 +194,9 @@ unsafe fn identity<'a>(start: *mut usize, n: usize) -> &'a mut [usize] {
 }
 
 /// Elements of matrices that are factorised.
-trait Real: RealField + Copy + PartialOrd + Send + Sync + SubAssign + DivAssign {
+pub(crate) trait Real:
+    RealField + Copy + PartialOrd + Send + Sync + SubAssign + DivAssign
+{
     const ZERO: Self;
     const ONE: Self;
     const NAN: Self;

@@ -9,6 +9,7 @@ use unloop_graph::error::Place;
 use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
 use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, build};
 
+use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::linalg::Factorisation;
 use crate::map::Map;
@@ -65,6 +66,7 @@ enum Run {
     Pad(PadStep),
     Sort(SortStep),
     Factorisation(Factorisation),
+    Decomposition(Decomposition),
 }
 
 impl Run {
@@ -80,6 +82,7 @@ impl Run {
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
                 Run::Sort(step) => step.run(memory),
+                Run::Decomposition(step) => step.run(memory),
                 Run::Gather(step) => return step.run(memory),
                 Run::Scatter(step) => return step.run(memory),
                 Run::Factorisation(step) => return step.run(memory),
@@ -272,9 +275,13 @@ impl Lowering<'_> {
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, operands, results))
             }
-            (op, operands, results) => match Factorisation::compile(op, operands, results) {
-                Some(step) => Run::Factorisation(step),
-                None => {
+            (op, operands, results) => match (
+                Factorisation::compile(op, operands, results),
+                Decomposition::compile(op, operands, results),
+            ) {
+                (Some(step), _) => Run::Factorisation(step),
+                (None, Some(step)) => Run::Decomposition(step),
+                (None, None) => {
                     let kind = ErrorKind::Unsupported(format!("{op} has no CPU kernel"));
                     return Err(Error::new(op.name(), kind, node.place));
                 }

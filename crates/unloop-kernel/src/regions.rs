@@ -82,6 +82,9 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::Sort(_)
         | Op::Cholesky
         | Op::Lu
+        | Op::Qr { .. }
+        | Op::Svd { .. }
+        | Op::Eigh
         | Op::TriangularSolve(_)
         | Op::Solve { .. } => Class::Opaque,
     }

@@ -19,7 +19,7 @@ pub struct TriangularSolve {
     pub unit_diagonal: bool,
 }
 
-fn require_float(x: &TensorType) -> Result<(), ErrorKind> {
+pub(super) fn require_float(x: &TensorType) -> Result<(), ErrorKind> {
     match x.dtype.is_float() {
         true => Ok(()),
         false => Err(ErrorKind::UnsupportedDType { dtype: x.dtype, expected: "f32 and f64" }),
@@ -27,7 +27,7 @@ fn require_float(x: &TensorType) -> Result<(), ErrorKind> {
 }
 
 /// The trailing two extents.
-fn matrix(x: &TensorType) -> Result<(usize, usize), ErrorKind> {
+pub(super) fn matrix(x: &TensorType) -> Result<(usize, usize), ErrorKind> {
     match x.shape[..] {
         [.., m, n] => Ok((m, n)),
         _ => Err(ErrorKind::WrongRank {
@@ -37,7 +37,7 @@ fn matrix(x: &TensorType) -> Result<(usize, usize), ErrorKind> {
     }
 }
 
-fn square(x: &TensorType) -> Result<usize, ErrorKind> {
+pub(super) fn square(x: &TensorType) -> Result<usize, ErrorKind> {
     let (m, n) = matrix(x)?;
     if m != n {
         return Err(ErrorKind::WrongRank { expected: "a square matrix", shape: x.shape.clone() });
@@ -83,13 +83,24 @@ pub(super) fn infer_solve([a, b]: &[TensorType; 2]) -> Result<TensorType, ErrorK
 
 /// One matrix of a stack, in double precision.
 #[derive(Clone)]
-struct Matrix {
-    columns: usize,
-    values: Vec<f64>,
+pub(super) struct Matrix {
+    pub columns: usize,
+    pub values: Vec<f64>,
 }
 
 impl Matrix {
-    fn read(x: &Array, batch: &[usize]) -> Matrix {
+    pub fn identity(n: usize) -> Matrix {
+        let values = (0..n * n).map(|i| f64::from(u8::from(i / n == i % n))).collect();
+        Matrix { columns: n, values }
+    }
+
+    /// The transpose of a matrix with this many rows.
+    pub fn transposed(&self, rows: usize) -> Matrix {
+        let at = |k: usize| self.at(k % rows, k / rows);
+        Matrix { columns: rows, values: (0..self.values.len()).map(at).collect() }
+    }
+
+    pub fn read(x: &Array, batch: &[usize]) -> Matrix {
         let [.., m, n] = x.shape()[..] else { return Matrix { columns: 0, values: Vec::new() } };
         let mut values = Vec::with_capacity(m * n);
         Shape::from([m, n]).for_each_index(|ij| {
@@ -98,11 +109,11 @@ impl Matrix {
         Matrix { columns: n, values }
     }
 
-    fn at(&self, i: usize, j: usize) -> f64 {
+    pub fn at(&self, i: usize, j: usize) -> f64 {
         self.values[i * self.columns + j]
     }
 
-    fn set(&mut self, i: usize, j: usize, value: f64) {
+    pub fn set(&mut self, i: usize, j: usize, value: f64) {
         self.values[i * self.columns + j] = value;
     }
 }

@@ -2,6 +2,7 @@
 //! and its reference evaluation; the transforms' rules stand in files of the same names in
 //! `unloop-transform`. Everything else that users call is composed of these.
 
+mod decompose;
 mod dot;
 mod elementwise;
 mod gather;
@@ -105,6 +106,23 @@ pub enum Op {
     /// `(a[…,m,n]) → (lu[…,m,n], pivots i32[…,k], permutation i32[…,m])`, `k = min(m, n)`: partial
     /// pivoting; `a[permutation] = l·u`, with the unit lower and the upper factor packed in one.
     Lu,
+    /// `(a[…,m,n]) → (q[…,m,k], r[…,k,n])`: orthonormal columns times an upper triangle; `k` is
+    /// `min(m, n)`, or `m` for all columns.
+    Qr {
+        /// Whether all `m` columns of `q` are wanted.
+        full: bool,
+    },
+    /// `(a[…,m,n]) → (s[…,k], u[…,m,k], vt[…,k,n])`, `k = min(m, n)`: `a = u·diag(s)·vt` with
+    /// orthonormal columns of `u` and rows of `vt`, `s` from the largest.
+    Svd {
+        /// Whether `u` is `m×m` and `vt` is `n×n`.
+        full: bool,
+        /// Whether `u` and `vt` are wanted.
+        vectors: bool,
+    },
+    /// `(a[…,n,n]) → (w[…,n], v[…,n,n])`: eigenvalues of a symmetric matrix from the least, and its
+    /// orthonormal eigenvectors in columns; reads the lower triangle.
+    Eigh,
     /// `(a[…,n,n], b[…,n,k]) → x[…,n,k]`, `a` triangular.
     TriangularSolve(TriangularSolve),
     /// `(a[…,n,n], b[…,n,k]) → x[…,n,k]`: `a·x = b`, or `aᵀ·x = b`.
@@ -148,6 +166,9 @@ impl Op {
             Op::Sort(_) => "sort",
             Op::Cholesky => "cholesky",
             Op::Lu => "lu",
+            Op::Qr { .. } => "qr",
+            Op::Svd { .. } => "svd",
+            Op::Eigh => "eigh",
             Op::TriangularSolve(_) => "triangular_solve",
             Op::Solve { .. } => "solve",
         }
@@ -158,6 +179,8 @@ impl Op {
         match self {
             Op::Lu => 3,
             Op::Sort(sort) => sort.operands,
+            Op::Qr { .. } | Op::Eigh => 2,
+            Op::Svd { vectors: true, .. } => 3,
             _ => 1,
         }
     }
@@ -199,6 +222,9 @@ impl Op {
             Op::Sort(sort) => sort.infer(operands)?,
             Op::Cholesky => smallvec![linalg::infer_cholesky(args(operands)?)?],
             Op::Lu => linalg::infer_lu(args(operands)?)?,
+            Op::Qr { full } => decompose::infer_qr(args(operands)?, *full)?,
+            Op::Svd { full, vectors } => decompose::infer_svd(args(operands)?, *full, *vectors)?,
+            Op::Eigh => decompose::infer_eigh(args(operands)?)?,
             Op::TriangularSolve(_) | Op::Solve { .. } => {
                 smallvec![linalg::infer_solve(args(operands)?)?]
             }
@@ -239,6 +265,9 @@ impl Op {
             Op::Sort(sort) => Ok(sort.evaluate(operands, types)),
             Op::Cholesky => one(linalg::cholesky(&operands[0], ty)),
             Op::Lu => Ok(linalg::lu(&operands[0], types)),
+            Op::Qr { .. } => Ok(decompose::qr(&operands[0], types)),
+            Op::Svd { .. } => Ok(decompose::svd(&operands[0], types)),
+            Op::Eigh => Ok(decompose::eigh(&operands[0], types)),
             Op::TriangularSolve(how) => one(how.evaluate(&operands[0], &operands[1], ty)),
             Op::Solve { transpose } => {
                 one(linalg::solve(&operands[0], &operands[1], *transpose, ty)?)
@@ -285,7 +314,14 @@ impl fmt::Display for Op {
             | Op::Clamp
             | Op::StopGradient
             | Op::Cholesky
-            | Op::Lu => f.write_str(name),
+            | Op::Lu
+            | Op::Eigh
+            | Op::Qr { full: false }
+            | Op::Svd { full: false, vectors: true } => f.write_str(name),
+            Op::Qr { full: true } | Op::Svd { full: true, vectors: true } => {
+                write!(f, "{name}[full]")
+            }
+            Op::Svd { vectors: false, .. } => write!(f, "{name}[values]"),
             Op::Convert(dtype) => write!(f, "{name}[{dtype}]"),
             Op::Reshape(shape) => write!(f, "{name}[{shape}]"),
             Op::Transpose(perm) => write!(f, "{name}{perm:?}"),

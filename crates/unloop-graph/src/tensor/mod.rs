@@ -4,6 +4,7 @@
 mod convert;
 mod create;
 mod cumulative;
+mod decompose;
 mod display;
 mod dynamic;
 mod elementwise;

@@ -27,7 +27,7 @@ pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Vec<Batched>
 }
 
 /// The matrix product of stacks.
-fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
+pub(super) fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
     let rank = a.rank();
     let batch: Axes = (0..rank - 2).collect();
     let dims = DotDims {
@@ -40,14 +40,20 @@ fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 /// The elements whose row compares with their column as asked; the others are 0.
-fn triangle(x: &Tensor, keep: CompareOp) -> Tensor {
+pub(super) fn triangle(x: &Tensor, keep: CompareOp) -> Tensor {
     let rank = x.rank();
     let row = Tensor::iota(DType::I64, x.shape(), rank - 2);
     let column = Tensor::iota(DType::I64, x.shape(), rank - 1);
     apply(Op::Compare(keep), &[&row, &column]).select(x, &x.zeros_like())
 }
 
-fn solve_triangular(a: &Tensor, b: &Tensor, lower: bool, transpose: bool, unit: bool) -> Tensor {
+pub(super) fn solve_triangular(
+    a: &Tensor,
+    b: &Tensor,
+    lower: bool,
+    transpose: bool,
+    unit: bool,
+) -> Tensor {
     let how = TriangularSolve { lower, transpose, unit_diagonal: unit };
     apply(Op::TriangularSolve(how), &[a, b])
 }

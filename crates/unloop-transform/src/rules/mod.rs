@@ -6,6 +6,7 @@
 //! - **Transpose**: of operations linear in some operands: the cotangents of the results to those
 //!   of the linear operands. Only operations that jvp rules emit need it.
 
+mod decompose;
 mod dot;
 mod elementwise;
 mod gather;
@@ -107,9 +108,13 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
         Op::Sort(sort) => sort::batch(sort, operands, size),
-        Op::Cholesky | Op::Lu | Op::TriangularSolve(_) | Op::Solve { .. } => {
-            linalg::batch(op, operands, size)
-        }
+        Op::Cholesky
+        | Op::Lu
+        | Op::Qr { .. }
+        | Op::Svd { .. }
+        | Op::Eigh
+        | Op::TriangularSolve(_)
+        | Op::Solve { .. } => linalg::batch(op, operands, size),
     }
 }
 
@@ -163,6 +168,9 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Sort(sort) => sort::jvp(sort, rule),
         Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
         Op::Lu => linalg::jvp_lu(rule),
+        Op::Qr { .. } => decompose::jvp_qr(rule),
+        Op::Svd { vectors, .. } => decompose::jvp_svd(*vectors, rule),
+        Op::Eigh => decompose::jvp_eigh(rule),
         Op::TriangularSolve(how) => vec![Some(linalg::jvp_triangular_solve(how, rule))],
         Op::Solve { transpose } => vec![Some(linalg::jvp_solve(*transpose, rule))],
     }
@@ -222,8 +230,12 @@ pub(crate) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<T
         Op::Reduce { op, axes } => reduce::transpose(*op, axes, ct, &x[0]),
         Op::Dot(dims) => dot::transpose(dims, op, ct, x),
         Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
-        Op::ArgReduce { .. } | Op::Sort(_) | Op::Cholesky | Op::Lu => {
-            x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect()
-        }
+        Op::ArgReduce { .. }
+        | Op::Sort(_)
+        | Op::Cholesky
+        | Op::Lu
+        | Op::Qr { .. }
+        | Op::Svd { .. }
+        | Op::Eigh => x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect(),
     }
 }

@@ -1,0 +1,206 @@
+//! Orthogonal decompositions of stacks of matrices, by faer.
+
+use faer::diag::DiagMut;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::householder::{
+    apply_block_householder_sequence_on_the_left_in_place_scratch as apply_scratch,
+    apply_block_householder_sequence_on_the_left_in_place_with_conj as apply,
+};
+use faer::linalg::qr::no_pivoting::factor as qr;
+use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
+use faer::{ColMut, Conj, Mat, MatMut, MatRef, Par};
+use smallvec::SmallVec;
+use unloop_graph::{DType, Op, TensorType};
+
+use crate::linalg::{Real, slice};
+use crate::memory::{Addresses, SharedPtr};
+use crate::parallel::for_ranges;
+
+/// A decomposition of every matrix of a stack, ready to run.
+pub(crate) struct Decomposition {
+    kind: Kind,
+    dtype: DType,
+    count: usize,
+    m: usize,
+    n: usize,
+    source: usize,
+    /// Buffers of the results, and the elements of one member of each.
+    targets: SmallVec<[(usize, usize); 3]>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// With this many columns of `q`.
+    Qr(usize),
+    /// With this many columns of `u` and rows of `vt`, if wanted.
+    Svd(Option<(usize, usize)>),
+    Eigh,
+}
+
+impl Decomposition {
+    /// Compiles a decomposition, with the buffers of operand and results; `None` for any other
+    /// operation.
+    pub fn compile(
+        op: &Op,
+        operands: &[(usize, &TensorType)],
+        results: &[(usize, &TensorType)],
+    ) -> Option<Decomposition> {
+        let (source, a) = *operands.first()?;
+        let [batch @ .., m, n] = &a.shape[..] else { return None };
+        let extent = |i: usize, back: usize| -> Option<usize> {
+            let shape = &results.get(i)?.1.shape;
+            shape.len().checked_sub(back).map(|axis| shape[axis])
+        };
+        let kind = match op {
+            Op::Qr { .. } => Kind::Qr(extent(0, 1)?),
+            Op::Svd { vectors: false, .. } => Kind::Svd(None),
+            Op::Svd { vectors: true, .. } => Kind::Svd(Some((extent(1, 1)?, extent(2, 2)?))),
+            Op::Eigh => Kind::Eigh,
+            _ => return None,
+        };
+        let member = |ty: &TensorType| ty.shape[batch.len()..].iter().product();
+        Some(Decomposition {
+            kind,
+            dtype: a.dtype,
+            count: batch.iter().product(),
+            m: *m,
+            n: *n,
+            source,
+            targets: results.iter().map(|r| (r.0, member(r.1))).collect(),
+        })
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the targets are disjoint from the source.
+    pub unsafe fn run(&self, memory: Addresses<'_>) {
+        // SAFETY: as the caller's.
+        unsafe {
+            match self.dtype {
+                DType::F32 => self.run_as::<f32>(memory),
+                // The type rules let floats through only.
+                _ => self.run_as::<f64>(memory),
+            }
+        }
+    }
+
+    unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) {
+        let (m, n) = (self.m, self.n);
+        let source = SharedPtr(memory.of(self.source));
+        let targets: SmallVec<[(SharedPtr, usize); 3]> =
+            self.targets.iter().map(|&(t, len)| (SharedPtr(memory.of(t)), len)).collect();
+        let ns = self.count as f64 * (500.0 + (m * n * m.min(n)) as f64);
+        for_ranges(self.count, ns, |range| {
+            for i in range {
+                // SAFETY: member `i` of the operand is initialised; that of each result is written
+                // by nobody else, and first filled with a valid value.
+                let (a, mut results) = unsafe {
+                    let start = source.get().cast::<T>().add(i * m * n);
+                    let results: SmallVec<[&mut [T]; 3]> = targets
+                        .iter()
+                        .map(|(target, len)| {
+                            let start = target.get().cast::<T>().add(i * len);
+                            (0..*len).for_each(|j| start.add(j).write(T::ZERO));
+                            std::slice::from_raw_parts_mut(start, *len)
+                        })
+                        .collect();
+                    (MatRef::from_row_major_slice(slice(start, m * n), m, n), results)
+                };
+                let done = match (self.kind, &mut results[..]) {
+                    (Kind::Qr(k), [q, r]) => {
+                        factor_qr(a, q, r, k);
+                        true
+                    }
+                    (Kind::Svd(vectors), [s, rest @ ..]) => singular(a, s, rest, vectors),
+                    (Kind::Eigh, [w, v]) => eigen(a, w, v),
+                    _ => true,
+                };
+                if !done {
+                    results.iter_mut().for_each(|result| result.fill(T::NAN));
+                }
+            }
+        });
+    }
+}
+
+fn factor_qr<T: Real>(a: MatRef<'_, T>, q: &mut [T], r: &mut [T], k: usize) {
+    let (m, n) = (a.nrows(), a.ncols());
+    let mut q = MatMut::from_row_major_slice_mut(q, m, k);
+    q.as_mut().diagonal_mut().fill(T::ONE);
+    let steps = m.min(n);
+    if steps == 0 {
+        return;
+    }
+    let block = qr::recommended_block_size::<T>(m, n);
+    let mut factors: Mat<T> = a.to_owned();
+    let mut coefficients: Mat<T> = Mat::zeros(block, steps);
+    let need = qr::qr_in_place_scratch::<T>(m, n, block, Par::Seq, Default::default())
+        .or(apply_scratch::<T>(m, block, k));
+    let mut buffer = MemBuffer::new(need);
+    let stack = MemStack::new(&mut buffer);
+    qr::qr_in_place(factors.as_mut(), coefficients.as_mut(), Par::Seq, stack, Default::default());
+    for i in 0..k {
+        for j in i..n {
+            r[i * n + j] = factors[(i, j)];
+        }
+    }
+    let basis = factors.as_ref().subcols(0, steps);
+    apply(basis, coefficients.as_ref(), Conj::No, q, Par::Seq, stack);
+}
+
+fn singular<T: Real>(
+    a: MatRef<'_, T>,
+    s: &mut [T],
+    rest: &mut [&mut [T]],
+    vectors: Option<(usize, usize)>,
+) -> bool {
+    let (m, n) = (a.nrows(), a.ncols());
+    let kind = |k: usize, all: usize| match vectors {
+        None => ComputeSvdVectors::No,
+        Some(_) if k == all => ComputeSvdVectors::Full,
+        Some(_) => ComputeSvdVectors::Thin,
+    };
+    let (rows, columns) = vectors.unwrap_or((0, 0));
+    let (mut u, mut v): (Mat<T>, Mat<T>) = (Mat::zeros(m, rows), Mat::zeros(n, columns));
+    let finite = (0..m).all(|i| (0..n).all(|j| a[(i, j)] - a[(i, j)] == T::ZERO));
+    let mut done = finite;
+    if s.is_empty() {
+        u.diagonal_mut().fill(T::ONE);
+        v.diagonal_mut().fill(T::ONE);
+    } else if finite {
+        let (left, right) = (kind(rows, m), kind(columns, n));
+        let need = svd_scratch::<T>(m, n, left, right, Par::Seq, Default::default());
+        let mut buffer = MemBuffer::new(need);
+        let stack = MemStack::new(&mut buffer);
+        let values = ColMut::from_slice_mut(s).as_diagonal_mut();
+        let (left, right) = match vectors {
+            Some(_) => (Some(u.as_mut()), Some(v.as_mut())),
+            None => (None, None),
+        };
+        done = svd(a, values, left, right, Par::Seq, stack, Default::default()).is_ok();
+    }
+    if let [left, right] = rest {
+        for i in 0..m {
+            (0..rows).for_each(|j| left[i * rows + j] = u[(i, j)]);
+        }
+        for i in 0..columns {
+            (0..n).for_each(|j| right[i * n + j] = v[(j, i)]);
+        }
+    }
+    done
+}
+
+fn eigen<T: Real>(a: MatRef<'_, T>, w: &mut [T], v: &mut [T]) -> bool {
+    let n = a.nrows();
+    let finite = (0..n).all(|i| (0..=i).all(|j| a[(i, j)] - a[(i, j)] == T::ZERO));
+    if n == 0 || !finite {
+        return finite;
+    }
+    let need =
+        self_adjoint_evd_scratch::<T>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    let mut buffer = MemBuffer::new(need);
+    let stack = MemStack::new(&mut buffer);
+    let values: DiagMut<'_, T> = ColMut::from_slice_mut(w).as_diagonal_mut();
+    let vectors = MatMut::from_row_major_slice_mut(v, n, n);
+    self_adjoint_evd(a, values, Some(vectors), Par::Seq, stack, Default::default()).is_ok()
+}

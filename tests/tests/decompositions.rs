@@ -1,0 +1,156 @@
+//! QR, singular values and eigenvalues: what the factors rebuild, derivatives of functions of them
+//! that are unique, and sorting.
+
+use unloop::Result;
+use unloop::prelude::*;
+use unloop_graph::backend::Backend;
+use unloop_tests::{assert_close, tensor};
+
+fn random(seed: u64, shape: &[usize]) -> Tensor {
+    tensor(&mut fastrand::Rng::with_seed(seed), DType::F64, shape)
+}
+
+fn eye_like(x: &Tensor) -> Tensor {
+    let n = x.shape()[x.rank() - 1];
+    Tensor::eye(DType::F64, n).broadcast_to(x.shape())
+}
+
+fn scaled_columns(u: &Tensor, s: &Tensor) -> Tensor {
+    vmap(|column: &Tensor, s: &Tensor| column * s, (1, 0)).out_axis(1)(u, s)
+}
+
+const SHAPES: [[usize; 2]; 7] = [[1, 1], [4, 4], [6, 3], [3, 6], [40, 40], [5, 1], [1, 5]];
+
+#[test]
+fn factors_rebuild_the_matrix() {
+    for (seed, shape) in SHAPES.iter().enumerate() {
+        let a = random(seed as u64, shape);
+        let (q, r) = a.qr();
+        assert_close(&q.matmul(&r), &a, "q·r");
+        assert_close(&q.mt().matmul(&q), &eye_like(&q.mt().matmul(&q)), "qᵀ·q");
+        let (u, s, vt) = a.svd();
+        assert_close(&scaled_columns(&u, &s).matmul(&vt), &a, "u·s·vt");
+        assert_close(&u.mt().matmul(&u), &eye_like(&u.mt().matmul(&u)), "uᵀ·u");
+        assert_close(&vt.matmul(&vt.mt()), &eye_like(&vt.matmul(&vt.mt())), "vt·v");
+        assert_close(&a.singular_values(), &s, "values alone");
+        let symmetric = a.matmul(&a.mt());
+        let (w, v) = symmetric.eigh();
+        assert_close(&scaled_columns(&v, &w).matmul(&v.mt()), &symmetric, "v·w·vᵀ");
+        assert_close(&w, &w.sort(0), "from the least");
+    }
+}
+
+#[test]
+fn backends_agree_on_what_is_unique() {
+    for shape in SHAPES {
+        let f = jit(|a: &Tensor| {
+            let (q, r) = a.qr();
+            let (u, s, vt) = a.svd();
+            let (w, _) = a.matmul(&a.mt()).eigh();
+            (q.matmul(&r), r.abs(), s, u.matmul(&vt), w)
+        });
+        let a = random(3, &shape);
+        let graph = f.graph((&a,)).unwrap();
+        let inputs = [a.value("test").unwrap().clone()];
+        let expected = graph.evaluate(&inputs).unwrap();
+        let actual = unloop_cpu::Cpu.compile(&graph).unwrap().run(&inputs).unwrap();
+        for (a, b) in expected.iter().zip(&actual) {
+            assert!(
+                unloop_tests::deviation(a, b) < 1e-10,
+                "{shape:?}: {a:?} {b:?}",
+                a = a.shape(),
+                b = b.shape()
+            );
+        }
+    }
+}
+
+#[test]
+fn vmap_decomposes_each_matrix() {
+    let stack = random(5, &[3, 5, 4]);
+    let moved = stack.move_axis(0, 2);
+    let s = vmap(Tensor::singular_values, -1)(&moved);
+    let (q, r) = vmap(Tensor::qr, 0)(&stack);
+    for i in 0..3 {
+        let a = stack.at((i, .., ..));
+        assert_close(&s.at((i, ..)), &a.singular_values(), "values");
+        assert_close(&q.at((i, .., ..)).matmul(&r.at((i, .., ..))), &a, "factors");
+    }
+}
+
+/// Compares a gradient with central differences along a random direction.
+fn check_gradient(f: impl Fn(&Tensor) -> Tensor + Send + Sync + Copy, shape: &[usize]) {
+    let (a, t) = (random(7, shape), random(8, shape));
+    let h = 1e-6;
+    let at = |s: f64| f(&(&a + &t * s)).item::<f64>().unwrap();
+    let slope = (at(h) - at(-h)) / (2.0 * h);
+    let backward: f64 = (grad(f)(&a) * &t).sum().item().unwrap();
+    let forward: f64 = jvp(f)(&a, &t).1.item().unwrap();
+    assert!((slope - backward).abs() < 1e-6 * (1.0 + slope.abs()), "{slope} {backward}");
+    assert!((forward - backward).abs() < 1e-9 * (1.0 + slope.abs()), "{forward} {backward}");
+}
+
+#[test]
+fn derivatives_of_decompositions() {
+    // The polar factor u·vt, and functions of the values, are unique.
+    for shape in [[4, 4], [6, 3], [3, 6]] {
+        check_gradient(
+            |a| {
+                let (u, s, vt) = a.svd();
+                (u.matmul(&vt).sin().sum()) + s.square().sum()
+            },
+            &shape,
+        );
+        check_gradient(|a| a.singular_values().exp().sum(), &shape);
+    }
+    for shape in [[4, 4], [6, 3]] {
+        check_gradient(
+            |a| {
+                let (q, r) = a.qr();
+                (q.square() * 3.0).sin().sum() + r.abs().sum()
+            },
+            &shape,
+        );
+    }
+    check_gradient(
+        |a| {
+            let (w, v) = (a + a.mt()).eigh();
+            (v.square() * 2.0).sin().sum() + w.exp().sum()
+        },
+        &[5, 5],
+    );
+}
+
+#[test]
+fn sorting_moves_tangents_with_values() -> Result<()> {
+    let x = Tensor::from([3.0, f64::NAN, -1.0, 2.0, -0.0, 0.0]);
+    let sorted = x.sort(0).to_vec::<f64>()?;
+    assert_eq!(sorted[..5], [-1.0, 0.0, 0.0, 2.0, 3.0]);
+    assert!(sorted[5].is_nan());
+    assert_eq!(x.argsort(0).to_vec::<i64>()?, [2, 4, 5, 3, 0, 1]);
+    let (values, places) = Tensor::from([1.0, 5.0, 5.0, 2.0]).top_k(3, 0);
+    assert_eq!(values.to_vec::<f64>()?, [5.0, 5.0, 2.0]);
+    assert_eq!(places.to_vec::<i64>()?, [1, 2, 3]);
+    let g =
+        grad(|x: &Tensor| x.sort(0).at(0) * 10.0 + x.sort(0).at(2))(&Tensor::from([7.0, 1.0, 3.0]));
+    assert_eq!(g.to_vec::<f64>()?, [1.0, 10.0, 0.0]);
+    let rows = random(9, &[4, 50]);
+    let all = vmap(|row: &Tensor| row.sort(0), 0)(&rows);
+    assert_close(&all.at((2, ..)), &rows.at((2, ..)).sort(0), "rows");
+    assert_close(&rows.sort(0).t(), &vmap(|c: &Tensor| c.sort(0), 1)(&rows), "columns");
+    Ok(())
+}
+
+#[test]
+fn windows_and_cumulative_sums() -> Result<()> {
+    let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(x.cumsum(0).to_vec::<f64>()?, [1.0, 3.0, 6.0, 10.0]);
+    assert_eq!(x.cumprod(-1).to_vec::<f64>()?, [1.0, 2.0, 6.0, 24.0]);
+    let expected = [1.0f64, 2.0, 3.0, 4.0].iter().map(|x| x.exp()).sum::<f64>().ln();
+    let total: f64 = x.cumlogsumexp(0).at(3).item()?;
+    assert!((total - expected).abs() < 1e-14);
+    let y =
+        Tensor::from([-1.0, f64::NEG_INFINITY]).logaddexp(&Tensor::from([f64::NEG_INFINITY; 2]));
+    assert_eq!(y.to_vec::<f64>()?, [-1.0, f64::NEG_INFINITY]);
+    Ok(())
+}
