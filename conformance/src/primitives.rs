@@ -153,7 +153,10 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
                 .position(|p| p.is_null() || array(p).iter().any(|p| p.as_str() == Some("cpu")));
             vec![Tensor::from(default.unwrap_or(0) as i32)]
         }
+        "regularized_incomplete_beta" => op(Op::Betainc, &equal_shapes(x)),
         "cond" => cond(p, x),
+        "scan" => scan(p, x),
+        "while" => while_loop(p, x),
         "reshape" => {
             let x = match p["dimensions"].is_null() {
                 true => x[0].clone(),
@@ -325,8 +328,60 @@ fn cond(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
             let last = branches.len() as i64 - 1;
             run(&branches[index.clamp(0, last) as usize], &x[1..])
         }
-        Err(_) => unsupported("the primitive cond of a traced index"),
+        Err(_) => {
+            let operands = x[1..].to_vec();
+            let branch = |i: usize| move |x: &Vec<Tensor>| run(&branches[i], x);
+            let index = x[0].cast(DType::I32);
+            match branches.len() {
+                2 => unloop::switch(&index, &[&branch(0), &branch(1)], &operands),
+                3 => unloop::switch(&index, &[&branch(0), &branch(1), &branch(2)], &operands),
+                n => unsupported(&format!("cond of {n} branches")),
+            }
+        }
     }
+}
+
+fn scan(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
+    let count = |key: &str| p[key].as_u64().unwrap_or(0) as usize;
+    let (shared, carry) = (count("num_consts"), count("num_carry"));
+    let step = |state: &Vec<Tensor>, entries: &Vec<Tensor>| {
+        // The last entry is the number of the run.
+        let entries = &entries[..entries.len() - 1];
+        let mut next = run(&p["jaxpr"], &[&x[..shared], state, entries].concat());
+        let results = next.split_off(carry.min(next.len()));
+        (next, results)
+    };
+    let init = x[shared..shared + carry].to_vec();
+    let mut entries = x[shared + carry..].to_vec();
+    entries.push(Tensor::iota(DType::I64, [count("length")], 0));
+    let (last, results) = match p["reverse"].as_bool() {
+        Some(true) => unloop::scan_reverse(step, &init, &entries),
+        _ => unloop::scan(step, &init, &entries),
+    };
+    [last, results].concat()
+}
+
+fn while_loop(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
+    let count = |key: &str| p[key].as_u64().unwrap_or(0) as usize;
+    let (first, second) = (count("cond_nconsts"), count("body_nconsts"));
+    let (asked, rest) = x.split_at(first);
+    let (fixed, init) = rest.split_at(second);
+    let condition =
+        |state: &Vec<Tensor>| run(&p["cond_jaxpr"], &[asked, state].concat()).swap_remove(0);
+    // A condition with axes is one for each example: those that are done keep their values.
+    let keep = |go_on: &Tensor, next: &Tensor, old: &Tensor| match go_on.rank() {
+        0 => next.clone(),
+        rank => go_on.broadcast_in_dim(next.shape(), (0..rank).collect()).select(next, old),
+    };
+    unloop::while_loop(
+        |state: &Vec<Tensor>| condition(state).any(),
+        |state: &Vec<Tensor>| {
+            let next = run(&p["body_jaxpr"], &[fixed, state].concat());
+            let go_on = condition(state);
+            next.iter().zip(state).map(|(next, old)| keep(&go_on, next, old)).collect()
+        },
+        &init.to_vec(),
+    )
 }
 
 fn broadcast_in_dim(p: &Value, x: &Tensor) -> Vec<Tensor> {

@@ -68,6 +68,7 @@ fn domain(op: &Op, i: usize, _count: usize) -> (f64, f64) {
         Op::Unary(Round | RoundAway) => (0.6, 1.4),
         Op::Unary(Log1p) => (-0.5, 2.0),
         Op::Binary(BinaryOp::Pow) if i == 0 => (0.3, 3.0),
+        Op::Binary(BinaryOp::Igamma | BinaryOp::Igammac) => (0.5, 3.0),
         Op::Binary(BinaryOp::Div) if i == 1 => (0.5, 2.0),
         // A quotient that stays between two integers.
         Op::Binary(BinaryOp::Rem) if i == 0 => (5.1, 5.9),
@@ -102,6 +103,7 @@ pub fn elementwise_cases(shape: &[usize]) -> Vec<Case> {
         cases.push(Case::new(Op::Select, vec![any(DType::Bool, shape), x(), x()]));
         cases.push(Case::new(Op::Clamp, vec![x(), x(), x()]));
         cases.push(Case::new(Op::StopGradient, vec![x()]));
+        cases.push(Case::new(Op::Betainc, vec![x(), x(), x()]));
         cases.extend(DType::ALL.iter().map(|&to| Case::new(Op::Convert(to), vec![x()])));
     }
     accepted(cases)

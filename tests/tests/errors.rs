@@ -174,8 +174,9 @@ fn derivatives() {
         "grad",
         "the result has dtype i64; only f32 and f64 can be differentiated: .cast(DType::F64) converts"
     );
-    let error = error_of(grad(grad(Tensor::digamma))(&Tensor::from(1.0)));
-    assert!(error.to_string().contains("the derivative of digamma"), "{error}");
+    let half = Tensor::from(0.5);
+    let error = error_of(grad(|a: &Tensor| half.betainc(a, &half))(&half));
+    assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
 }
 
 #[test]

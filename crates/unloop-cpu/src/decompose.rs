@@ -162,7 +162,7 @@ fn singular<T: Real>(
     };
     let (rows, columns) = vectors.unwrap_or((0, 0));
     let (mut u, mut v): (Mat<T>, Mat<T>) = (Mat::zeros(m, rows), Mat::zeros(n, columns));
-    let finite = (0..m).all(|i| (0..n).all(|j| a[(i, j)] - a[(i, j)] == T::ZERO));
+    let finite = (0..m).all(|i| (0..n).all(|j| a[(i, j)].magnitude() < T::ONE / T::ZERO));
     let mut done = finite;
     if s.is_empty() {
         u.diagonal_mut().fill(T::ONE);
@@ -192,7 +192,7 @@ fn singular<T: Real>(
 
 fn eigen<T: Real>(a: MatRef<'_, T>, w: &mut [T], v: &mut [T]) -> bool {
     let n = a.nrows();
-    let finite = (0..n).all(|i| (0..=i).all(|j| a[(i, j)] - a[(i, j)] == T::ZERO));
+    let finite = (0..n).all(|i| (0..=i).all(|j| a[(i, j)].magnitude() < T::ONE / T::ZERO));
     if n == 0 || !finite {
         return finite;
     }

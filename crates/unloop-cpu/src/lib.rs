@@ -3,6 +3,7 @@
 //! gathers and scatters. It installs itself as the backend when it is linked.
 
 mod backend;
+mod control;
 mod decompose;
 mod gather;
 mod linalg;

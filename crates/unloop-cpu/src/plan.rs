@@ -9,6 +9,7 @@ use unloop_graph::error::Place;
 use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
 use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, build};
 
+use crate::control::Control;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::linalg::Factorisation;
@@ -18,7 +19,7 @@ use crate::product::{self, Product};
 use crate::reduce::Reduce;
 use crate::simd::Simd;
 use crate::sort::SortStep;
-use crate::steps::{ArgReduce, PadStep};
+use crate::steps::{ArgReduce, BetaincStep, PadStep};
 
 /// A compiled program.
 pub(crate) struct Plan {
@@ -65,8 +66,10 @@ enum Run {
     ArgReduce(ArgReduce),
     Pad(PadStep),
     Sort(SortStep),
+    Betainc(BetaincStep),
     Factorisation(Factorisation),
     Decomposition(Decomposition),
+    Control(Control),
 }
 
 impl Run {
@@ -82,9 +85,11 @@ impl Run {
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
                 Run::Sort(step) => step.run(memory),
+                Run::Betainc(step) => step.run(memory),
                 Run::Decomposition(step) => step.run(memory),
                 Run::Gather(step) => return step.run(memory),
                 Run::Scatter(step) => return step.run(memory),
+                Run::Control(step) => return step.run(memory),
                 Run::Factorisation(step) => return step.run(memory),
             }
         }
@@ -261,6 +266,9 @@ impl Lowering<'_> {
             node.operands.iter().map(|&v| (buffer(v), self.graph.ty(v))).collect();
         let results: SmallVec<[(usize, &TensorType); 3]> =
             node.results().map(|v| (buffer(ValueId(v)), self.graph.ty(ValueId(v)))).collect();
+        if let Some(step) = Control::compile(&node.op, simd, &operands, &results)? {
+            return Ok(Run::Control(step));
+        }
         let run = match (&node.op, &operands[..], &results[..]) {
             (Op::Gather(gather), [x, indices], [y]) => {
                 Run::Gather(GatherStep::compile(gather, *x, *indices, *y))
@@ -271,6 +279,7 @@ impl Lowering<'_> {
             (Op::ArgReduce { op, axis, .. }, [x], [y]) => {
                 Run::ArgReduce(ArgReduce::compile(*op, *axis, simd, *x, *y))
             }
+            (Op::Betainc, [a, b, x], [y]) => Run::Betainc(BetaincStep::compile(*a, *b, *x, *y)),
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, operands, results))
@@ -362,12 +371,9 @@ impl Plan {
     }
 }
 
-impl Executable for Plan {
-    fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        self.check_inputs(inputs)?;
-        let inputs: SmallVec<[Array; 8]> = inputs.iter().map(Array::to_standard).collect();
-        let results: SmallVec<[Output; 4]> =
-            self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size())).collect();
+impl Plan {
+    /// Runs the program with the memory of its inputs and results, given by their addresses.
+    fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
         let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arena = None;
         // Empty values have an aligned address, too.
@@ -381,8 +387,8 @@ impl Executable for Plan {
             .homes
             .iter()
             .map(|home| match *home {
-                Home::Input(i) => inputs[i].as_ptr().cast_mut(),
-                Home::Result(i) => results[i].as_ptr(),
+                Home::Input(i) => inputs[i],
+                Home::Result(i) => results[i],
                 Home::Arena(offset) => start.wrapping_add(offset),
                 Home::Nowhere => nothing,
             })
@@ -391,7 +397,52 @@ impl Executable for Plan {
         if let Some(arena) = arena {
             lock().push(arena);
         }
-        done?;
+        done
+    }
+
+    /// Runs the program on memory of others.
+    ///
+    /// # Safety
+    /// The addresses are of row-major values of the program's types; the outputs are disjoint from
+    /// each other and from the inputs, and nobody else uses them.
+    pub unsafe fn run_at(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<(), ErrorKind> {
+        // A result is written where its first output is.
+        let mut results: SmallVec<[*mut u8; 8]> =
+            SmallVec::from_elem(std::ptr::null_mut(), self.results.len());
+        for ((source, _), &output) in self.outputs.iter().zip(outputs) {
+            if let Source::Result(i) = source
+                && results[*i].is_null()
+            {
+                results[*i] = output;
+            }
+        }
+        self.run_tasks_at(inputs, &results).map_err(|e| e.kind().clone())?;
+        for ((source, shape), &output) in self.outputs.iter().zip(outputs) {
+            let (from, dtype) = match source {
+                Source::Input(i) => (inputs[*i], self.inputs[*i].dtype),
+                Source::Result(i) => (results[*i], self.results[*i].0),
+            };
+            if from != output {
+                // SAFETY: both have the size of the output, and they are disjoint.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(from, output, shape.size() * dtype.size());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Executable for Plan {
+    fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        self.check_inputs(inputs)?;
+        let inputs: SmallVec<[Array; 8]> = inputs.iter().map(Array::to_standard).collect();
+        let results: SmallVec<[Output; 4]> =
+            self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size())).collect();
+        let address = |x: &Array| x.as_ptr().cast_mut();
+        let from: SmallVec<[*mut u8; 8]> = inputs.iter().map(address).collect();
+        let to: SmallVec<[*mut u8; 4]> = results.iter().map(Output::as_ptr).collect();
+        self.run_tasks_at(&from, &to)?;
         let results: SmallVec<[Array; 4]> = (results.into_iter().zip(&self.results))
             .map(|(result, (_, shape))| {
                 // SAFETY: every value is written by its step.

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 use unloop_graph::op::Pad;
-use unloop_graph::{ArgReduceOp, DType, Shape, TensorType};
+use unloop_graph::{ArgReduceOp, DType, Shape, TensorType, special};
 
 use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
@@ -153,6 +153,54 @@ impl PadStep {
             // SAFETY: the rows lie in the operand and in the result.
             unsafe { scatter_run(at(y, 1), self.step, at(x, 0), self.length, self.dtype) };
             cursor.advance();
+        }
+    }
+}
+
+/// The regularised incomplete beta function, one element at a time in double precision.
+pub(crate) struct BetaincStep {
+    sources: [usize; 3],
+    target: usize,
+    total: usize,
+    dtype: DType,
+}
+
+impl BetaincStep {
+    /// Compiles the function of operands in `(a, b, x)`, with their buffers.
+    pub fn compile(
+        a: (usize, &TensorType),
+        b: (usize, &TensorType),
+        x: (usize, &TensorType),
+        y: (usize, &TensorType),
+    ) -> BetaincStep {
+        let total = y.1.shape.size();
+        BetaincStep { sources: [a.0, b.0, x.0], target: y.0, total, dtype: y.1.dtype }
+    }
+
+    /// # Safety
+    /// The buffers are as large as their values, the target is disjoint from the sources.
+    pub unsafe fn run(&self, memory: Addresses<'_>) {
+        let sources = self.sources.map(|s| SharedPtr(memory.of(s)));
+        let target = SharedPtr(memory.of(self.target));
+        macro_rules! run {
+            ($t:ty) => {
+                for_ranges(self.total, self.total as f64 * 300.0, |range| {
+                    for i in range {
+                        // SAFETY: all four have this many elements.
+                        unsafe {
+                            let [a, b, x] =
+                                sources.map(|s| f64::from(s.get().cast::<$t>().add(i).read()));
+                            let value = special::betainc(a, b, x);
+                            target.get().cast::<$t>().add(i).write(value as $t);
+                        }
+                    }
+                })
+            };
+        }
+        match self.dtype {
+            DType::F32 => run!(f32),
+            // The type rule lets floats through only.
+            _ => run!(f64),
         }
     }
 }

@@ -122,6 +122,10 @@ fn cost(expr: &Expr, dtype: DType) -> f64 {
         Expr::Binary(BinaryOp::Pow | BinaryOp::Atan2, ..) => 2.0 * width,
         Expr::Binary(BinaryOp::Div, ..) => 0.2 * width,
         Expr::Binary(BinaryOp::Rem, ..) => 2.0 * width,
+        Expr::Binary(
+            BinaryOp::Polygamma | BinaryOp::Igamma | BinaryOp::Igammac | BinaryOp::IgammaGradA,
+            ..,
+        ) => 100.0,
         Expr::Binary(..)
         | Expr::Compare(..)
         | Expr::Select(..)

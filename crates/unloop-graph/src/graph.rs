@@ -87,6 +87,24 @@ impl Graph {
         graph
     }
 
+    /// The same program with other inputs, some of which it may not read: what was input `i` is input
+    /// `place[i]` of the new ones.
+    pub fn with_inputs(&self, inputs: Vec<TensorType>, place: &[usize]) -> Graph {
+        let (old, new) = (self.input_count, inputs.len());
+        let moved = |v: ValueId| match place.get(v.index()) {
+            Some(&i) => ValueId(i as u32),
+            None => ValueId((v.index() - old + new) as u32),
+        };
+        let renumbered = |node: &Node| Node {
+            operands: node.operands.iter().map(|&v| moved(v)).collect(),
+            first: moved(node.first),
+            ..node.clone()
+        };
+        let nodes = self.nodes.iter().map(renumbered).collect();
+        let types = inputs.into_iter().chain(self.types[old..].iter().cloned()).collect();
+        Graph::from_parts(new, types, nodes, self.outputs.iter().map(|&v| moved(v)).collect())
+    }
+
     /// The types of the inputs, which are the values `0..inputs().len()`.
     pub fn inputs(&self) -> &[TensorType] {
         &self.types[..self.input_count]

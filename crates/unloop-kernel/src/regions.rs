@@ -80,9 +80,13 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::Scatter(_)
         | Op::ArgReduce { .. }
         | Op::Sort(_)
+        | Op::Betainc
         | Op::Cholesky
         | Op::Lu
         | Op::Qr { .. }
+        | Op::Switch(_)
+        | Op::While(_)
+        | Op::Scan(_)
         | Op::Svd { .. }
         | Op::Eigh
         | Op::TriangularSolve(_)

@@ -6,6 +6,7 @@
 //! linear in the tangents.
 
 mod axes;
+mod control;
 mod derivative;
 mod each;
 mod function;
@@ -17,6 +18,7 @@ mod rules;
 mod vmap;
 
 pub use axes::{AxisSpec, IntoAxes, Shared};
+pub use control::{cond, fori_loop, map, scan, scan_reverse, switch, while_loop};
 pub use derivative::{Grad, Jvp, Pullback, ValueAndGrad, Vjp, grad, jvp, value_and_grad, vjp};
 pub use each::{EachIndex, IndexValue, each, each_to};
 pub use function::{Arguments, Function};

@@ -105,8 +105,9 @@ impl Linear {
     pub fn backward(&self, cotangents: &[Tensor]) -> Vec<Tensor> {
         let live = self.outputs.iter().zip(cotangents).filter(|(ty, _)| ty.is_some());
         let cotangents: Vec<Tensor> = live.map(|(_, ct)| ct.clone()).collect();
-        let cotangents =
-            transpose_graph(&self.graph, self.inputs.len(), &self.residuals, &cotangents);
+        let count = self.graph.inputs().len();
+        let is_linear: Vec<bool> = (0..count).map(|i| i < self.inputs.len()).collect();
+        let cotangents = transpose_graph(&self.graph, &is_linear, &self.residuals, &cotangents);
         let zeros = |ty: &TensorType| Tensor::zeros(ty.dtype, &ty.shape);
         cotangents
             .into_iter()
@@ -135,19 +136,20 @@ fn accumulate(slot: &mut Option<Tensor>, ct: Tensor) {
     });
 }
 
-/// Walks a program that is linear in its first `linear` inputs backwards, from the cotangents of
-/// its outputs to those of these inputs (absent: zero). `known` are the other inputs.
-fn transpose_graph(
+/// Walks a program that is linear in some of its inputs backwards, from the cotangents of its
+/// outputs to those of these inputs (absent: zero), in their order. `known` are the other inputs.
+pub(crate) fn transpose_graph(
     graph: &Graph,
-    linear: usize,
+    linear: &[bool],
     known: &[Tensor],
     cotangents: &[Tensor],
 ) -> Vec<Option<Tensor>> {
     // What does not depend on the linear inputs (constants) is computed forwards.
-    let mut is_linear: Vec<bool> = (0..graph.inputs().len()).map(|i| i < linear).collect();
+    let mut is_linear = linear.to_vec();
     is_linear.resize(graph.value_count(), false);
-    let mut values: Vec<Option<Tensor>> = vec![None; linear];
-    values.extend(known.iter().cloned().map(Some));
+    let mut known = known.iter().cloned();
+    let mut values: Vec<Option<Tensor>> =
+        linear.iter().map(|linear| if *linear { None } else { known.next() }).collect();
     values.resize(graph.value_count(), None);
     for node in graph.nodes() {
         let depends = node.operands.iter().any(|v| is_linear[v.index()]);
@@ -167,7 +169,10 @@ fn transpose_graph(
         }
     }
     for node in graph.nodes().iter().rev().filter(|node| is_linear[node.first.index()]) {
-        let Some(ct) = sums[node.first.index()].take() else { continue };
+        let cts: Vec<Option<Tensor>> = node.results().map(|v| sums[v as usize].take()).collect();
+        if cts.iter().all(Option::is_none) {
+            continue;
+        }
         let x: Vec<Operand<'_>> = node
             .operands
             .iter()
@@ -176,20 +181,20 @@ fn transpose_graph(
                 None => Operand::Linear(graph.ty(*v)),
             })
             .collect();
-        let cotangents = node.place.scope(|| transpose_node(&node.op, &ct, &x));
+        let cotangents = node.place.scope(|| transpose_node(&node.op, &cts, &x));
         for (v, ct) in node.operands.iter().zip(cotangents) {
             if let (true, Some(ct)) = (is_linear[v.index()], ct) {
                 node.place.scope(|| accumulate(&mut sums[v.index()], ct));
             }
         }
     }
-    sums.truncate(linear);
-    sums
+    sums.truncate(linear.len());
+    sums.into_iter().zip(linear).filter_map(|(sum, linear)| linear.then_some(sum)).collect()
 }
 
-fn transpose_node(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
-    if ct.as_error().is_some() {
-        return vec![Some(ct.clone()); x.len()];
+fn transpose_node(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+    if let Some(error) = cts.iter().flatten().find(|ct| ct.as_error().is_some()) {
+        return vec![Some(error.clone()); x.len()];
     }
-    rules::transpose(op, ct, x)
+    rules::transpose(op, cts, x)
 }

@@ -29,6 +29,7 @@
 //! | write a formula with indices and sums | [`each`], [`Tensor::at`] |
 //! | get a gradient | [`grad`], [`value_and_grad`] |
 //! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`jvp`], [`vjp`] |
+//! | loop or choose by values that are computed | [`scan`], [`fori_loop`], [`while_loop`], [`cond`], [`switch`] |
 //! | run a function many times, fast | [`jit`] |
 //! | put parameters in a struct | [`Tree`] and its derive macro |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))` |
@@ -42,8 +43,9 @@ pub use unloop_graph::{
 };
 pub use unloop_transform::{
     Arguments, AxisSpec, EachIndex, Function, Grad, IndexValue, IntoAxes, Jacobian, Jit, Jvp,
-    Pullback, Shared, ValueAndGrad, Vjp, Vmap, each, each_to, grad, hessian, jacfwd, jacrev, jit,
-    jvp, value_and_grad, vjp, vmap,
+    Pullback, Shared, ValueAndGrad, Vjp, Vmap, cond, each, each_to, fori_loop, grad, hessian,
+    jacfwd, jacrev, jit, jvp, map, scan, scan_reverse, switch, value_and_grad, vjp, vmap,
+    while_loop,
 };
 
 /// The parameters of operations that have many.
@@ -57,8 +59,8 @@ pub mod op {
 /// What most programs need: `use unloop::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        DType, Shared, Tensor, Tree, each, each_to, grad, hessian, jacfwd, jacrev, jit, jvp,
-        strided, value_and_grad, vjp, vmap,
+        DType, Shared, Tensor, Tree, cond, each, each_to, fori_loop, grad, hessian, jacfwd, jacrev,
+        jit, jvp, scan, strided, value_and_grad, vjp, vmap, while_loop,
     };
 }
 

@@ -98,6 +98,10 @@ named_ops! {
         Lgamma = "lgamma",
         /// Derivative of `lgamma`.
         Digamma = "digamma",
+        /// `e^-|x|·I₀(x)`, the scaled modified Bessel function of order 0.
+        BesselI0e = "bessel_i0e",
+        /// `e^-|x|·I₁(x)`, the scaled modified Bessel function of order 1.
+        BesselI1e = "bessel_i1e",
         /// Logical not of booleans, bitwise not of integers.
         Not = "not",
         /// Whether `x` is neither infinite nor NaN, as a boolean.
@@ -122,6 +126,14 @@ named_ops! {
         Rem = "rem",
         /// `xʸ`.
         Pow = "pow",
+        /// The `x`-th derivative (a whole number) of `digamma` at `y`.
+        Polygamma = "polygamma",
+        /// The regularised lower incomplete gamma function of order `x` at `y`.
+        Igamma = "igamma",
+        /// The regularised upper incomplete gamma function of order `x` at `y`.
+        Igammac = "igammac",
+        /// The derivative of `igamma` in its order.
+        IgammaGradA = "igamma_grad_a",
         /// The angle of the point `(y, x)`, in radians.
         Atan2 = "atan2",
         /// The larger; NaN if either is NaN.
@@ -197,7 +209,7 @@ impl UnaryOp {
             Floor | Ceil | Round | RoundAway | Trunc | Sqrt | Rsqrt | Cbrt | Reciprocal | Exp
             | Exp2 | Expm1 | Log | Log1p | Sin | Cos | Tan | Asin | Acos | Atan | Sinh | Cosh
             | Tanh | Asinh | Acosh | Atanh | Logistic | Erf | Erfc | ErfInv | Lgamma | Digamma
-            | IsFinite => require(dtype.is_float(), dtype, FLOATS)?,
+            | BesselI0e | BesselI1e | IsFinite => require(dtype.is_float(), dtype, FLOATS)?,
         }
         let result = if self == IsFinite { DType::Bool } else { dtype };
         Ok(TensorType::new(result, &x.shape))
@@ -257,6 +269,8 @@ impl UnaryOp {
             ErfInv => crate::special::erf_inv(x),
             Lgamma => crate::special::lgamma(x),
             Digamma => crate::special::digamma(x),
+            BesselI0e => crate::special::bessel_i0e(x),
+            BesselI1e => crate::special::bessel_i1e(x),
             // The type rule keeps floats away from these.
             Not | IsFinite | PopulationCount => f64::NAN,
         }
@@ -287,7 +301,9 @@ impl BinaryOp {
         let ty = same(x, y)?.clone();
         match self {
             Add | Sub | Mul | Div | Rem => require(dtype != DType::Bool, dtype, NUMBERS)?,
-            Pow | Atan2 => require(dtype.is_float(), dtype, FLOATS)?,
+            Pow | Atan2 | Polygamma | Igamma | Igammac | IgammaGradA => {
+                require(dtype.is_float(), dtype, FLOATS)?
+            }
             Max | Min => {}
             And | Or | Xor => require(!dtype.is_float(), dtype, BITS)?,
             ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => {
@@ -318,6 +334,10 @@ impl BinaryOp {
                 Rem => x % y,
                 Pow => x.powf(y),
                 Atan2 => x.atan2(y),
+                Polygamma => crate::special::polygamma(x, y),
+                Igamma => crate::special::igamma(x, y),
+                Igammac => crate::special::igammac(x, y),
+                IgammaGradA => crate::special::igamma_grad_a(x, y),
                 Max | Min if x.is_nan() || y.is_nan() => f64::NAN,
                 // max(-0, +0) = +0 and min(+0, -0) = -0, whatever the order.
                 Max if x == y => f64::from_bits(x.to_bits() & y.to_bits()),
@@ -351,7 +371,7 @@ impl BinaryOp {
                     // An unsigned value is read as signed, shifted, and wraps back.
                     ShiftRightArithmetic => i128::from(x as u32 as i32) >> amount,
                     // The type rule keeps integers away from these.
-                    Pow | Atan2 => 0,
+                    Pow | Atan2 | Polygamma | Igamma | Igammac | IgammaGradA => 0,
                 })
             }
         }
@@ -388,6 +408,25 @@ pub(super) fn infer_select([p, x, y]: &[TensorType; 3]) -> Result<TensorType, Er
         return Err(ErrorKind::ShapeMismatch { left: p.shape.clone(), right: x.shape.clone() });
     }
     Ok(ty.clone())
+}
+
+pub(super) fn infer_betainc([a, b, x]: &[TensorType; 3]) -> Result<TensorType, ErrorKind> {
+    require(x.dtype.is_float(), x.dtype, FLOATS)?;
+    for operand in [a, b] {
+        if operand.dtype != x.dtype {
+            return Err(ErrorKind::DTypeMismatch { left: operand.dtype, right: x.dtype });
+        }
+        if operand.shape != x.shape {
+            let (left, right) = (operand.shape.clone(), x.shape.clone());
+            return Err(ErrorKind::ShapeMismatch { left, right });
+        }
+    }
+    Ok(x.clone())
+}
+
+pub(super) fn betainc(operands: &[Array], ty: &TensorType) -> Array {
+    let at = |k: usize, i: &[usize]| operands[k].get(i).float();
+    Array::from_fn(ty, |i| Number::Float(crate::special::betainc(at(0, i), at(1, i), at(2, i))))
 }
 
 pub(super) fn infer_clamp([low, x, high]: &[TensorType; 3]) -> Result<TensorType, ErrorKind> {

@@ -2,6 +2,7 @@
 //! and its reference evaluation; the transforms' rules stand in files of the same names in
 //! `unloop-transform`. Everything else that users call is composed of these.
 
+mod control;
 mod decompose;
 mod dot;
 mod elementwise;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use smallvec::{SmallVec, smallvec};
 
+pub use control::{Scan, Switch, While, entry_type};
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
 pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
@@ -49,6 +51,8 @@ pub enum Op {
     Select,
     /// `(low, x, high) → z`, elementwise: `min(max(x, low), high)`.
     Clamp,
+    /// `(a, b, x) → z`, elementwise: the regularised incomplete beta function `Iₓ(a, b)`.
+    Betainc,
     /// `(x) → y`: the values in another dtype.
     Convert(DType),
     /// `(x) → x`: identity through which no derivative flows.
@@ -133,6 +137,12 @@ pub enum Op {
         /// Whether the transposed matrix is meant.
         transpose: bool,
     },
+    /// `(number[], x, …) → (y, …)`: one of several programs.
+    Switch(Switch),
+    /// `(shared, …, carry, …) → (carry, …)`: a loop until a condition fails.
+    While(While),
+    /// `(shared, …, carry, …, entries, …) → (carry, …, entries, …)`: a loop over entries.
+    Scan(Scan),
 }
 
 /// The types of an operation's results; nearly always one.
@@ -149,6 +159,7 @@ impl Op {
             Op::Compare(op) => op.name(),
             Op::Select => "select",
             Op::Clamp => "clamp",
+            Op::Betainc => "betainc",
             Op::Convert(_) => "convert",
             Op::StopGradient => "stop_gradient",
             Op::Reshape(_) => "reshape",
@@ -171,6 +182,9 @@ impl Op {
             Op::Eigh => "eigh",
             Op::TriangularSolve(_) => "triangular_solve",
             Op::Solve { .. } => "solve",
+            Op::Switch(_) => "switch",
+            Op::While(_) => "while",
+            Op::Scan(_) => "scan",
         }
     }
 
@@ -181,6 +195,9 @@ impl Op {
             Op::Sort(sort) => sort.operands,
             Op::Qr { .. } | Op::Eigh => 2,
             Op::Svd { vectors: true, .. } => 3,
+            Op::Switch(switch) => switch.branches.first().map_or(0, |b| b.outputs().len()),
+            Op::While(repeat) => repeat.carry(),
+            Op::Scan(scan) => scan.body.outputs().len(),
             _ => 1,
         }
     }
@@ -195,6 +212,7 @@ impl Op {
             Op::Compare(op) => smallvec![op.infer(args(operands)?)?],
             Op::Select => smallvec![elementwise::infer_select(args(operands)?)?],
             Op::Clamp => smallvec![elementwise::infer_clamp(args(operands)?)?],
+            Op::Betainc => smallvec![elementwise::infer_betainc(args(operands)?)?],
             Op::Convert(dtype) => {
                 let [x] = args(operands)?;
                 smallvec![TensorType::new(*dtype, &x.shape)]
@@ -225,6 +243,9 @@ impl Op {
             Op::Qr { full } => decompose::infer_qr(args(operands)?, *full)?,
             Op::Svd { full, vectors } => decompose::infer_svd(args(operands)?, *full, *vectors)?,
             Op::Eigh => decompose::infer_eigh(args(operands)?)?,
+            Op::Switch(switch) => switch.infer(operands)?,
+            Op::While(repeat) => repeat.infer(operands)?,
+            Op::Scan(scan) => scan.infer(operands)?,
             Op::TriangularSolve(_) | Op::Solve { .. } => {
                 smallvec![linalg::infer_solve(args(operands)?)?]
             }
@@ -238,7 +259,9 @@ impl Op {
     /// The reference evaluation: plain loops over indices, the oracle of every backend. `types` are
     /// what [`Op::infer`] gave for the operands.
     pub fn evaluate(&self, operands: &[Array], types: &Types) -> Result<Vec<Array>, ErrorKind> {
-        let ty = &types[0];
+        // A program may have no result at all.
+        let none = TensorType::new(DType::F64, ());
+        let ty = types.first().unwrap_or(&none);
         let one = |array| Ok(vec![array]);
         match self {
             Op::Constant(value) => one(Array::fill(Shape::scalar(), *value)),
@@ -248,6 +271,7 @@ impl Op {
             Op::Compare(op) => one(op.evaluate(&operands[0], &operands[1], ty)),
             Op::Select => one(elementwise::select(operands, ty)),
             Op::Clamp => one(elementwise::clamp(operands, ty)),
+            Op::Betainc => one(elementwise::betainc(operands, ty)),
             Op::Convert(_) => one(elementwise::convert(&operands[0], ty)),
             Op::StopGradient => one(operands[0].clone()),
             Op::Reshape(shape) => one(operands[0].reshape(shape)),
@@ -268,6 +292,9 @@ impl Op {
             Op::Qr { .. } => Ok(decompose::qr(&operands[0], types)),
             Op::Svd { .. } => Ok(decompose::svd(&operands[0], types)),
             Op::Eigh => Ok(decompose::eigh(&operands[0], types)),
+            Op::Switch(switch) => switch.evaluate(operands),
+            Op::While(repeat) => repeat.evaluate(operands),
+            Op::Scan(scan) => scan.evaluate(operands, types),
             Op::TriangularSolve(how) => one(how.evaluate(&operands[0], &operands[1], ty)),
             Op::Solve { transpose } => {
                 one(linalg::solve(&operands[0], &operands[1], *transpose, ty)?)
@@ -312,6 +339,7 @@ impl fmt::Display for Op {
             | Op::Compare(_)
             | Op::Select
             | Op::Clamp
+            | Op::Betainc
             | Op::StopGradient
             | Op::Cholesky
             | Op::Lu
@@ -335,6 +363,9 @@ impl fmt::Display for Op {
             Op::Dot(dims) => write!(f, "{name}[{dims}]"),
             Op::Sort(sort) => write!(f, "{name}[{sort}]"),
             Op::TriangularSolve(how) => write!(f, "{name}[{how}]"),
+            Op::Switch(switch) => write!(f, "{name}[{switch}]"),
+            Op::While(repeat) => write!(f, "{name}[{repeat}]"),
+            Op::Scan(scan) => write!(f, "{name}[{scan}]"),
             Op::Solve { transpose: false } => f.write_str(name),
             Op::Solve { transpose: true } => write!(f, "{name}[transpose]"),
         }

@@ -105,6 +105,10 @@ unary_methods! {
     lgamma => Lgamma,
     /// Derivative of `lgamma`.
     digamma => Digamma,
+    /// `e^-|x|·I₀(x)`, the scaled modified Bessel function of order 0.
+    bessel_i0e => BesselI0e,
+    /// `e^-|x|·I₁(x)`, the scaled modified Bessel function of order 1.
+    bessel_i1e => BesselI1e,
     /// Logical not of booleans, bitwise not of integers.
     logical_not => Not,
     /// Whether each element is neither infinite nor NaN, as bool.
@@ -130,6 +134,14 @@ binary_methods! {
     pow => Binary(BinaryOp::Pow),
     /// The angle of the point `(other, self)` in radians, from -π to π.
     atan2 => Binary(BinaryOp::Atan2),
+    /// The derivative of `digamma` at `other` of order `self`, a whole number. NaN for another order,
+    /// at poles, and below -100,000.
+    polygamma => Binary(BinaryOp::Polygamma),
+    /// The regularised lower incomplete gamma function `P(self, other)`. NaN outside of `self > 0`,
+    /// `other >= 0`; orders up to about a million keep ten digits.
+    igamma => Binary(BinaryOp::Igamma),
+    /// The regularised upper incomplete gamma function `Q(self, other) = 1 - P(self, other)`.
+    igammac => Binary(BinaryOp::Igammac),
     /// The larger of each pair; NaN if either is NaN.
     maximum => Binary(BinaryOp::Max),
     /// The smaller of each pair; NaN if either is NaN.
@@ -239,5 +251,21 @@ impl Tensor {
         let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
         (!dtype.is_float() || self.as_error().is_some())
             .then(|| Tensor::fail(op, kind, place, self))
+    }
+}
+
+impl Tensor {
+    /// The regularised incomplete beta function `Iₓ(a, b)` of `self` as `x`, elementwise. NaN outside
+    /// of `a > 0`, `b > 0`, `0 <= x <= 1`. Differentiable in `x`.
+    #[track_caller]
+    pub fn betainc(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let place = Place::here();
+        place.scope(|| {
+            let wide = |t: &Tensor| match t.rank() == 0 && self.rank() > 0 {
+                true => t.broadcast_to(self.shape()),
+                false => t.clone(),
+            };
+            Tensor::apply1(Op::Betainc, &[&wide(a), &wide(b), self])
+        })
     }
 }

@@ -158,6 +158,9 @@ impl Tensor {
     /// newest trace among them. Has as many results as the operation.
     pub fn apply(op: Op, operands: &[&Tensor], place: Place) -> SmallVec<[Tensor; 1]> {
         let count = op.result_count();
+        if count == 0 {
+            return SmallVec::new();
+        }
         let all = |tensor: Tensor| smallvec![tensor; count];
         if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
             return all(error.clone());

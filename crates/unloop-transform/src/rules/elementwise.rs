@@ -52,8 +52,14 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         Erfc => (-x.square()).exp() * (-2.0 / PI.sqrt()),
         ErfInv => y.square().exp() * (PI.sqrt() / 2.0),
         Lgamma => x.digamma(),
-        Digamma => {
-            return Some(unsupported("the derivative of digamma (polygamma)".into(), y));
+        Digamma => x.ones_like().polygamma(x),
+        BesselI0e => x.bessel_i1e() - x.sign() * y,
+        BesselI1e => {
+            // I₁(x)/x is one half at 0.
+            let is_zero = x.equal(&x.zeros_like());
+            let safe = is_zero.select(&x.ones_like(), x);
+            let slope = x.bessel_i0e() - y * (safe.sign() + safe.recip());
+            is_zero.select(&(0.5 * x.ones_like()), &slope)
         }
     };
     Some(t * slope)
@@ -100,10 +106,24 @@ pub(super) fn jvp_binary(op: BinaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
             let square = || x.square() + y.square();
             add(scaled(0, &|| y / square()), scaled(1, &|| -(x / square())))
         }
+        // The order of a polygamma function is a whole number.
+        Polygamma => scaled(1, &|| (x + 1.0).polygamma(y)),
+        Igamma => add(scaled(0, &|| igamma_grad_a(x, y)), scaled(1, &|| gamma_density(x, y))),
+        Igammac => add(scaled(0, &|| -igamma_grad_a(x, y)), scaled(1, &|| -gamma_density(x, y))),
+        IgammaGradA => Some(unsupported("the second derivative of igamma in its order".into(), z)),
         Max => add(scaled(0, &|| chosen(x, y, z)), scaled(1, &|| chosen(y, x, z))),
         Min => add(scaled(0, &|| chosen(x, y, z)), scaled(1, &|| chosen(y, x, z))),
         And | Or | Xor | ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => None,
     }
+}
+
+fn igamma_grad_a(a: &Tensor, x: &Tensor) -> Tensor {
+    apply(Op::Binary(BinaryOp::IgammaGradA), &[a, x])
+}
+
+/// `xᵃ⁻¹·e⁻ˣ/Γ(a)`, the derivative of `igamma` in `x`.
+fn gamma_density(a: &Tensor, x: &Tensor) -> Tensor {
+    ((a - 1.0) * x.log() - x - a.lgamma()).exp()
 }
 
 /// 1 where `x` was chosen as the extreme `z`, one half where both are equal, else 0.
@@ -115,6 +135,17 @@ fn chosen(x: &Tensor, other: &Tensor, z: &Tensor) -> Tensor {
 
 pub(super) fn jvp_select(rule: &Jvp<'_>) -> Tensor {
     rule.x[0].select(&rule.tangent(1), &rule.tangent(2))
+}
+
+/// In `x` only: `xᵃ⁻¹(1-x)ᵇ⁻¹/B(a, b)`.
+pub(super) fn jvp_betainc(rule: &Jvp<'_>) -> Tensor {
+    let (a, b, x) = (rule.x[0], rule.x[1], rule.x[2]);
+    if rule.t[0].is_some() || rule.t[1].is_some() {
+        return unsupported("the derivative of betainc in its parameters".into(), x);
+    }
+    let beta = a.lgamma() + b.lgamma() - (a + b).lgamma();
+    let density = ((a - 1.0) * x.log() + (b - 1.0) * (-x).log1p() - beta).exp();
+    rule.tangent(2) * density
 }
 
 pub(super) fn jvp_clamp(rule: &Jvp<'_>) -> Option<Tensor> {

@@ -6,6 +6,7 @@
 //! - **Transpose**: of operations linear in some operands: the cotangents of the results to those
 //!   of the linear operands. Only operations that jvp rules emit need it.
 
+mod control;
 mod decompose;
 mod dot;
 mod elementwise;
@@ -94,6 +95,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         | Op::Compare(_)
         | Op::Select
         | Op::Clamp
+        | Op::Betainc
         | Op::Convert(_)
         | Op::StopGradient => one(elementwise::batch(op, operands, size)),
         Op::Reshape(_)
@@ -108,6 +110,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
         Op::Sort(sort) => sort::batch(sort, operands, size),
+        Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::batch(op, operands, size),
         Op::Cholesky
         | Op::Lu
         | Op::Qr { .. }
@@ -153,6 +156,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Binary(op) => vec![elementwise::jvp_binary(*op, rule)],
         Op::Select => vec![Some(elementwise::jvp_select(rule))],
         Op::Clamp => vec![elementwise::jvp_clamp(rule)],
+        Op::Betainc => vec![Some(elementwise::jvp_betainc(rule))],
         Op::Convert(dtype) => vec![dtype.is_float().then(|| rule.linear(op))],
         Op::Reshape(_)
         | Op::Transpose(_)
@@ -166,6 +170,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Reduce { op, axes } => vec![reduce::jvp(*op, axes, rule)],
         Op::Dot(_) => vec![dot::jvp(op, rule)],
         Op::Sort(sort) => sort::jvp(sort, rule),
+        Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::jvp(op, rule),
         Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
         Op::Lu => linalg::jvp_lu(rule),
         Op::Qr { .. } => decompose::jvp_qr(rule),
@@ -207,15 +212,24 @@ impl Operand<'_> {
     }
 }
 
-/// The cotangents of the operands (absent for known ones) from that of the result.
-pub(crate) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+/// The cotangents of the operands (absent for known ones) from those of the results, at least one
+/// of which is there.
+pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
+    let ct = match (op, cts) {
+        (Op::Switch(_) | Op::While(_) | Op::Scan(_), _) => return control::transpose(op, cts, x),
+        // All other operations that are linear have one result.
+        (_, [Some(ct), ..]) => ct,
+        _ => return vec![None; x.len()],
+    };
     match op {
+        Op::Switch(_) | Op::While(_) | Op::Scan(_) => Vec::new(), // above
         Op::Unary(_)
         | Op::Binary(_)
         | Op::Select
         | Op::Convert(_)
         | Op::Compare(_)
         | Op::Clamp
+        | Op::Betainc
         | Op::StopGradient => elementwise::transpose(op, ct, x),
         Op::Constant(_) | Op::Iota { .. } => Vec::new(),
         Op::Reshape(_)

@@ -17,7 +17,7 @@ mod real;
 mod single;
 mod trig;
 
-use unloop_graph::{BinaryOp, UnaryOp};
+use unloop_graph::{BinaryOp, UnaryOp, special};
 
 use super::arith::Mode;
 use super::level::{Level, TileFn};
@@ -249,6 +249,35 @@ function2! {
     Rem: power::rem, rare: rem_is_rare, slow: slow_rem;
 }
 
+/// Special functions, one element at a time in double precision.
+macro_rules! one_by_one {
+    ($($name:ident: |$x:ident, $y:ident| $value:expr;)+) => { $(
+        struct $name<T>(std::marker::PhantomData<T>);
+        impl<T: Real> Math for $name<T> {
+            type T = T;
+            #[inline(always)]
+            fn fast<const FMA: bool>(x: T, _: T) -> T {
+                x
+            }
+            #[inline(always)]
+            fn rare<const FMA: bool>(_: T, _: T) -> bool {
+                true
+            }
+            fn slow($x: T, $y: T) -> T {
+                T::lit($value)
+            }
+        }
+    )+ };
+}
+one_by_one! {
+    BesselI0e: |x, _y| special::bessel_i0e(x.wide());
+    BesselI1e: |x, _y| special::bessel_i1e(x.wide());
+    Polygamma: |x, y| special::polygamma(x.wide(), y.wide());
+    Igamma: |x, y| special::igamma(x.wide(), y.wide());
+    Igammac: |x, y| special::igammac(x.wide(), y.wide());
+    IgammaGradA: |x, y| special::igamma_grad_a(x.wide(), y.wide());
+}
+
 /// The kernel of an elementary function of one operand.
 pub(super) fn unary<L: Level, T: Real>(op: UnaryOp) -> Option<TileFn> {
     Some(match op {
@@ -277,6 +306,8 @@ pub(super) fn unary<L: Level, T: Real>(op: UnaryOp) -> Option<TileFn> {
         UnaryOp::ErfInv => one::<super::level::Baseline, ErfInv<T>>(),
         UnaryOp::Lgamma => one::<super::level::Baseline, Lgamma<T>>(),
         UnaryOp::Digamma => one::<super::level::Baseline, Digamma<T>>(),
+        UnaryOp::BesselI0e => one::<super::level::Baseline, BesselI0e<T>>(),
+        UnaryOp::BesselI1e => one::<super::level::Baseline, BesselI1e<T>>(),
         UnaryOp::Neg
         | UnaryOp::Abs
         | UnaryOp::Sign
@@ -300,6 +331,10 @@ pub(super) fn binary<L: Level, T: Real>(op: BinaryOp, mode: Mode) -> Option<Tile
     Some(match op {
         BinaryOp::Pow => two::<L, Pow<T>>(mode),
         BinaryOp::Atan2 => two::<L, Atan2<T>>(mode),
+        BinaryOp::Polygamma => two::<super::level::Baseline, Polygamma<T>>(mode),
+        BinaryOp::Igamma => two::<super::level::Baseline, Igamma<T>>(mode),
+        BinaryOp::Igammac => two::<super::level::Baseline, Igammac<T>>(mode),
+        BinaryOp::IgammaGradA => two::<super::level::Baseline, IgammaGradA<T>>(mode),
         BinaryOp::Rem => two::<L, Rem<T>>(mode),
         BinaryOp::Add
         | BinaryOp::Sub

@@ -54,6 +54,7 @@ pub(crate) trait Real:
     const ERFC: (Self, Self);
 
     fn lit(x: f64) -> Self;
+    fn wide(self) -> f64;
     fn mul_add(self, b: Self, c: Self) -> Self;
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
@@ -193,6 +194,10 @@ macro_rules! real_common {
         #[inline(always)]
         fn lit(x: f64) -> $t {
             x as $t
+        }
+        #[inline(always)]
+        fn wide(self) -> f64 {
+            self.into()
         }
         #[inline(always)]
         fn mul_add(self, b: $t, c: $t) -> $t {

@@ -1,0 +1,396 @@
+//! Control flow: choices and loops that depend on values, as operations that every transform knows.
+//! A Rust `if` or `for` around tensors runs while the function is traced; these run with the
+//! program. Closures may capture tensors, concrete or traced.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use unloop_graph::op::{Scan, Switch, While};
+use unloop_graph::{
+    DType, Error, ErrorKind, Graph, Op, Place, Result, Tensor, TensorType, Trace, TracedProgram,
+    Tree,
+};
+
+use crate::interpret::error;
+
+/// A traced part of a loop or a choice: its program, what it captured, and what it returned while it
+/// was traced.
+struct Part<R> {
+    graph: Graph,
+    captured: Vec<Tensor>,
+    result: R,
+}
+
+/// Traces a function of parameters of some types.
+fn trace<R: Tree>(types: &[TensorType], f: impl FnOnce(&[Tensor]) -> R) -> Result<Part<R>> {
+    let (trace, params) = Trace::new(types.iter().cloned());
+    let result = f(&params);
+    let TracedProgram { graph, captures } = trace.finish(&result.leaves())?;
+    Ok(Part { graph, captured: captures.into_iter().map(|c| c.tensor).collect(), result })
+}
+
+/// The program with the captures of several programs as first inputs; `own` are its own.
+fn closed(graph: &Graph, captured: &[Tensor], own: std::ops::Range<usize>) -> Arc<Graph> {
+    let params = graph.inputs().len() - own.len();
+    let shift = captured.len();
+    let types = captured.iter().map(Tensor::ty).chain(graph.inputs()[..params].iter().cloned());
+    let place: Vec<usize> = (0..params).map(|i| shift + i).chain(own).collect();
+    Arc::new(graph.with_inputs(types.collect(), &place))
+}
+
+fn types<T: Tree>(tree: &T) -> Result<Vec<TensorType>> {
+    tree.leaves().iter().map(|leaf| leaf.check().map(|x| x.ty())).collect()
+}
+
+fn carrying<T: Tree>(tree: &T, e: &Error) -> T {
+    tree.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty()))
+}
+
+fn apply(op: Op, operands: &[Tensor], place: &'static Location<'static>) -> Vec<Tensor> {
+    let operands: Vec<&Tensor> = operands.iter().collect();
+    Tensor::apply(op, &operands, Place(Some(place))).into_vec()
+}
+
+fn invalid<T>(name: &'static str, message: String, place: &'static Location<'static>) -> Result<T> {
+    Err(error(name, ErrorKind::InvalidArgument(message), place))
+}
+
+/// Checks that a loop's function gives back what it was given: same structure, shapes and dtypes.
+fn require_same<T: Tree>(
+    name: &'static str,
+    given: &T,
+    back: &T,
+    place: &'static Location<'static>,
+) -> Result<()> {
+    given.structure().require_same(&back.structure()).map_err(|kind| error(name, kind, place))?;
+    let (given, back) = (types(given)?, types(back)?);
+    match given.iter().zip(&back).find(|(a, b)| a != b) {
+        None => Ok(()),
+        Some((a, b)) => {
+            let message = format!(
+                "the function passes on {b} where it was given {a}; both must have the same shape \
+                 and dtype"
+            );
+            invalid(name, message, place)
+        }
+    }
+}
+
+/// Runs `f` once for each entry along the first axis of `xs`, passing a state on: `f(&state, &x)`
+/// gives the next state and a result of its own. Gives the last state and the results, stacked.
+/// All tensors of `xs` have the same first extent.
+///
+/// Gradients flow through it; the state at each step is kept for them and the rest computed anew.
+///
+/// # Errors
+/// Carried by the results: no entries to run over, extents that differ, a state whose structure,
+/// shapes or dtypes change.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::scan;
+/// // Compound interest: the balance after each payment.
+/// let payments = Tensor::from([100.0, 100.0, 50.0]);
+/// let year = |balance: &Tensor, payment: &Tensor| {
+///     let next = balance * 1.1 + payment;
+///     (next.clone(), next)
+/// };
+/// let (last, all) = scan(year, &Tensor::from(0.0), &payments);
+/// assert_eq!(all.shape(), [3]);
+/// assert!((last.item::<f64>()? - 281.0).abs() < 1e-12);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn scan<C: Tree, X: Tree, Y: Tree>(f: impl Fn(&C, &X) -> (C, Y), init: &C, xs: &X) -> (C, Y) {
+    run_scan("scan", f, init, xs, false, Location::caller())
+}
+
+/// [`scan`] from the last entry to the first.
+#[track_caller]
+pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
+    f: impl Fn(&C, &X) -> (C, Y),
+    init: &C,
+    xs: &X,
+) -> (C, Y) {
+    run_scan("scan_reverse", f, init, xs, true, Location::caller())
+}
+
+fn run_scan<C: Tree, X: Tree, Y: Tree>(
+    name: &'static str,
+    f: impl Fn(&C, &X) -> (C, Y),
+    init: &C,
+    xs: &X,
+    reverse: bool,
+    place: &'static Location<'static>,
+) -> (C, Y) {
+    try_scan(name, &f, init, xs, reverse, place).unwrap_or_else(|e| {
+        let (c, y) = f(&carrying(init, &e), &carrying(xs, &e));
+        (carrying(&c, &e), carrying(&y, &e))
+    })
+}
+
+fn try_scan<C: Tree, X: Tree, Y: Tree>(
+    name: &'static str,
+    f: &impl Fn(&C, &X) -> (C, Y),
+    init: &C,
+    xs: &X,
+    reverse: bool,
+    place: &'static Location<'static>,
+) -> Result<(C, Y)> {
+    let (carry, entries) = (types(init)?, types(xs)?);
+    if let Some(scalar) = entries.iter().find(|ty| ty.rank() == 0) {
+        return invalid(name, format!("{scalar} has no axis to run along"), place);
+    }
+    let mut lengths = entries.iter().map(|ty| ty.shape[0]);
+    let Some(length) = lengths.next() else {
+        let message = "nothing to run over; fori_loop takes a number of runs".to_string();
+        return invalid(name, message, place);
+    };
+    if let Some(other) = lengths.find(|&other| other != length) {
+        let message = format!("first axes of extents {length} and {other}; all must be equal");
+        return invalid(name, message, place);
+    }
+    let params: Vec<TensorType> =
+        carry.iter().cloned().chain(entries.iter().map(unloop_graph::op::entry_type)).collect();
+    let mut wrong = Ok(());
+    let part = trace(&params, |params| {
+        let (c, x) = params.split_at(carry.len());
+        let mut next = (c.iter(), x.iter());
+        let c = init.rebuild(&mut |old| next.0.next().unwrap_or(old).clone());
+        let x = xs.rebuild(&mut |old| next.1.next().unwrap_or(old).clone());
+        let result = f(&c, &x);
+        wrong = require_same(name, &c, &result.0, place);
+        result
+    });
+    wrong?;
+    let part = part?;
+    let captured = &part.captured;
+    let body = closed(&part.graph, captured, 0..captured.len());
+    let scan = Scan { body, shared: captured.len(), carry: carry.len(), length, reverse };
+    let operands = [&captured[..], &init.leaves(), &xs.leaves()].concat();
+    let results = apply(Op::Scan(scan), &operands, place);
+    let (last, stacks) = results.split_at(carry.len().min(results.len()));
+    Ok((part.result.0.with_leaves(last)?, part.result.1.with_leaves(stacks)?))
+}
+
+/// Runs `f(i, &state)` for `i` from 0 to `count - 1`, an i64 scalar, passing the state on; gives the
+/// last state. Gradients flow through it.
+///
+/// # Errors
+/// Carried by the result: a state whose structure, shapes or dtypes change.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{fori_loop, grad};
+/// let power = |x: &Tensor| fori_loop(3, |_, y: &Tensor| y * x, &Tensor::from(1.0));
+/// assert_eq!(grad(power)(&Tensor::from(2.0)).item::<f64>()?, 12.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn fori_loop<C: Tree>(count: usize, f: impl Fn(&Tensor, &C) -> C, init: &C) -> C {
+    let numbers = Tensor::iota(DType::I64, [count], 0);
+    let step = |state: &C, i: &Tensor| (f(i, state), Vec::<Tensor>::new());
+    run_scan("fori_loop", step, init, &numbers, false, Location::caller()).0
+}
+
+/// Applies `f` to each entry along the first axis of `xs`, one after the other, and stacks the
+/// results: as `vmap`, with the memory of one.
+#[track_caller]
+pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
+    let step = |none: &Vec<Tensor>, x: &X| (none.clone(), f(x));
+    run_scan("map", step, &Vec::new(), xs, false, Location::caller()).1
+}
+
+/// Runs `body` on its own result for as long as `condition`, a bool scalar, is true. Under `vmap`
+/// the loop runs for as long as any example's condition is true, and examples that are done keep
+/// their values.
+///
+/// Forward derivatives (`jvp`, `jacfwd`) flow through it. Its gradient would need all states, whose
+/// number is not known before: use [`scan`] or [`fori_loop`].
+///
+/// # Errors
+/// Carried by the result: a condition that is not a bool scalar, a state whose structure, shapes or
+/// dtypes change.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::while_loop;
+/// // Halvings until a number is below one.
+/// let below_one = while_loop(|x: &Tensor| x.greater_equal(&x.ones_like()), |x: &Tensor| x * 0.5, &Tensor::from(10.0));
+/// assert_eq!(below_one.item::<f64>()?, 0.625);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn while_loop<C: Tree>(
+    condition: impl Fn(&C) -> Tensor,
+    body: impl Fn(&C) -> C,
+    init: &C,
+) -> C {
+    let place = Location::caller();
+    try_while(&condition, &body, init, place)
+        .unwrap_or_else(|e| carrying(&body(&carrying(init, &e)), &e))
+}
+
+fn try_while<C: Tree>(
+    condition: &impl Fn(&C) -> Tensor,
+    body: &impl Fn(&C) -> C,
+    init: &C,
+    place: &'static Location<'static>,
+) -> Result<C> {
+    let carry = types(init)?;
+    let state = |params: &[Tensor]| {
+        let mut next = params.iter();
+        init.rebuild(&mut |old| next.next().unwrap_or(old).clone())
+    };
+    let asked = trace(&carry, |params| condition(&state(params)))?;
+    let ty = asked.result.ty();
+    if ty != TensorType::new(DType::Bool, ()) {
+        let message = format!("the condition is {ty}, not a bool scalar");
+        return invalid("while_loop", message, place);
+    }
+    let mut wrong = Ok(());
+    let step = trace(&carry, |params| {
+        let now = state(params);
+        let next = body(&now);
+        wrong = require_same("while_loop", &now, &next, place);
+        next
+    });
+    wrong?;
+    let step = step?;
+    let captured = [&asked.captured[..], &step.captured].concat();
+    let own = asked.captured.len();
+    let repeat = While {
+        condition: closed(&asked.graph, &captured, 0..own),
+        body: closed(&step.graph, &captured, own..captured.len()),
+        shared: captured.len(),
+    };
+    let operands = [&captured[..], &init.leaves()].concat();
+    step.result.with_leaves(&apply(Op::While(repeat), &operands, place))
+}
+
+/// `on_true(&x)` where `predicate`, a bool scalar, is true, else `on_false(&x)`; only one of them is
+/// computed. Neither values nor gradients of the other matter, even if they are NaN.
+///
+/// # Errors
+/// Carried by the result: a predicate that is not a bool scalar, results whose structures, shapes or
+/// dtypes differ.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{cond, grad};
+/// let zero = Tensor::from(0.0);
+/// let root = |x: &Tensor| cond(&x.greater(&zero), |x: &Tensor| x.sqrt(), |x: &Tensor| x * 0.0, x);
+/// assert_eq!(grad(root)(&Tensor::from(-1.0)).item::<f64>()?, 0.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn cond<X: Tree, Y: Tree>(
+    predicate: &Tensor,
+    on_true: impl Fn(&X) -> Y,
+    on_false: impl Fn(&X) -> Y,
+    x: &X,
+) -> Y {
+    let place = Location::caller();
+    let index = match predicate.ty() == TensorType::new(DType::Bool, ()) {
+        true => Ok(predicate.cast(DType::I32)),
+        false => match predicate.as_error() {
+            Some(error) => Err(error.clone()),
+            None => invalid(
+                "cond",
+                format!("the predicate is {}, not a bool scalar", predicate.ty()),
+                place,
+            ),
+        },
+    };
+    choose("cond", index, &[&on_false, &on_true], x, place)
+}
+
+/// The branch of a number, an integer scalar, applied to `x`; a number out of range means the first
+/// or the last branch. Only that branch is computed.
+///
+/// # Errors
+/// Carried by the result: a number that is not an integer scalar, results whose
+/// structures, shapes or dtypes differ.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::switch;
+/// let branches: [&dyn Fn(&Tensor) -> Tensor; 3] = [&|x| x + 1.0, &|x| x * 10.0, &|x| -x];
+/// let y = switch(&Tensor::from(1), &branches, &Tensor::from(3.0));
+/// assert_eq!(y.item::<f64>()?, 30.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn switch<X: Tree, Y: Tree, const N: usize>(
+    index: &Tensor,
+    branches: &[&dyn Fn(&X) -> Y; N],
+    x: &X,
+) -> Y {
+    const { assert!(N > 0, "switch needs a branch") };
+    let place = Location::caller();
+    let number = match (index.dtype().is_int(), index.rank(), index.as_error()) {
+        (_, _, Some(error)) => Err(error.clone()),
+        (true, 0, None) => {
+            let last = Tensor::from(branches.len() as i64 - 1);
+            let number = index.cast(DType::I64).clamp(&Tensor::from(0i64), &last);
+            Ok(number.cast(DType::I32))
+        }
+        _ => invalid(
+            "switch",
+            format!("the number of a branch is {}, not an integer scalar", index.ty()),
+            place,
+        ),
+    };
+    choose("switch", number, branches, x, place)
+}
+
+fn choose<X: Tree, Y: Tree>(
+    name: &'static str,
+    index: Result<Tensor>,
+    branches: &[&dyn Fn(&X) -> Y],
+    x: &X,
+    place: &'static Location<'static>,
+) -> Y {
+    try_choose(name, index, branches, x, place)
+        .unwrap_or_else(|e| carrying(&branches[0](&carrying(x, &e)), &e))
+}
+
+fn try_choose<X: Tree, Y: Tree>(
+    name: &'static str,
+    index: Result<Tensor>,
+    branches: &[&dyn Fn(&X) -> Y],
+    x: &X,
+    place: &'static Location<'static>,
+) -> Result<Y> {
+    let index = index?;
+    let params = types(x)?;
+    let argument = |params: &[Tensor]| {
+        let mut next = params.iter();
+        x.rebuild(&mut |old| next.next().unwrap_or(old).clone())
+    };
+    let parts: Vec<Part<Y>> = branches
+        .iter()
+        .map(|branch| trace(&params, |params| branch(&argument(params))))
+        .collect::<Result<_>>()?;
+    let first = &parts[0];
+    for part in &parts[1..] {
+        let (a, b) = (&first.result, &part.result);
+        a.structure().require_same(&b.structure()).map_err(|kind| error(name, kind, place))?;
+        let (a, b) = (types(a)?, types(b)?);
+        if let Some((a, b)) = a.iter().zip(&b).find(|(a, b)| a != b) {
+            let message = format!("one branch gives {a}, another {b}; all must give the same");
+            return invalid(name, message, place);
+        }
+    }
+    let captured: Vec<Tensor> =
+        parts.iter().flat_map(|part| part.captured.iter().cloned()).collect();
+    let mut start = 0;
+    let graphs = parts.iter().map(|part| {
+        let own = start..start + part.captured.len();
+        start = own.end;
+        closed(&part.graph, &captured, own)
+    });
+    let op = Op::Switch(Switch { branches: graphs.collect() });
+    let operands = [&[index], &captured[..], &x.leaves()].concat();
+    first.result.with_leaves(&apply(op, &operands, place))
+}

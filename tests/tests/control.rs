@@ -1,0 +1,214 @@
+//! Loops and choices that depend on values, under every transform.
+
+use unloop::prelude::*;
+use unloop::{Result, map, scan_reverse, switch};
+use unloop_tests::{assert_close, tensor};
+
+fn random(seed: u64, shape: &[usize]) -> Tensor {
+    tensor(&mut fastrand::Rng::with_seed(seed), DType::F64, shape)
+}
+
+/// A recurrent network: one state from the other and an input, with captured weights.
+fn network(w: &Tensor, xs: &Tensor) -> (Tensor, Tensor) {
+    let step = |h: &Tensor, x: &Tensor| {
+        let next = (w.matmul(h) + x).tanh();
+        (next.clone(), next.square().sum())
+    };
+    scan(step, &Tensor::zeros(DType::F64, [3]), xs)
+}
+
+/// The same with a Rust loop, which is unrolled.
+fn unrolled(w: &Tensor, xs: &Tensor) -> (Tensor, Tensor) {
+    let mut h = Tensor::zeros(DType::F64, [3]);
+    let mut all = Vec::new();
+    for i in 0..xs.shape()[0] as i64 {
+        h = (w.matmul(&h) + xs.at((i, ..))).tanh();
+        all.push(h.square().sum());
+    }
+    (h, Tensor::stack(&all.iter().collect::<Vec<_>>(), 0))
+}
+
+fn total(
+    f: fn(&Tensor, &Tensor) -> (Tensor, Tensor),
+) -> impl Fn(&Tensor, &Tensor) -> Tensor + Copy {
+    move |w, xs| {
+        let (h, all) = f(w, xs);
+        h.sin().sum() + (all.exp() * 0.1).sum()
+    }
+}
+
+#[test]
+fn scan_is_a_loop() {
+    let (w, xs) = (random(1, &[3, 3]), random(2, &[5, 3]));
+    let ((h, all), (a, b)) = (network(&w, &xs), unrolled(&w, &xs));
+    assert_close(&h, &a, "last state");
+    assert_close(&all, &b, "results");
+    let (h, all) = jit(network)(&w, &xs);
+    assert_close(&h, &a, "compiled");
+    assert_close(&all, &b, "compiled");
+}
+
+#[test]
+fn derivatives_flow_through_scan() {
+    let (w, xs) = (random(1, &[3, 3]), random(2, &[5, 3]));
+    let (f, g) = (total(network), total(unrolled));
+    assert_close(&grad(f)(&w, &xs), &grad(g)(&w, &xs), "gradient in what is captured");
+    let (_, pull) = vjp(f)(&w, &xs);
+    let (_, other) = vjp(g)(&w, &xs);
+    let one = Tensor::from(1.0);
+    assert_close(&pull(&one).1, &other(&one).1, "gradient in the entries");
+    let t = (random(3, &[3, 3]), random(4, &[5, 3]));
+    let at = (w.clone(), xs.clone());
+    assert_close(&jvp(f)(&at, &t).1, &jvp(g)(&at, &t).1, "forward");
+    assert_close(&jit(grad(f))(&w, &xs), &grad(g)(&w, &xs), "compiled");
+    let second = |f: fn(&Tensor, &Tensor) -> (Tensor, Tensor)| {
+        let xs = xs.clone();
+        hessian(move |w: &Tensor| total(f)(w, &xs))(&w)
+    };
+    assert_close(&second(network), &second(unrolled), "hessian");
+}
+
+#[test]
+fn vmap_of_scan() {
+    let (ws, xs) = (random(5, &[4, 3, 3]), random(6, &[5, 4, 3]));
+    let f = total(network);
+    let values = vmap(f, (0, 1))(&ws, &xs);
+    let gradients = vmap(grad(f), (0, 1))(&ws, &xs);
+    let shared = vmap(grad(f), (Shared, 1))(&ws.at((0, .., ..)), &xs);
+    for i in 0..4i64 {
+        let (w, x) = (ws.at((i, .., ..)), xs.at((.., i, ..)));
+        assert_close(&values.at(i), &f(&w, &x), "value");
+        assert_close(&gradients.at((i, .., ..)), &grad(f)(&w, &x), "gradient");
+        let one = grad(f)(&ws.at((0, .., ..)), &x);
+        assert_close(&shared.at((i, .., ..)), &one, "shared weights");
+    }
+    let sum = |w: &Tensor| vmap(f, (Shared, 1))(w, &xs).sum();
+    let expected = shared.sum_axis(0);
+    assert_close(&grad(sum)(&ws.at((0, .., ..))), &expected, "gradient of a vmap of a scan");
+}
+
+#[test]
+fn directions_lengths_and_numbers() -> Result<()> {
+    let xs = Tensor::from([1.0, 2.0, 3.0]);
+    let f = |s: &Tensor, x: &Tensor| (s * 2.0 + x, s.clone());
+    let (last, seen) = scan_reverse(f, &Tensor::from(0.0), &xs);
+    assert_eq!(last.item::<f64>()?, 17.0);
+    assert_eq!(seen.to_vec::<f64>()?, [8.0, 3.0, 0.0]);
+    let (last, seen) = scan(f, &Tensor::from(7.0), &Tensor::zeros(DType::F64, [0]));
+    assert_eq!(last.item::<f64>()?, 7.0);
+    assert_eq!(seen.shape(), [0]);
+    let sum = fori_loop(5, |i, s: &Tensor| s + i, &Tensor::from(0i64));
+    assert_eq!(sum.item::<i64>()?, 10);
+    let squares = map(|x: &Tensor| x.square(), &xs);
+    assert_eq!(squares.to_vec::<f64>()?, [1.0, 4.0, 9.0]);
+    // A thousand steps, with a gradient: x₁₀₀₀ = x₀·1.001¹⁰⁰⁰.
+    let grow = |x: &Tensor| fori_loop(1000, |_, x: &Tensor| x * 1.001, x);
+    let slope: f64 = jit(grad(grow))(&Tensor::from(2.0)).item()?;
+    assert!((slope - 1.001f64.powi(1000)).abs() < 1e-9);
+    Ok(())
+}
+
+/// Newton's iteration for a square root, until it is exact.
+fn newton(a: &Tensor) -> Tensor {
+    let far = |x: &Tensor| (x.square() - a).abs().greater(&(1e-12 * a));
+    while_loop(far, |x: &Tensor| (x + a / x) * 0.5, a)
+}
+
+#[test]
+fn while_loops() -> Result<()> {
+    let a = Tensor::from([2.0, 9.0, 1e6, 0.25]);
+    assert_close(&newton(&Tensor::from(2.0)), &2f64.sqrt().into(), "one");
+    // Each example stops by itself.
+    assert_close(&vmap(newton, 0)(&a), &a.sqrt(), "each");
+    assert_close(&jit(vmap(newton, 0))(&a), &a.sqrt(), "compiled");
+    let (_, slope) = jvp(newton)(&Tensor::from(9.0), &Tensor::from(1.0));
+    assert!((slope.item::<f64>()? - 1.0 / 6.0).abs() < 1e-6);
+    assert_close(&vmap(jacfwd(newton), 0)(&a).sign(), &a.ones_like(), "forward under vmap");
+    let error = grad(newton)(&Tensor::from(2.0)).check().err().map(|e| e.to_string());
+    assert!(error.is_some_and(|e| e.contains("use scan or fori_loop")));
+    let count = |x: &Tensor| {
+        let state = (x.clone(), Tensor::from(0i32));
+        let above = |s: &(Tensor, Tensor)| s.0.greater(&Tensor::from(1.0));
+        while_loop(above, |s: &(Tensor, Tensor)| (&s.0 * 0.5, &s.1 + 1), &state).1
+    };
+    assert_eq!(vmap(count, 0)(&a).to_vec::<i32>()?, [1, 4, 20, 0]);
+    Ok(())
+}
+
+#[test]
+fn choices() -> Result<()> {
+    let zero = Tensor::from(0.0);
+    let k = Tensor::from(3.0);
+    let f =
+        |x: &Tensor| cond(&x.greater(&zero), |x: &Tensor| x.sqrt() * &k, |x: &Tensor| x * 2.0, x);
+    let x = Tensor::from([4.0, -1.0, 0.0]);
+    assert_eq!(vmap(f, 0)(&x).to_vec::<f64>()?, [6.0, -2.0, 0.0]);
+    // The square root's slope is NaN or infinite where it was not chosen, and does not leak.
+    assert_eq!(vmap(grad(f), 0)(&x).to_vec::<f64>()?, [0.75, 2.0, 2.0]);
+    assert_eq!(jit(vmap(grad(f), 0))(&x).to_vec::<f64>()?, [0.75, 2.0, 2.0]);
+    let total = |x: &Tensor| vmap(f, 0)(x).sum();
+    assert_eq!(grad(total)(&x).to_vec::<f64>()?, [0.75, 2.0, 2.0]);
+    assert_eq!(grad(grad(f))(&Tensor::from(4.0)).item::<f64>()?, -3.0 / 32.0);
+    assert_eq!(jvp(f)(&Tensor::from(4.0), &Tensor::from(2.0)).1.item::<f64>()?, 1.5);
+    // One choice for all examples.
+    let g = |up: &Tensor, x: &Tensor| cond(up, |x: &Tensor| x + 1.0, |x: &Tensor| x - 1.0, x);
+    let up = vmap(g, (Shared, 0))(&Tensor::from(true), &x);
+    assert_eq!(up.to_vec::<f64>()?, [5.0, 0.0, 1.0]);
+    let pick = |i: &Tensor, x: &Tensor| {
+        switch(i, &[&|x: &Tensor| x.clone(), &|x: &Tensor| x * &k, &|x: &Tensor| -x], x)
+    };
+    let y = vmap(pick, 0)(&Tensor::from([0i64, 1, 2]), &x);
+    assert_eq!(y.to_vec::<f64>()?, [4.0, -3.0, 0.0]);
+    assert_eq!(pick(&Tensor::from(9), &x.at(0)).item::<f64>()?, -4.0);
+    Ok(())
+}
+
+#[test]
+fn loops_in_loops_and_choices_in_loops() {
+    // Σᵢ Σⱼ over the even steps only, with weights captured at two levels.
+    let f = |w: &Tensor| {
+        let outer = |i: &Tensor, s: &Tensor| {
+            let inner = |j: &Tensor, s: &Tensor| {
+                let term = (w * (i * 3 + j).cast(DType::F64)).sin();
+                let even = ((i + j) % 2).equal(&Tensor::from(0i64));
+                cond(&even, |s: &Tensor| s + &term, |s: &Tensor| s.clone(), s)
+            };
+            fori_loop(3, inner, s)
+        };
+        fori_loop(4, outer, &Tensor::from(0.0))
+    };
+    let plain = |w: &Tensor| {
+        let mut sum = Tensor::from(0.0);
+        for (i, j) in
+            (0..4).flat_map(|i| (0..3).map(move |j| (i, j))).filter(|(i, j)| (i + j) % 2 == 0)
+        {
+            sum = sum + (w * f64::from(i * 3 + j)).sin();
+        }
+        sum
+    };
+    let w = Tensor::from(0.3);
+    assert_close(&f(&w), &plain(&w), "value");
+    assert_close(&grad(f)(&w), &grad(plain)(&w), "gradient");
+    assert_close(&grad(grad(f))(&w), &grad(grad(plain))(&w), "second");
+    let ws = Tensor::from([0.1, 0.2]);
+    assert_close(&vmap(grad(f), 0)(&ws), &vmap(grad(plain), 0)(&ws), "vmap");
+}
+
+#[test]
+fn mistakes_in_loops_are_errors() {
+    let message = |t: Tensor| t.check().err().map(|e| e.to_string()).unwrap_or_default();
+    let x = Tensor::from([1.0, 2.0]);
+    let grows = fori_loop(3, |_, s: &Tensor| Tensor::concatenate(&[s, s], 0), &x);
+    assert!(message(grows).contains("the function passes on f64[4] where it was given f64[2]"));
+    let (_, none) = scan(|s: &Tensor, _: &Vec<Tensor>| (s.clone(), s.clone()), &x, &vec![]);
+    assert!(message(none).contains("nothing to run over"));
+    let pair = vec![Tensor::zeros(DType::F64, [2]), Tensor::zeros(DType::F64, [3])];
+    let (_, uneven) = scan(|s: &Tensor, _: &Vec<Tensor>| (s.clone(), s.clone()), &x, &pair);
+    assert!(message(uneven).contains("first axes of extents 2 and 3"));
+    let vague = while_loop(|x: &Tensor| x.greater(&x.zeros_like()), |x: &Tensor| x - 1.0, &x);
+    assert!(message(vague).contains("the condition is bool[2], not a bool scalar"));
+    let apart = cond(&Tensor::from(true), |x: &Tensor| x.sum(), |x: &Tensor| x.clone(), &x);
+    assert!(message(apart).contains("one branch gives f64[2], another f64[]"));
+    let inner = fori_loop(2, |_, s: &Tensor| s + Tensor::from([1.0, 2.0, 3.0]), &x);
+    assert!(message(inner).contains("shapes [2] and [3] differ"));
+}
