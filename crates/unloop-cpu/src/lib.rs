@@ -5,6 +5,7 @@
 mod backend;
 mod control;
 mod decompose;
+mod feed;
 mod gather;
 mod linalg;
 mod map;

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
+use unloop_graph::Shape;
 use unloop_kernel::Kernel;
 
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::simd::{Simd, fill, scatter_run};
 use crate::space::Rows;
-use crate::tape::{Place, Tape};
+use crate::tape::{Place, Tape, Tiling, is_row_major};
 
 /// A kernel without reduction, ready to run.
 pub(crate) struct Map {
@@ -22,6 +23,8 @@ pub(crate) struct Map {
     target: usize,
     /// Distance of the results of neighbours along the inner axis.
     stride: isize,
+    /// Rows in a tile, if tiles take whole rows.
+    block: Option<usize>,
     ns: f64,
 }
 
@@ -42,6 +45,24 @@ pub(crate) fn layout_cost(kernel: &Kernel, inner: usize) -> f64 {
         strides += strided(stride);
     }
     tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64) + total as f64 * strides * STRIDED_NS
+}
+
+/// The predicted nanoseconds of running a kernel with several rows of its last axis in each tile, or
+/// infinite where rows are too long for that.
+pub(crate) fn rows_cost(kernel: &Kernel) -> f64 {
+    let total: usize = kernel.space.iter().product();
+    let extent = kernel.space.last().copied().unwrap_or(1);
+    if extent == 0 || extent > 64 || total / extent < 8 {
+        return f64::INFINITY;
+    }
+    let copied = |l: &&unloop_kernel::Load| {
+        !is_row_major(l, &kernel.space) && l.source.strides.iter().any(|&s| s != 0)
+    };
+    let loads = kernel.loads.iter().filter(copied).count() as f64;
+    let rows = (total / extent) as f64;
+    let tiles = total as f64 / 512.0;
+    rows * (4.0 + loads * (4.0 + 0.2 * extent as f64))
+        + tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64)
 }
 
 /// The outer axes of a kernel: streams are the loads, then the store.
@@ -76,16 +97,25 @@ impl Map {
             .clone()
             .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
             .unwrap_or(0);
+        // Results of several rows lie side by side only if all of the result does.
+        let is_whole = kernel.store.offset == 0
+            && kernel.store.strides[..] == Shape::from(&kernel.space[..]).strides()[..];
+        let by_rows = is_whole && rows_cost(kernel) < layout_cost(kernel, inner);
+        let (inner, tiling, cost) = match by_rows {
+            true => (kernel.space.len() - 1, Tiling::Rows, rows_cost(kernel)),
+            false => (inner, Tiling::Part, layout_cost(kernel, inner)),
+        };
         let outer: Vec<usize> = axes.filter(|&a| a != inner).collect();
-        let tape = Tape::compile(kernel, inner, simd);
+        let tape = Tape::compile(kernel, inner, simd, tiling);
         let total: usize = kernel.space.iter().product();
-        let ns = total as f64 * tape.ns + layout_cost(kernel, inner);
+        let ns = total as f64 * tape.ns + cost;
         Map {
             rows: rows(kernel, &outer),
             extent: kernel.space[inner],
             sources: kernel.loads.iter().map(|l| buffer(l.source.value)).collect(),
             target: buffer(kernel.store.value),
             stride: if kernel.space[inner] == 1 { 1 } else { kernel.store.strides[inner] },
+            block: by_rows.then(|| tape.tile / kernel.space[inner].max(1)),
             tape,
             ns,
         }
@@ -94,6 +124,14 @@ impl Map {
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) {
+        if let Some(block) = self.block {
+            let rows = self.rows.count();
+            return for_ranges(rows.div_ceil(block), self.ns, |range| {
+                let range = range.start * block..(range.end * block).min(rows);
+                // SAFETY: ranges are disjoint, so no two threads write one element.
+                unsafe { self.run_rows(memory, range, block) }
+            });
+        }
         let tiles = self.extent.div_ceil(self.tape.tile.max(1));
         let units = self.rows.count() * tiles;
         if units == 0 {
@@ -102,6 +140,35 @@ impl Map {
         for_ranges(units, self.ns, |range| {
             // SAFETY: ranges are disjoint, so no two threads write one element.
             unsafe { self.run_range(memory, range, tiles) }
+        });
+    }
+
+    /// Runs whole rows, `block` of them in each tile; their results lie side by side.
+    unsafe fn run_rows(&self, memory: Addresses<'_>, range: Range<usize>, block: usize) {
+        let tape = &self.tape;
+        let size = tape.dtype.size();
+        let bases = bases(&self.sources, memory);
+        let target = memory.of(self.target);
+        tape.with_table(0, |table, _| {
+            let mut cursor = self.rows.at(range.start);
+            let mut row = range.start;
+            while row < range.end {
+                let rows = block.min(range.end - row);
+                let n = rows * self.extent;
+                let out = target.wrapping_add(row * self.extent * size);
+                // SAFETY: the plan gives every value a buffer of its size.
+                unsafe {
+                    tape.run_rows(table, &bases, &mut cursor, out, self.extent, rows);
+                    match tape.result {
+                        Place::Result => {}
+                        Place::Tile(slot) => {
+                            std::ptr::copy_nonoverlapping(table.get(slot), out, n * size);
+                        }
+                        Place::Uniform(slot) => fill(out, table.get(slot), n, tape.dtype),
+                    }
+                }
+                row += rows;
+            }
         });
     }
 

@@ -14,7 +14,7 @@ use crate::memory::{Addresses, Arena, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::simd::{Mode, Simd, TileFn, fill, scatter_run};
 use crate::space::Rows;
-use crate::tape::{Place, Table, Tape};
+use crate::tape::{Place, Table, Tape, Tiling};
 
 /// A kernel with a reduction, ready to run.
 pub(crate) struct Reduce {
@@ -75,7 +75,7 @@ impl Reduce {
         let others =
             |range: Range<usize>| -> Vec<usize> { range.filter(|&a| a != inner).collect() };
         let (kept_axes, reduced_axes) = (others(0..kept), others(kept..kernel.space.len()));
-        let tape = Tape::compile(kernel, inner, simd);
+        let tape = Tape::compile(kernel, inner, simd, Tiling::Part);
         let total: usize = kernel.space.iter().product();
         let results: usize = kernel.space[..kept].iter().product();
         let units = results / if inner < kept { tape.tile.min(results.max(1)) } else { 1 };

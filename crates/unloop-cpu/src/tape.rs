@@ -3,13 +3,15 @@
 //! all along the inner axis are computed once a tile, as single elements.
 
 use smallvec::SmallVec;
-use unloop_graph::{BinaryOp, DType, Scalar};
+use unloop_graph::{BinaryOp, DType};
 use unloop_kernel::{Expr, ExprId, Kernel, Window};
 
-use crate::simd::{Fused, Mode, Simd, TileFn, fill, gather_run};
+use crate::feed::{Feed, Windows};
+use crate::simd::{Fused, Mode, Simd, TileFn, fill};
+use crate::space::Cursor;
 
 /// The number of an address in the table of a running tape.
-type Slot = u16;
+pub(crate) type Slot = u16;
 
 /// Addresses that every tape has: nothing (for operands an instruction lacks), and the result.
 const NOTHING: Slot = 0;
@@ -32,31 +34,6 @@ enum Inst {
     },
 }
 
-/// How an address comes about that differs from tile to tile.
-enum Feed {
-    /// The elements lie side by side in memory: no copy.
-    Direct { slot: Slot, stream: usize, size: isize },
-    /// One element for the whole tile.
-    Uniform { slot: Slot, stream: usize, size: isize },
-    /// Copied to a tile from elements at a distance.
-    Strided { slot: Slot, stream: usize, stride: isize, dtype: DType },
-    /// Copied to a tile, with a fill outside of windows.
-    Windowed { slot: Slot, stream: usize, stride: isize, dtype: DType, windows: Windows },
-    /// Positions along the inner axis.
-    Count { slot: Slot, scale: isize, offset: isize, dtype: DType },
-    /// The position along an outer axis, one element.
-    Position { slot: Slot, axis: usize, scale: isize, offset: isize, dtype: DType },
-}
-
-struct Windows {
-    inner: Option<Window>,
-    /// Windows along outer axes, by their number among these.
-    outer: SmallVec<[Window; 2]>,
-    fill: Option<Scalar>,
-    /// The strides along the windows' outer axes.
-    outer_strides: SmallVec<[isize; 2]>,
-}
-
 /// A value of the program while it is compiled.
 #[derive(Clone, Copy)]
 enum Value {
@@ -75,6 +52,15 @@ pub(crate) enum Place {
     Tile(Slot),
     /// Elsewhere, one element for the whole tile.
     Uniform(Slot),
+}
+
+/// What a tile covers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tiling {
+    /// A part of one row.
+    Part,
+    /// Several whole rows, side by side.
+    Rows,
 }
 
 /// A compiled scalar program.
@@ -138,6 +124,7 @@ struct Compiler<'a> {
     kernel: &'a Kernel,
     inner: usize,
     simd: Simd,
+    tiling: Tiling,
     tape: Tape,
     values: Vec<Option<Value>>,
     /// The instruction that reads each expression last.
@@ -150,6 +137,17 @@ struct Compiler<'a> {
     tiles: Vec<Slot>,
     /// Expressions that are computed by the instruction that reads them.
     fused: Vec<bool>,
+}
+
+/// Whether a load walks memory in row-major order over all axes of a space.
+pub(crate) fn is_row_major(load: &unloop_kernel::Load, space: &[usize]) -> bool {
+    let mut step = 1;
+    load.windows.is_empty()
+        && load.source.strides.iter().zip(space).rev().all(|(&stride, &extent)| {
+            let fits = extent == 1 || stride == step;
+            step *= extent as isize;
+            fits
+        })
 }
 
 /// The operands of an expression.
@@ -165,7 +163,7 @@ fn operands(expr: &Expr) -> SmallVec<[ExprId; 3]> {
 impl Tape {
     /// Compiles the program of a kernel whose axis `inner` is cut into tiles. Streams are the
     /// loads, in order; outer axes are all others, in order.
-    pub fn compile(kernel: &Kernel, inner: usize, simd: Simd) -> Tape {
+    pub fn compile(kernel: &Kernel, inner: usize, simd: Simd, tiling: Tiling) -> Tape {
         let count = kernel.exprs.len();
         let tape = Tape {
             insts: Vec::new(),
@@ -192,6 +190,7 @@ impl Tape {
             kernel,
             inner,
             simd,
+            tiling,
             tape,
             values: vec![None; count],
             last,
@@ -246,8 +245,41 @@ impl Tape {
         ptrs[RESULT as usize] = result;
         for feed in &self.feeds {
             // SAFETY: the caller vouches for what the loads name; tiles have room for `n` elements.
-            unsafe { feed.run(ptrs, bases, offsets, index, start, n) };
+            unsafe { feed.run(ptrs, bases, offsets, index, start, n, 0) };
         }
+        // SAFETY: as the caller's.
+        unsafe { self.compute(ptrs, n) };
+    }
+
+    /// Computes `rows` whole rows of `n` elements each, side by side in one tile, and moves the
+    /// cursor past them. For tapes compiled for [`Tiling::Rows`].
+    ///
+    /// # Safety
+    /// As [`Tape::run`], for each row; `rows * n <= self.tile`.
+    pub unsafe fn run_rows(
+        &self,
+        table: &mut Table,
+        bases: &[*mut u8],
+        cursor: &mut Cursor<'_>,
+        result: *mut u8,
+        n: usize,
+        rows: usize,
+    ) {
+        let ptrs = &mut table.0;
+        ptrs[RESULT as usize] = result;
+        for row in 0..rows {
+            for feed in &self.feeds {
+                // SAFETY: as the caller's.
+                unsafe { feed.run(ptrs, bases, &cursor.offsets, &cursor.index, 0, n, row * n) };
+            }
+            cursor.advance();
+        }
+        // SAFETY: as the caller's.
+        unsafe { self.compute(ptrs, rows * n) };
+    }
+
+    /// Runs the instructions on `n` elements.
+    unsafe fn compute(&self, ptrs: &[*mut u8], n: usize) {
         for inst in &self.insts {
             match *inst {
                 Inst::Call { f, dst, a, b, c, uniform } => {
@@ -273,136 +305,6 @@ impl Table {
     /// The address of a slot.
     pub fn get(&self, slot: Slot) -> *mut u8 {
         self.0[slot as usize]
-    }
-}
-
-impl Feed {
-    /// # Safety
-    /// As [`Tape::run`].
-    unsafe fn run(
-        &self,
-        ptrs: &mut [*mut u8],
-        bases: &[*mut u8],
-        offsets: &[isize],
-        index: &[usize],
-        start: usize,
-        n: usize,
-    ) {
-        let at = |stream: usize, stride: isize, size: isize| {
-            bases[stream].wrapping_offset((offsets[stream] + start as isize * stride) * size)
-        };
-        // SAFETY: the caller vouches for what the loads name; registers have room for a tile.
-        unsafe {
-            match self {
-                Feed::Direct { slot, stream, size } => {
-                    ptrs[*slot as usize] = at(*stream, 1, *size);
-                }
-                Feed::Uniform { slot, stream, size } => {
-                    ptrs[*slot as usize] = at(*stream, 0, *size);
-                }
-                Feed::Strided { slot, stream, stride, dtype } => {
-                    let source = at(*stream, *stride, dtype.size() as isize);
-                    gather_run(ptrs[*slot as usize], source, *stride, n, *dtype);
-                }
-                Feed::Windowed { slot, stream, stride, dtype, windows } => {
-                    let base = bases[*stream];
-                    let dst = ptrs[*slot as usize];
-                    windows.read(dst, base, offsets[*stream], *stride, index, start, n, *dtype);
-                }
-                Feed::Count { slot, scale, offset, dtype } => {
-                    let first = offset + start as isize * scale;
-                    count(ptrs[*slot as usize], first, *scale, n, *dtype);
-                }
-                Feed::Position { slot, axis, scale, offset, dtype } => {
-                    let at = offset + index[*axis] as isize * scale;
-                    count(ptrs[*slot as usize], at, 0, 1, *dtype);
-                }
-            }
-        }
-    }
-}
-
-impl Windows {
-    /// # Safety
-    /// As [`Tape::run`].
-    #[allow(clippy::too_many_arguments)]
-    unsafe fn read(
-        &self,
-        dst: *mut u8,
-        base: *const u8,
-        mut offset: isize,
-        stride: isize,
-        index: &[usize],
-        start: usize,
-        n: usize,
-        dtype: DType,
-    ) {
-        let size = dtype.size();
-        let fill_value = self.fill.map_or(0, Scalar::bits).to_le_bytes();
-        // SAFETY: the destination has room for `n` elements.
-        let fill_run = |from: usize, to: usize| unsafe {
-            fill(dst.add(from * size), fill_value.as_ptr(), to - from, dtype);
-        };
-        for (window, stride) in self.outer.iter().zip(&self.outer_strides) {
-            let i = index[window.axis];
-            if i < window.low || i >= window.high || !(i - window.low).is_multiple_of(window.step) {
-                return fill_run(0, n);
-            }
-            // The cursor counted positions of the space; the load counts those of the window.
-            let moved = (i - window.low) / window.step;
-            offset += moved as isize * stride;
-        }
-        let at = |position: usize| {
-            base.wrapping_offset((offset + position as isize * stride) * size as isize)
-        };
-        let Some(window) = self.inner else {
-            // SAFETY: the caller vouches for the elements.
-            return unsafe { gather_run(dst, at(start), stride, n, dtype) };
-        };
-        let low = window.low.clamp(start, start + n);
-        let high = window.high.clamp(low, start + n);
-        if window.step == 1 {
-            fill_run(0, low - start);
-            fill_run(high - start, n);
-            if high > low {
-                let target = dst.wrapping_add((low - start) * size);
-                // SAFETY: positions inside of the window exist.
-                unsafe { gather_run(target, at(low - window.low), stride, high - low, dtype) };
-            }
-            return;
-        }
-        fill_run(0, n);
-        let first = (low - window.low).div_ceil(window.step);
-        let count = high.saturating_sub(window.low + first * window.step).div_ceil(window.step);
-        for j in first..first + count {
-            let target = dst.wrapping_add((window.low + j * window.step - start) * size);
-            // SAFETY: as above.
-            unsafe { std::ptr::copy_nonoverlapping(at(j), target, size) };
-        }
-    }
-}
-
-/// Writes `first + i·step` for `i` in `0..n`, wrapped or rounded to the dtype.
-///
-/// # Safety
-/// `dst` is writable for `n` elements.
-unsafe fn count(dst: *mut u8, first: isize, step: isize, n: usize, dtype: DType) {
-    macro_rules! run {
-        ($t:ty) => {
-            for i in 0..n {
-                let value = first.wrapping_add(i as isize * step);
-                // SAFETY: the caller makes `n` elements writable.
-                unsafe { dst.cast::<$t>().add(i).write_unaligned(value as $t) }
-            }
-        };
-    }
-    match dtype {
-        DType::Bool => run!(u8),
-        DType::I32 => run!(i32),
-        DType::I64 => run!(i64),
-        DType::U32 => run!(u32),
-        DType::F32 => run!(f32),
-        DType::F64 => run!(f64),
     }
 }
 
@@ -552,7 +454,19 @@ impl Compiler<'_> {
         let stride = if inner_extent == 1 { 0 } else { load.source.strides[self.inner] };
         let size = dtype.size() as isize;
         if load.windows.is_empty() {
+            let varies = self.tiling == Tiling::Rows;
+            let anywhere = load.source.strides.iter().zip(&self.kernel.space);
+            let moves = anywhere.clone().any(|(&s, &d)| s != 0 && d != 1);
             let (feed, value) = match stride {
+                // Whole rows lie side by side.
+                1 if varies && is_row_major(load, &self.kernel.space) => {
+                    let slot = self.slot();
+                    (Feed::Direct { slot, stream, size }, Value::Tile(slot))
+                }
+                _ if varies && moves => {
+                    let slot = self.fed();
+                    (Feed::Strided { slot, stream, stride, dtype }, Value::Tile(slot))
+                }
                 0 => {
                     let slot = self.slot();
                     (Feed::Uniform { slot, stream, size }, Value::Uniform(slot))
@@ -605,8 +519,13 @@ impl Compiler<'_> {
             self.tape.feeds.push(Feed::Count { slot, scale, offset, dtype });
             return Value::Tile(slot);
         }
+        let (from, axis) = (axis, axis - usize::from(axis > self.inner));
+        if self.tiling == Tiling::Rows && self.kernel.space[from] != 1 {
+            let slot = self.fed();
+            self.tape.feeds.push(Feed::Row { slot, axis, scale, offset, dtype });
+            return Value::Tile(slot);
+        }
         let slot = self.cell();
-        let axis = axis - usize::from(axis > self.inner);
         self.tape.feeds.push(Feed::Position { slot, axis, scale, offset, dtype });
         Value::Uniform(slot)
     }
@@ -701,7 +620,11 @@ impl Compiler<'_> {
         let widest = self.kernel.dtypes.iter().map(|d| d.size()).max().unwrap_or(8);
         let fit = REGISTER_BYTES / (widest * self.tiles.len().max(1));
         let extent = self.kernel.space[self.inner];
-        let tile = (fit / 64 * 64).clamp(MIN_TILE, MAX_TILE).min(extent.next_multiple_of(8).max(8));
+        let most = (fit / 64 * 64).clamp(MIN_TILE, MAX_TILE);
+        let tile = match self.tiling {
+            Tiling::Part => most.min(extent.next_multiple_of(8).max(8)),
+            Tiling::Rows => most.max(extent),
+        };
         self.tape.tile = tile;
         self.tape.scratch = self.tape.scratch.next_multiple_of(64);
         for slot in &self.tiles {
