@@ -70,6 +70,9 @@ fn constructors() -> Result<()> {
     let huge = Tensor::full([1 << 20, 1 << 20], 2.0);
     assert_eq!(huge.at((5, 7)).item::<f64>()?, 2.0);
     assert_eq!(huge.t().at((.., 3)).shape(), [1 << 20]);
+    // So does what is computed of constants.
+    let computed = (&huge * 3.0).sqrt().greater(&huge.ones_like());
+    assert!(computed.at((1 << 19, 9)).item::<bool>()?);
     Ok(())
 }
 

@@ -209,6 +209,28 @@ fn compute(
         return Ok(smallvec![Array::fill(Shape::scalar(), value).into()]);
     }
     let arrays: Vec<Array> = arrays.into_iter().cloned().collect();
+    if let Some(constant) = constant(&op, &arrays, &types, place)? {
+        return Ok(smallvec![constant.into()]);
+    }
     let results = backend::run_op(op, &arrays, types, place)?;
     Ok(results.into_iter().map(Tensor::from).collect())
+}
+
+/// What is computed element by element from constants is a constant.
+fn constant(op: &Op, operands: &[Array], types: &Types, place: Place) -> Result<Option<Array>> {
+    let is_elementwise = matches!(
+        op,
+        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Clamp | Op::Convert(_)
+    );
+    if !is_elementwise || types[0].rank() == 0 {
+        return Ok(None);
+    }
+    let scalars: Option<Vec<Array>> = operands
+        .iter()
+        .map(|x| x.as_fill().map(|value| Array::fill(Shape::scalar(), value)))
+        .collect();
+    let Some(scalars) = scalars else { return Ok(None) };
+    let ty: Types = [TensorType::new(types[0].dtype, ())].into_iter().collect();
+    let result = backend::run_op(op.clone(), &scalars, ty, place)?;
+    Ok(result.first().map(|x| x.broadcast(&types[0].shape, &[])))
 }
