@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use unloop_graph::op::{Scan, Switch, While};
+use unloop_graph::op::{Scan, Switch, While, entry_type};
 use unloop_graph::{
     Error, ErrorKind, Graph, Op, Place, ReduceOp, Result, Shape, Tensor, TensorType, Trace,
     TracedProgram,
@@ -159,7 +159,7 @@ fn one_by_one(switch: &Switch, operands: &[&Batched], size: usize) -> Vec<Batche
     let example = |i: &usize| {
         let ty = operands[*i].tensor().ty();
         match operands[*i].is_each() {
-            true => unloop_graph::op::entry_type(&ty),
+            true => entry_type(&ty),
             false => ty,
         }
     };
@@ -346,6 +346,23 @@ fn picked<T: Clone>(values: &[T], marked: &[bool]) -> Vec<T> {
     values.iter().zip(marked).filter(|(_, marked)| **marked).map(|(x, _)| x.clone()).collect()
 }
 
+/// The first `n` of the tensors that are left.
+fn taken(rest: &mut &[Tensor], n: usize) -> Vec<Tensor> {
+    let (front, back) = rest.split_at(n);
+    *rest = back;
+    front.to_vec()
+}
+
+/// What one step of a scan sees of its operands: the first `whole` as they are, of the others an
+/// entry.
+fn step_types(operands: &[Tensor], whole: usize) -> Vec<TensorType> {
+    let ty = |(i, x): (usize, &Tensor)| match i < whole || x.as_error().is_some() {
+        true => x.ty(),
+        false => entry_type(&x.ty()),
+    };
+    operands.iter().enumerate().map(ty).collect()
+}
+
 pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     let x: Vec<Tensor> = rule.x.iter().map(|x| (*x).clone()).collect();
     let active: Vec<bool> = rule.t.iter().map(Option::is_some).collect();
@@ -467,24 +484,10 @@ fn jvp_scan(scan: &Scan, x: &[Tensor], active: &[bool], rule: &Jvp<'_>) -> Vec<O
     // Shared: tangents, values. Passed on: tangents. Entries: tangents, what was noted, values.
     let operands = [&constant[..], &x[..shared], &start, &entries, &noted, &x[whole..]].concat();
     let fixed = constant.len() + shared;
-    let types: Vec<TensorType> = operands
-        .iter()
-        .enumerate()
-        .map(|(i, x)| match i < fixed + start.len() {
-            true => x.ty(),
-            false => match x.as_error() {
-                Some(_) => x.ty(),
-                None => unloop_graph::op::entry_type(&x.ty()),
-            },
-        })
-        .collect();
+    let types = step_types(&operands, fixed + start.len());
     let made = program(types, fixed, |params| {
         let mut rest = params;
-        let mut take = |n: usize| {
-            let (front, back) = rest.split_at(n);
-            rest = back;
-            front.to_vec()
-        };
+        let mut take = |n: usize| taken(&mut rest, n);
         let (constant, shared) = (take(constant.len()), take(shared));
         let (start, entries) = (take(start.len()), take(entries.len()));
         let (carry, values) = (take(noted.len()), take(x.len() - whole));
@@ -593,21 +596,10 @@ fn transpose_scan(scan: &Scan, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec
     // Shared: known values. Passed on: cotangents, sums. Entries: cotangents, known values.
     let operands = [&known_shared[..], &carry, &sums, &stacks, &known_entries].concat();
     let (fixed, passed) = (known_shared.len(), carry.len() + sums.len());
-    let types: Vec<TensorType> = operands
-        .iter()
-        .enumerate()
-        .map(|(i, x)| match i < fixed + passed {
-            true => x.ty(),
-            false => unloop_graph::op::entry_type(&x.ty()),
-        })
-        .collect();
+    let types = step_types(&operands, fixed + passed);
     let made = program(types, fixed, |params| {
         let mut rest = params;
-        let mut take = |n: usize| {
-            let (front, back) = rest.split_at(n);
-            rest = back;
-            front.to_vec()
-        };
+        let mut take = |n: usize| taken(&mut rest, n);
         let (shared, carry, sums) = (take(fixed), take(carry.len()), take(sums.len()));
         let (stacks, entries) = (take(stacks.len()), take(known_entries.len()));
         let known = [shared, entries].concat();
