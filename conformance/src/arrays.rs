@@ -5,23 +5,23 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::npz::NpzArchive;
 use npyz::{DType as Npy, TypeChar};
 use serde_json::Value;
 use unloop::prelude::*;
+use zip::ZipArchive;
 
 /// The arrays of a group.
-pub struct Archive(NpzArchive<BufReader<File>>);
+pub struct Archive(ZipArchive<BufReader<File>>);
 
 impl Archive {
     /// Opens `<group>.npz`.
     pub fn open(path: &Path) -> Result<Archive, Box<dyn Error>> {
-        Ok(Archive(NpzArchive::open(path)?))
+        Ok(Archive(ZipArchive::new(BufReader::new(File::open(path)?))?))
     }
 
     /// The array of a name.
     pub fn get(&mut self, name: &str) -> Result<Tensor, Box<dyn Error>> {
-        let file = self.0.by_name(name)?.ok_or_else(|| format!("no array {name}"))?;
+        let file = npyz::NpyFile::new(self.0.by_name(&format!("{name}.npy"))?)?;
         let shape: Vec<usize> = file.shape().iter().map(|&d| d as usize).collect();
         let transposed = file.order() == npyz::Order::Fortran && shape.len() > 1;
         let Npy::Plain(kind) = file.dtype() else { return Err("a structured array".into()) };
