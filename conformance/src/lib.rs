@@ -4,6 +4,7 @@
 mod arrays;
 mod check;
 mod compare;
+mod freedom;
 mod manifest;
 mod primitives;
 

@@ -254,11 +254,7 @@ fn apply(equation: &Value, x: &[Tensor]) -> Vec<Tensor> {
             let keys = p["num_keys"].as_u64().unwrap_or(1) as usize;
             Tensor::sort_by(&x.iter().collect::<Vec<_>>(), keys, axis("dimension"), false)
         }
-        "top_k" => {
-            let (values, positions) =
-                x[0].top_k(p["k"].as_u64().unwrap_or(0) as usize, axis("axis"));
-            vec![values, positions.cast(DType::I32)]
-        }
+        "top_k" => top_k(&x[0], p["k"].as_u64().unwrap_or(0) as usize, axis("axis")),
         "cholesky" => {
             // JAX's primitive leaves the operand in the other triangle.
             let n = x[0].shape()[x[0].rank() - 1];
@@ -577,9 +573,13 @@ fn general_reduce(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     combine(starts, totals)
 }
 
+/// The mode of indices that a case promises to be in bounds, where the promise is checked.
+pub const CHECKED: &str = "CHECKED";
+
 fn mode(p: &Value, fill: Scalar, drops: bool) -> IndexMode {
     match p["mode"].as_str() {
         Some("FILL_OR_DROP") => IndexMode::Fill(fill),
+        Some(CHECKED) => IndexMode::Error,
         // What is promised to be in bounds and is not: gathers are clipped, scatters dropped.
         Some("PROMISE_IN_BOUNDS") if drops => IndexMode::Fill(fill),
         _ => IndexMode::Clip,
@@ -625,6 +625,25 @@ fn scatter(how: ScatterOp, p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     op(Op::Scatter(Scatter { dims, op: how, mode: mode(p, zero, true) }), x)
 }
 
+/// JAX orders floats by their bits here: a NaN with a sign is the least, -0 is less than +0.
+fn top_k(x: &Tensor, k: usize, axis: isize) -> Vec<Tensor> {
+    let key = match x.dtype() {
+        DType::F32 => ordered_bits(&x.bitcast(DType::I32), 31, i32::MAX.into()),
+        DType::F64 => ordered_bits(&x.bitcast(DType::I64), 63, i64::MAX),
+        DType::Bool | DType::I32 | DType::I64 | DType::U32 => x.clone(),
+    };
+    let at = if axis < 0 { axis + x.rank() as isize } else { axis };
+    let positions = Tensor::iota(DType::I32, x.shape(), at as usize);
+    let sorted = Tensor::sort_by(&[&key, x, &positions], 1, axis, true);
+    sorted[1..].iter().map(|s| s.slice_axis(axis, 0, k)).collect()
+}
+
+/// Bits of floats as integers of the same order: those of negative numbers count backwards.
+fn ordered_bits(bits: &Tensor, sign: i32, magnitude: i64) -> Tensor {
+    let scalar = |value: i64| Tensor::from(value).cast(bits.dtype());
+    bits ^ (bits.shift_right(&scalar(sign.into())) & scalar(magnitude))
+}
+
 fn triangular_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     let is = |key: &str| p[key].as_bool().unwrap_or(false);
     let how = TriangularSolve {
@@ -639,60 +658,4 @@ fn triangular_solve(p: &Value, x: &[Tensor]) -> Vec<Tensor> {
     let how = TriangularSolve { transpose: !how.transpose, ..how };
     let solved = op(Op::TriangularSolve(how), &[x[0].clone(), x[1].mt()]);
     vec![solved[0].mt()]
-}
-
-/// What two results have in common that are not unique: the rows of an unstable sort in any order,
-/// what factors rebuild. `None` if the program's results are unique.
-pub fn comparable(program: &Value, results: &[Tensor]) -> Option<Vec<Tensor>> {
-    let ambiguous = |e: &&Value| matches!(e["prim"].as_str(), Some("sort" | "qr" | "svd" | "eigh"));
-    let equations = array(&program["eqns"]);
-    let equation = equations.iter().find(ambiguous)?;
-    // The results are those of this equation.
-    if equation["out"].as_array()?.len() != results.len() {
-        return None;
-    }
-    let p = &equation["params"];
-    match equation["prim"].as_str()? {
-        "sort" if p["is_stable"].as_bool() == Some(false) && results.len() > 1 => {
-            // Batched runs have one more axis in front.
-            let rank = array(&equation["out"][0]["shape"]).len();
-            let axis = p["dimension"].as_i64()? as isize + (results[0].rank() - rank) as isize;
-            let operands: Vec<&Tensor> = results.iter().collect();
-            Some(Tensor::sort_by(&operands, operands.len(), axis, false))
-        }
-        "qr" => {
-            let (q, r) = (&results[0], &results[1]);
-            Some(vec![product(q, r), product(&q.mt(), q)])
-        }
-        "svd" if results.len() == 3 => {
-            let (s, u, vt) = (&results[0], &results[1], &results[2]);
-            let k = s.shape()[s.rank() - 1];
-            let scaled = u.slice_axis(-1, 0, k) * by_column(s, u, k);
-            let whole = product(&scaled, &vt.slice_axis(-2, 0, k));
-            Some(vec![s.clone(), whole, product(&u.mt(), u), product(vt, &vt.mt())])
-        }
-        "eigh" => {
-            let (v, w) = match results[0].rank() > results[1].rank() {
-                true => (&results[0], &results[1]),
-                false => (&results[1], &results[0]),
-            };
-            let n = w.shape()[w.rank() - 1];
-            let whole = product(&(v * by_column(w, v, n)), &v.mt());
-            Some(vec![w.clone(), whole, product(&v.mt(), v)])
-        }
-        _ => None,
-    }
-}
-
-fn product(a: &Tensor, b: &Tensor) -> Tensor {
-    a.matmul(b)
-}
-
-/// The entries of a vector along the first `k` columns of matrices.
-fn by_column(s: &Tensor, like: &Tensor, k: usize) -> Tensor {
-    let rank = like.rank();
-    let mut shape = Shape::from(like.shape());
-    shape[rank - 1] = k;
-    let dims = (0..rank - 2).chain([rank - 1]).collect();
-    s.broadcast_in_dim(shape, dims)
 }

@@ -105,6 +105,9 @@ pub fn elementwise_cases(shape: &[usize]) -> Vec<Case> {
         cases.push(Case::new(Op::StopGradient, vec![x()]));
         cases.push(Case::new(Op::Betainc, vec![x(), x(), x()]));
         cases.extend(DType::ALL.iter().map(|&to| Case::new(Op::Convert(to), vec![x()])));
+        let same_width = |to: &&DType| to.size() == dtype.size() && dtype != DType::Bool;
+        let bitcast = |&to: &DType| Case::new(Op::Bitcast(to), vec![x()]);
+        cases.extend(DType::ALL.iter().filter(same_width).map(bitcast));
     }
     accepted(cases)
 }

@@ -116,7 +116,8 @@ fn cost(expr: &Expr, dtype: DType) -> f64 {
         | Expr::Compare(..)
         | Expr::Select(..)
         | Expr::Clamp(..)
-        | Expr::Convert(..) => 0.06 * width,
+        | Expr::Convert(..)
+        | Expr::Bitcast(..) => 0.06 * width,
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn is_row_major(load: &unloop_kernel::Load, space: &[usize]) -> bool 
 fn operands(expr: &Expr) -> SmallVec<[ExprId; 3]> {
     match *expr {
         Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => SmallVec::new(),
-        Expr::Unary(_, a) | Expr::Convert(_, a) => SmallVec::from_slice(&[a]),
+        Expr::Unary(_, a) | Expr::Convert(_, a) | Expr::Bitcast(_, a) => SmallVec::from_slice(&[a]),
         Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[a, b]),
         Expr::Select(a, b, c) | Expr::Clamp(a, b, c) => SmallVec::from_slice(&[a, b, c]),
     }
@@ -576,6 +577,10 @@ impl Compiler<'_> {
             }
             Expr::Convert(to, a) => {
                 (Some(simd.convert(self.dtype(a), to)), [self.slot_of(a), NOTHING, NOTHING])
+            }
+            // The same bytes: a copy.
+            Expr::Bitcast(to, a) => {
+                (Some(simd.convert(to, to)), [self.slot_of(a), NOTHING, NOTHING])
             }
             Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => (None, [NOTHING; 3]),
         };

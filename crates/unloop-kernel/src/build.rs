@@ -258,6 +258,7 @@ impl<'a> Body<'a> {
             Op::Select => Expr::Select(x(self, 0), x(self, 1), x(self, 2)),
             Op::Clamp => Expr::Clamp(x(self, 0), x(self, 1), x(self, 2)),
             Op::Convert(dtype) => Expr::Convert(*dtype, x(self, 0)),
+            Op::Bitcast(dtype) => Expr::Bitcast(*dtype, x(self, 0)),
             Op::Pad(pad) => return self.pad(node, pad, access),
             // A view that lies in memory: a copy.
             op => {

@@ -76,6 +76,7 @@ pub enum Expr {
     /// `(low, x, high)`.
     Clamp(ExprId, ExprId, ExprId),
     Convert(DType, ExprId),
+    Bitcast(DType, ExprId),
 }
 
 /// A reduction over the trailing axes of the space.

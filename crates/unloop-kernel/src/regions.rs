@@ -54,9 +54,13 @@ enum Use {
 pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -> Class {
     match &node.op {
         Op::Constant(_) | Op::Iota { .. } => Class::Leaf,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Clamp | Op::Convert(_) => {
-            Class::Elementwise
-        }
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select
+        | Op::Clamp
+        | Op::Convert(_)
+        | Op::Bitcast(_) => Class::Elementwise,
         op @ (Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Broadcast { .. }

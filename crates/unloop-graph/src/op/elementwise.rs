@@ -2,7 +2,7 @@
 //! a scalar operand is broadcast before it comes here.
 
 use crate::error::ErrorKind;
-use crate::{Array, DType, Number, TensorType};
+use crate::{Array, DType, Number, Scalar, TensorType};
 
 macro_rules! named_ops {
     ($(#[$meta:meta])* $enum:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
@@ -442,6 +442,23 @@ pub(super) fn clamp(operands: &[Array], ty: &TensorType) -> Array {
     Array::from_fn(ty, |i| {
         let at_least = BinaryOp::Max.apply(operands[1].get(i), operands[0].get(i), ty.dtype);
         BinaryOp::Min.apply(at_least, operands[2].get(i), ty.dtype)
+    })
+}
+
+pub(super) fn infer_bitcast([x]: &[TensorType; 1], to: DType) -> Result<TensorType, ErrorKind> {
+    let fits = to.size() == x.dtype.size() && to != DType::Bool && x.dtype != DType::Bool;
+    require(fits, x.dtype, "a dtype as wide as the result, not bool")?;
+    Ok(TensorType::new(to, &x.shape))
+}
+
+pub(super) fn bitcast(x: &Array, ty: &TensorType) -> Array {
+    Array::from_fn(ty, |i| {
+        let bits = Scalar::new(x.dtype(), x.get(i)).bits();
+        match ty.dtype {
+            DType::F32 => Number::Float(f32::from_bits(bits as u32).into()),
+            DType::F64 => Number::Float(f64::from_bits(bits)),
+            DType::Bool | DType::I32 | DType::I64 | DType::U32 => Number::Int(bits.into()),
+        }
     })
 }
 

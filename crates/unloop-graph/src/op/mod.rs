@@ -55,6 +55,8 @@ pub enum Op {
     Betainc,
     /// `(x) → y`: the values in another dtype.
     Convert(DType),
+    /// `(x) → y`: the bits of the values, read as another dtype of the same width.
+    Bitcast(DType),
     /// `(x) → x`: identity through which no derivative flows.
     StopGradient,
     /// `(x) → y`: the elements in row-major order under another shape.
@@ -161,6 +163,7 @@ impl Op {
             Op::Clamp => "clamp",
             Op::Betainc => "betainc",
             Op::Convert(_) => "convert",
+            Op::Bitcast(_) => "bitcast",
             Op::StopGradient => "stop_gradient",
             Op::Reshape(_) => "reshape",
             Op::Transpose(_) => "transpose",
@@ -217,6 +220,7 @@ impl Op {
                 let [x] = args(operands)?;
                 smallvec![TensorType::new(*dtype, &x.shape)]
             }
+            Op::Bitcast(dtype) => smallvec![elementwise::infer_bitcast(args(operands)?, *dtype)?],
             Op::StopGradient => {
                 let [x] = args(operands)?;
                 smallvec![x.clone()]
@@ -273,6 +277,7 @@ impl Op {
             Op::Clamp => one(elementwise::clamp(operands, ty)),
             Op::Betainc => one(elementwise::betainc(operands, ty)),
             Op::Convert(_) => one(elementwise::convert(&operands[0], ty)),
+            Op::Bitcast(_) => one(elementwise::bitcast(&operands[0], ty)),
             Op::StopGradient => one(operands[0].clone()),
             Op::Reshape(shape) => one(operands[0].reshape(shape)),
             Op::Transpose(perm) => one(operands[0].transpose(perm)),
@@ -350,7 +355,7 @@ impl fmt::Display for Op {
                 write!(f, "{name}[full]")
             }
             Op::Svd { vectors: false, .. } => write!(f, "{name}[values]"),
-            Op::Convert(dtype) => write!(f, "{name}[{dtype}]"),
+            Op::Convert(dtype) | Op::Bitcast(dtype) => write!(f, "{name}[{dtype}]"),
             Op::Reshape(shape) => write!(f, "{name}[{shape}]"),
             Op::Transpose(perm) => write!(f, "{name}{perm:?}"),
             Op::Broadcast { dims, .. } => write!(f, "{name}[dims={dims:?}]"),

@@ -208,6 +208,19 @@ impl Tensor {
         Tensor::apply1(Op::Convert(dtype), &[self])
     }
 
+    /// The bits of the elements, read as another dtype of the same width; no derivative flows.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// let bits = Tensor::from([1.0f32]).bitcast(DType::U32);
+    /// assert_eq!(bits.to_vec::<u32>()?, [0x3f80_0000]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bitcast(&self, dtype: DType) -> Tensor {
+        Tensor::apply1(Op::Bitcast(dtype), &[self])
+    }
+
     /// Whether each element is NaN, as bool.
     #[track_caller]
     pub fn is_nan(&self) -> Tensor {

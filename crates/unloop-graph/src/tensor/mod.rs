@@ -220,7 +220,13 @@ fn compute(
 fn constant(op: &Op, operands: &[Array], types: &Types, place: Place) -> Result<Option<Array>> {
     let is_elementwise = matches!(
         op,
-        Op::Unary(_) | Op::Binary(_) | Op::Compare(_) | Op::Select | Op::Clamp | Op::Convert(_)
+        Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Clamp
+            | Op::Convert(_)
+            | Op::Bitcast(_)
     );
     if !is_elementwise || types[0].rank() == 0 {
         return Ok(None);

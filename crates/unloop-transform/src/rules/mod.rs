@@ -97,6 +97,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         | Op::Clamp
         | Op::Betainc
         | Op::Convert(_)
+        | Op::Bitcast(_)
         | Op::StopGradient => one(elementwise::batch(op, operands, size)),
         Op::Reshape(_)
         | Op::Transpose(_)
@@ -150,6 +151,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Constant(_)
         | Op::Iota { .. }
         | Op::Compare(_)
+        | Op::Bitcast(_)
         | Op::StopGradient
         | Op::ArgReduce { .. } => vec![None],
         Op::Unary(op) => vec![elementwise::jvp_unary(*op, rule)],
@@ -230,6 +232,7 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         | Op::Compare(_)
         | Op::Clamp
         | Op::Betainc
+        | Op::Bitcast(_)
         | Op::StopGradient => elementwise::transpose(op, ct, x),
         Op::Constant(_) | Op::Iota { .. } => Vec::new(),
         Op::Reshape(_)
