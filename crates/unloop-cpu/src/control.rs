@@ -20,6 +20,7 @@ pub(crate) struct Control {
 
 enum Kind {
     Switch(Vec<Plan>),
+    Call(Plan),
     While { condition: Plan, body: Plan, shared: usize },
     Scan { body: Plan, scan: Scan, entries: SmallVec<[usize; 8]> },
 }
@@ -43,6 +44,7 @@ impl Control {
                 let plans = branches.iter().map(|branch| Plan::compile(branch, simd));
                 Kind::Switch(plans.collect::<Result<_>>()?)
             }
+            Op::WithDerivative(custom) => Kind::Call(Plan::compile(&custom.body, simd)?),
             Op::While(While { condition, body, shared }) => Kind::While {
                 condition: Plan::compile(condition, simd)?,
                 body: Plan::compile(body, simd)?,
@@ -80,6 +82,7 @@ impl Control {
                     let last = branches.len() as i64 - 1;
                     branches[index.clamp(0, last) as usize].run_at(&sources[1..], &targets)
                 }
+                Kind::Call(body) => body.run_at(&sources, &targets),
                 Kind::While { condition, body, shared } => {
                     let mut carry = Carry::new(&sources[*shared..], &self.sizes);
                     let mut inputs = sources.clone();

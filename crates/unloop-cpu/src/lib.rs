@@ -7,6 +7,7 @@ mod control;
 mod decompose;
 mod feed;
 mod gather;
+mod host;
 mod linalg;
 mod map;
 mod memory;

@@ -12,6 +12,7 @@ use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, build};
 use crate::control::Control;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
+use crate::host::HostStep;
 use crate::linalg::Factorisation;
 use crate::map::Map;
 use crate::memory::{ALIGN, Addresses, Arena, Output};
@@ -70,6 +71,7 @@ enum Run {
     Factorisation(Factorisation),
     Decomposition(Decomposition),
     Control(Control),
+    Host(HostStep),
 }
 
 impl Run {
@@ -90,6 +92,7 @@ impl Run {
                 Run::Gather(step) => return step.run(memory),
                 Run::Scatter(step) => return step.run(memory),
                 Run::Control(step) => return step.run(memory),
+                Run::Host(step) => return step.run(memory),
                 Run::Factorisation(step) => return step.run(memory),
             }
         }
@@ -283,6 +286,15 @@ impl Lowering<'_> {
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, operands, results))
+            }
+            (Op::Host(host), operands, results) => {
+                Run::Host(HostStep::compile(host, operands, results))
+            }
+            // These have no value, and say why when they are asked for one.
+            (op @ (Op::Pullback(_) | Op::AllGather(_)), ..) => {
+                let kind = op.evaluate(&[], &Default::default()).err();
+                let kind = kind.unwrap_or(ErrorKind::Unsupported(op.name().into()));
+                return Err(Error::new(op.name(), kind, node.place));
             }
             (op, operands, results) => match (
                 Factorisation::compile(op, operands, results),

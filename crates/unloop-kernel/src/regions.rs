@@ -91,6 +91,10 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::Switch(_)
         | Op::While(_)
         | Op::Scan(_)
+        | Op::WithDerivative(_)
+        | Op::Pullback(_)
+        | Op::Host(_)
+        | Op::AllGather(_)
         | Op::Svd { .. }
         | Op::Eigh
         | Op::TriangularSolve(_)

@@ -15,14 +15,17 @@ use crate::interpret::error;
 
 /// A traced part of a loop or a choice: its program, what it captured, and what it returned while it
 /// was traced.
-struct Part<R> {
-    graph: Graph,
-    captured: Vec<Tensor>,
-    result: R,
+pub(crate) struct Part<R> {
+    pub graph: Graph,
+    pub captured: Vec<Tensor>,
+    pub result: R,
 }
 
 /// Traces a function of parameters of some types.
-fn trace<R: Tree>(types: &[TensorType], f: impl FnOnce(&[Tensor]) -> R) -> Result<Part<R>> {
+pub(crate) fn trace<R: Tree>(
+    types: &[TensorType],
+    f: impl FnOnce(&[Tensor]) -> R,
+) -> Result<Part<R>> {
     let (trace, params) = Trace::new(types.iter().cloned());
     let result = f(&params);
     let TracedProgram { graph, captures } = trace.finish(&result.leaves())?;
@@ -30,7 +33,11 @@ fn trace<R: Tree>(types: &[TensorType], f: impl FnOnce(&[Tensor]) -> R) -> Resul
 }
 
 /// The program with the captures of several programs as first inputs; `own` are its own.
-fn closed(graph: &Graph, captured: &[Tensor], own: std::ops::Range<usize>) -> Arc<Graph> {
+pub(crate) fn closed(
+    graph: &Graph,
+    captured: &[Tensor],
+    own: std::ops::Range<usize>,
+) -> Arc<Graph> {
     let params = graph.inputs().len() - own.len();
     let shift = captured.len();
     let types = captured.iter().map(Tensor::ty).chain(graph.inputs()[..params].iter().cloned());
@@ -38,20 +45,24 @@ fn closed(graph: &Graph, captured: &[Tensor], own: std::ops::Range<usize>) -> Ar
     Arc::new(graph.with_inputs(types.collect(), &place))
 }
 
-fn types<T: Tree>(tree: &T) -> Result<Vec<TensorType>> {
+pub(crate) fn types<T: Tree>(tree: &T) -> Result<Vec<TensorType>> {
     tree.leaves().iter().map(|leaf| leaf.check().map(|x| x.ty())).collect()
 }
 
-fn carrying<T: Tree>(tree: &T, e: &Error) -> T {
+pub(crate) fn carrying<T: Tree>(tree: &T, e: &Error) -> T {
     tree.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty()))
 }
 
-fn apply(op: Op, operands: &[Tensor], place: &'static Location<'static>) -> Vec<Tensor> {
+pub(crate) fn apply(op: Op, operands: &[Tensor], place: &'static Location<'static>) -> Vec<Tensor> {
     let operands: Vec<&Tensor> = operands.iter().collect();
     Tensor::apply(op, &operands, Place(Some(place))).into_vec()
 }
 
-fn invalid<T>(name: &'static str, message: String, place: &'static Location<'static>) -> Result<T> {
+pub(crate) fn invalid<T>(
+    name: &'static str,
+    message: String,
+    place: &'static Location<'static>,
+) -> Result<T> {
     Err(error(name, ErrorKind::InvalidArgument(message), place))
 }
 

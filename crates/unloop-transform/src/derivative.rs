@@ -1,25 +1,16 @@
-//! `grad`, `value_and_grad`, `jvp` and `vjp`.
+//! `jvp`, `vjp`, and derivatives at a point as functions of their own: `linearize`,
+//! `linear_transpose`.
 
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-use unloop_graph::{ErrorKind, Result, Structure, Tensor, Tree};
+use unloop_graph::{ErrorKind, Result, Tensor, TensorType, Tree};
 
 use crate::function::callable;
 use crate::interpret::{Call, error, execute, failed};
-use crate::linear::{Linear, jvp_graph, linearize};
+use crate::linear::{self, Linear, jvp_graph, transpose_graph};
 use crate::{Arguments, Function};
-
-callable! {
-    /// The gradient of a function; made by [`grad`].
-    Grad
-}
-
-callable! {
-    /// The value and the gradient of a function; made by [`value_and_grad`].
-    ValueAndGrad
-}
 
 callable! {
     /// A function with its directional derivative; made by [`jvp`].
@@ -29,122 +20,6 @@ callable! {
 callable! {
     /// A function with its pullback; made by [`vjp`].
     Vjp
-}
-
-/// The gradient of a scalar function in its first argument; it has the type of that argument.
-///
-/// Reverse mode: costs a small multiple of the function itself, however many elements the argument
-/// has. The result may be differentiated again.
-///
-/// # Errors
-/// Carried by the result: the function does not return a scalar float; a tensor of the first
-/// argument is not a float.
-///
-/// ```
-/// # use unloop_graph::Tensor;
-/// # use unloop_transform::grad;
-/// let slope = grad(|x: &Tensor| (x * x * x).sum());
-/// assert_eq!(slope(&Tensor::from([1.0, 2.0])).to_vec::<f64>()?, [3.0, 12.0]);
-/// # Ok::<(), unloop_graph::Error>(())
-/// ```
-#[track_caller]
-pub fn grad<'f, Args, F>(f: F) -> Grad<'f, Args, Args::First>
-where
-    Args: Arguments + 'f,
-    F: Function<Args, Output = Tensor> + 'f,
-    Args::First: Clone,
-{
-    Grad::from_function(GradOf(Reverse { f, name: "grad", place: Location::caller() }))
-}
-
-/// The value of a scalar function and its gradient in the first argument, together; see [`grad`].
-///
-/// ```
-/// # use unloop_graph::Tensor;
-/// # use unloop_transform::value_and_grad;
-/// let (value, slope) = value_and_grad(|x: &Tensor| x.square().sum())(&Tensor::from([3.0]));
-/// assert_eq!((value.item::<f64>()?, slope.item::<f64>()?), (9.0, 6.0));
-/// # Ok::<(), unloop_graph::Error>(())
-/// ```
-#[track_caller]
-pub fn value_and_grad<'f, Args, F>(f: F) -> ValueAndGrad<'f, Args, (Tensor, Args::First)>
-where
-    Args: Arguments + 'f,
-    F: Function<Args, Output = Tensor> + 'f,
-    Args::First: Clone,
-{
-    let reverse = Reverse { f, name: "value_and_grad", place: Location::caller() };
-    ValueAndGrad::from_function(reverse)
-}
-
-struct Reverse<F> {
-    f: F,
-    name: &'static str,
-    place: &'static Location<'static>,
-}
-
-struct GradOf<F>(Reverse<F>);
-
-impl<Args: Arguments, F: Function<Args, Output = Tensor>> Function<Args> for GradOf<F> {
-    type Output = Args::First;
-    fn call(&self, args: Args::Refs<'_>) -> Args::First {
-        self.0.call(args).1
-    }
-}
-
-impl<Args: Arguments, F: Function<Args, Output = Tensor>> Function<Args> for Reverse<F> {
-    type Output = (Tensor, Args::First);
-
-    fn call(&self, args: Args::Refs<'_>) -> Self::Output {
-        self.try_call::<Args>(args).unwrap_or_else(|e| {
-            let carry = |like: &Tensor| Tensor::error_like(e.clone(), like.ty());
-            (Tensor::error(e.clone()), Args::first(args).rebuild(&mut |leaf| carry(leaf)))
-        })
-    }
-}
-
-impl<F> Reverse<F> {
-    fn try_call<Args>(&self, args: Args::Refs<'_>) -> Result<(Tensor, Args::First)>
-    where
-        Args: Arguments,
-        F: Function<Args, Output = Tensor>,
-    {
-        let fail = |kind| error(self.name, kind, self.place);
-        let leaves = Args::leaves(args);
-        let types =
-            leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
-        let first = Args::first(args);
-        let count = first.structure().leaf_count();
-        require_floats("argument 0", &first.structure(), &leaves[..count]).map_err(fail)?;
-        let call = Call::trace::<Args>(&self.f, args, types)?;
-        let value = call.result.ty();
-        if !value.shape.is_empty() {
-            return Err(fail(ErrorKind::NonScalar { shape: value.shape }));
-        }
-        if !value.dtype.is_float() {
-            let what = "the result".into();
-            return Err(fail(ErrorKind::NotDifferentiable { what, dtype: value.dtype }));
-        }
-        let outputs = execute(&call.inputs(&leaves), |point| {
-            let active: Vec<bool> = (0..point.len()).map(|i| i < count).collect();
-            let (mut outputs, linear) = linearize(&call.program.graph, point, &active)?;
-            let one = Tensor::ones(value.dtype, ());
-            outputs.extend(linear.backward(&[one]));
-            Ok(outputs)
-        })?;
-        Ok((outputs[0].clone(), first.with_leaves(&outputs[1..])?))
-    }
-}
-
-/// Fails unless every tensor of an argument is a float.
-fn require_floats(what: &str, structure: &Structure, leaves: &[Tensor]) -> Result<(), ErrorKind> {
-    for (path, leaf) in structure.paths().iter().zip(leaves) {
-        if !leaf.dtype().is_float() {
-            let what = if path.is_empty() { what.to_owned() } else { format!("{what}.{path}") };
-            return Err(ErrorKind::NotDifferentiable { what, dtype: leaf.dtype() });
-        }
-    }
-    Ok(())
 }
 
 /// Forward mode: `jvp(f)(&x, &dx)` is `(f(x), f'(x)·dx)`. For several arguments both are tuples:
@@ -210,21 +85,10 @@ where
         point: &Args::Packed,
         tangent: &Args::Packed,
     ) -> Result<(F::Output, F::Output)> {
-        let fail = |kind| error("jvp", kind, self.place);
-        let (structure, leaves, tangents) = (point.structure(), point.leaves(), tangent.leaves());
-        structure.require_same(&tangent.structure()).map_err(fail)?;
-        for ((x, t), path) in leaves.iter().zip(&tangents).zip(structure.paths()) {
-            x.check()?;
-            t.check()?;
-            if x.ty() != t.ty() {
-                let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
-                return Err(fail(ErrorKind::InvalidArgument(format!(
-                    "the tangent{place} has type {}, the argument {}; they must be the same",
-                    t.ty(),
-                    x.ty()
-                ))));
-            }
-        }
+        let leaves = point.leaves();
+        leaves.iter().try_for_each(|x| x.check().map(drop))?;
+        let tangents = require_alike("tangent", "argument", point, tangent)
+            .map_err(|kind| error("jvp", kind, self.place))?;
         let call = Call::trace::<Args>(&self.f, args, leaves.iter().map(Tensor::ty).collect())?;
         let inputs: Vec<Tensor> = tangents.iter().cloned().chain(call.inputs(&leaves)).collect();
         let outputs = execute(&inputs, |inputs| {
@@ -319,24 +183,7 @@ impl<F> VjpOf<F> {
         F: Function<Args>,
         F::Output: Tree + Clone + Send + Sync + 'static,
     {
-        let leaves = Args::leaves(args);
-        let types =
-            leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
-        let call = Call::trace::<Args>(&self.f, args, types)?;
-        let mut linear = None;
-        let mut outputs = execute(&call.inputs(&leaves), |point| {
-            let is_active = |(i, x): (usize, &Tensor)| i < leaves.len() && x.dtype().is_float();
-            let active: Vec<bool> = point.iter().enumerate().map(is_active).collect();
-            let (mut outputs, derivative) = linearize(&call.program.graph, point, &active)?;
-            outputs.extend_from_slice(derivative.residuals());
-            linear = Some(derivative);
-            Ok(outputs)
-        })?;
-        let residuals = outputs.split_off(call.program.graph.outputs().len());
-        let result = call.result.with_leaves(&outputs)?;
-        let Some(linear) = linear.map(|linear: Linear| linear.at(&residuals)) else {
-            return Err(error("vjp", ErrorKind::EscapedTracer, self.place));
-        };
+        let (result, linear) = at_point::<Args, _>(&self.f, args, "vjp", self.place)?;
         let (like, place) = (result.clone(), self.place);
         let pullback = move |ct: &F::Output| {
             let cotangents = pull(&linear, &like, ct, place);
@@ -362,19 +209,8 @@ fn pull<R: Tree>(
     cotangent: &R,
     place: &'static Location<'static>,
 ) -> Result<Vec<Tensor>> {
-    let fail = |kind| error("vjp", kind, place);
-    result.structure().require_same(&cotangent.structure()).map_err(fail)?;
-    let cotangents = cotangent.leaves();
-    for (y, ct) in result.leaves().iter().zip(&cotangents) {
-        ct.check()?;
-        if y.ty() != ct.ty() {
-            return Err(fail(ErrorKind::InvalidArgument(format!(
-                "the cotangent has type {}, the result {}; they must be the same",
-                ct.ty(),
-                y.ty()
-            ))));
-        }
-    }
+    let cotangents = require_alike("cotangent", "result", result, cotangent)
+        .map_err(|kind| error("vjp", kind, place))?;
     let count = cotangents.len();
     let inputs: Vec<Tensor> =
         cotangents.into_iter().chain(linear.residuals().iter().cloned()).collect();
@@ -382,4 +218,221 @@ fn pull<R: Tree>(
         let (cotangents, residuals) = inputs.split_at(count);
         Ok(linear.at(residuals).backward(cotangents))
     })
+}
+
+/// Takes tangents of a function's arguments to those of its result; made by [`linearize`]. Derefs to
+/// `dyn Fn(&P) -> R`.
+#[derive(Clone)]
+pub struct Pushforward<P, R>(Arc<dyn Fn(&P) -> R + Send + Sync>);
+
+impl<P: 'static, R: 'static> Deref for Pushforward<P, R> {
+    type Target = dyn Fn(&P) -> R + Send + Sync;
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+callable! {
+    /// A function with its derivative at a point; made by [`linearize`].
+    Linearize
+}
+
+/// The derivative at a point as a function of its own: `linearize(f)(&x, …)` is
+/// `(f(x, …), pushforward)`, and `pushforward(&dx)` is `f'(x)·dx` (of a tuple of tangents, if there
+/// are several arguments). The function is run once, however many tangents follow.
+///
+/// # Errors
+/// Carried by the results: as the function's; a tangent whose structure, shapes or dtypes are not
+/// the arguments'.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::linearize;
+/// let (y, push) = linearize(|x: &Tensor| x.square())(&Tensor::from(3.0));
+/// assert_eq!(y.item::<f64>()?, 9.0);
+/// assert_eq!(push(&Tensor::from(1.0)).item::<f64>()?, 6.0);
+/// assert_eq!(push(&Tensor::from(2.0)).item::<f64>()?, 12.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn linearize<'f, Args, F>(
+    f: F,
+) -> Linearize<'f, Args, (F::Output, Pushforward<Args::Packed, F::Output>)>
+where
+    Args: Arguments + Clone + 'static,
+    Args::Packed: Clone + Send + Sync + 'static,
+    F: Function<Args> + 'f,
+    F::Output: Tree + Clone + Send + Sync + 'static,
+{
+    Linearize::from_function(LinearizeOf { f, place: Location::caller() })
+}
+
+struct LinearizeOf<F> {
+    f: F,
+    place: &'static Location<'static>,
+}
+
+impl<Args, F> Function<Args> for LinearizeOf<F>
+where
+    Args: Arguments + Clone + 'static,
+    Args::Packed: Clone + Send + Sync + 'static,
+    F: Function<Args>,
+    F::Output: Tree + Clone + Send + Sync + 'static,
+{
+    type Output = (F::Output, Pushforward<Args::Packed, F::Output>);
+
+    fn call(&self, args: Args::Refs<'_>) -> Self::Output {
+        let point = Args::rebuild(args, &mut Tensor::clone).pack();
+        let made = at_point::<Args, _>(&self.f, args, "linearize", self.place);
+        let (result, linear) = match made {
+            Ok(made) => made,
+            Err(e) => {
+                let result = failed::<Args, _>(&self.f, args, e.clone());
+                let template = result.clone();
+                let carry = move |like: &Tensor| Tensor::error_like(e.clone(), like.ty());
+                return (result, Pushforward(Arc::new(move |_| template.map_leaves(&carry))));
+            }
+        };
+        let (like, place) = (result.clone(), self.place);
+        let push = move |tangent: &Args::Packed| {
+            push(&linear, &point, &like, tangent, place).unwrap_or_else(|e| {
+                like.map_leaves(|leaf| Tensor::error_like(e.clone(), leaf.ty()))
+            })
+        };
+        (result, Pushforward(Arc::new(push)))
+    }
+}
+
+/// The result at a point, and the derivative there in all arguments that are floats.
+fn at_point<Args: Arguments, R: Tree>(
+    f: &dyn Function<Args, Output = R>,
+    args: Args::Refs<'_>,
+    name: &'static str,
+    place: &'static Location<'static>,
+) -> Result<(R, Linear)> {
+    let leaves = Args::leaves(args);
+    let types = leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
+    let call = Call::trace::<Args>(f, args, types)?;
+    let mut linear = None;
+    let mut outputs = execute(&call.inputs(&leaves), |point| {
+        let is_active = |(i, x): (usize, &Tensor)| i < leaves.len() && x.dtype().is_float();
+        let active: Vec<bool> = point.iter().enumerate().map(is_active).collect();
+        let (mut outputs, derivative) = linear::linearize(&call.program.graph, point, &active)?;
+        outputs.extend_from_slice(derivative.residuals());
+        linear = Some(derivative);
+        Ok(outputs)
+    })?;
+    let residuals = outputs.split_off(call.program.graph.outputs().len());
+    let result = call.result.with_leaves(&outputs)?;
+    match linear {
+        Some(linear) => Ok((result, linear.at(&residuals))),
+        None => Err(error(name, ErrorKind::EscapedTracer, place)),
+    }
+}
+
+/// The tangents of the result.
+fn push<P: Tree, R: Tree>(
+    linear: &Linear,
+    point: &P,
+    result: &R,
+    tangent: &P,
+    place: &'static Location<'static>,
+) -> Result<R> {
+    let tangents = require_alike("tangent", "argument", point, tangent)
+        .map_err(|kind| error("linearize", kind, place))?;
+    let floats: Vec<Tensor> = tangents.into_iter().filter(|t| t.dtype().is_float()).collect();
+    let count = floats.len();
+    let inputs: Vec<Tensor> =
+        floats.into_iter().chain(linear.residuals().iter().cloned()).collect();
+    let likes = result.leaves();
+    let outputs = execute(&inputs, |inputs| {
+        let (tangents, residuals) = inputs.split_at(count);
+        let outputs = linear.at(residuals).forward(tangents).into_iter().zip(&likes);
+        Ok(outputs.map(|(t, like)| t.unwrap_or_else(|| like.zeros_like())).collect())
+    })?;
+    result.with_leaves(&outputs)
+}
+
+/// The leaves of `given`, a derivative of `like`: same structure, shapes and dtypes, no error.
+fn require_alike<T: Tree>(
+    what: &str,
+    of: &str,
+    like: &T,
+    given: &T,
+) -> Result<Vec<Tensor>, ErrorKind> {
+    let structure = like.structure();
+    structure.require_same(&given.structure())?;
+    let leaves = given.leaves();
+    for ((x, t), path) in like.leaves().iter().zip(&leaves).zip(structure.paths()) {
+        if t.as_error().is_none() && x.ty() != t.ty() {
+            let at = if path.is_empty() { String::new() } else { format!(" at {path}") };
+            return Err(ErrorKind::InvalidArgument(format!(
+                "the {what}{at} has type {}, the {of} {}; they must be the same",
+                t.ty(),
+                x.ty()
+            )));
+        }
+    }
+    Ok(leaves)
+}
+
+/// The transpose of a linear function: `linear_transpose(f, &x)(&ct)` is the cotangent of `x` for
+/// which `⟨ct, f(x)⟩ = ⟨linear_transpose(f, &x)(ct), x⟩`. Of `x` only the structure, shapes and
+/// dtypes count.
+///
+/// # Errors
+/// Carried by the result: the function is not linear ([`ErrorKind::Unsupported`] names the
+/// operation); tensors that are not floats; a cotangent that is not like the result.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::linear_transpose;
+/// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+/// let x = Tensor::from([0.0, 0.0]);
+/// let transposed = linear_transpose(|x: &Tensor| a.matmul(x), &x);
+/// assert_eq!(transposed(&Tensor::from([1.0, 1.0])).to_vec::<f64>()?, [4.0, 6.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn linear_transpose<'f, X, R>(
+    f: impl Fn(&X) -> R + Send + Sync + 'f,
+    x: &X,
+) -> impl Fn(&R) -> X + Send + Sync + 'f
+where
+    X: Tree + Clone + Send + Sync + 'f,
+    R: Tree + Send + Sync + 'f,
+{
+    let (like, place) = (x.clone(), Location::caller());
+    move |ct: &R| {
+        try_transpose(&f, &like, ct, place)
+            .unwrap_or_else(|e| like.map_leaves(|leaf| Tensor::error_like(e.clone(), leaf.ty())))
+    }
+}
+
+fn try_transpose<X: Tree + Send + Sync, R: Tree + Send + Sync>(
+    f: &(impl Fn(&X) -> R + Send + Sync),
+    like: &X,
+    ct: &R,
+    place: &'static Location<'static>,
+) -> Result<X> {
+    let fail = |kind| error("linear_transpose", kind, place);
+    let types: Vec<TensorType> =
+        like.leaves().iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
+    if let Some(ty) = types.iter().find(|ty| !ty.dtype.is_float()) {
+        let what = "argument 0".into();
+        return Err(fail(ErrorKind::NotDifferentiable { what, dtype: ty.dtype }));
+    }
+    let call = Call::trace::<(X,)>(f, (like,), types.clone())?;
+    let cotangents = require_alike("cotangent", "result", &call.result, ct).map_err(fail)?;
+    let count = cotangents.len();
+    let inputs: Vec<Tensor> = cotangents.into_iter().chain(call.captured()).collect();
+    let outputs = execute(&inputs, |inputs| {
+        let (cotangents, captured) = inputs.split_at(count);
+        let graph = &call.program.graph;
+        let flags: Vec<bool> = (0..graph.inputs().len()).map(|i| i < types.len()).collect();
+        let outputs = transpose_graph(graph, &flags, captured, cotangents).into_iter().zip(&types);
+        let zeros = |ty: &TensorType| Tensor::zeros(ty.dtype, &ty.shape);
+        Ok(outputs.map(|(ct, ty)| ct.unwrap_or_else(|| zeros(ty))).collect())
+    })?;
+    like.with_leaves(&outputs)
 }

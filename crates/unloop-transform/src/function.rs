@@ -170,21 +170,26 @@ arity!(7 (A, B, C, D, E, G, H), args => args, tree => tree.refs(); A B C D E G H
 arity!(8 (A, B, C, D, E, G, H, I), args => args, tree => tree.refs(); A B C D E G H I);
 
 /// Defines the struct that a transform returns: it holds the transform's own function, derefs to
-/// `dyn Fn(&A, &B, …) -> R`, and is itself a [`Function`].
+/// `dyn Fn(&A, &B, …) -> R`, and is itself a [`Function`]. `with` adds a field, for methods that
+/// make the function anew.
 macro_rules! callable {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $(with $source:ident: $source_type:ty)?) => {
         $(#[$doc])*
         pub struct $name<'f, Args: $crate::Arguments + 'f, R: 'f> {
             function: std::sync::Arc<dyn $crate::Function<Args, Output = R> + 'f>,
             callable: std::sync::Arc<Args::DynFn<'f, R>>,
+            $($source: $source_type,)?
         }
 
         impl<'f, Args: $crate::Arguments + 'f, R: 'f> $name<'f, Args, R> {
-            fn from_function(f: impl $crate::Function<Args, Output = R> + 'f) -> Self {
+            fn from_function(
+                f: impl $crate::Function<Args, Output = R> + 'f,
+                $($source: $source_type,)?
+            ) -> Self {
                 let function: std::sync::Arc<dyn $crate::Function<Args, Output = R> + 'f> =
                     std::sync::Arc::new(f);
                 let callable = Args::boxed($crate::function::Shared(function.clone())).into();
-                Self { function, callable }
+                Self { function, callable, $($source,)? }
             }
         }
 
@@ -219,7 +224,11 @@ macro_rules! callable {
 
         impl<'f, Args: $crate::Arguments + 'f, R: 'f> Clone for $name<'f, Args, R> {
             fn clone(&self) -> Self {
-                Self { function: self.function.clone(), callable: self.callable.clone() }
+                Self {
+                    function: self.function.clone(),
+                    callable: self.callable.clone(),
+                    $($source: self.$source.clone(),)?
+                }
             }
         }
     };
@@ -230,6 +239,18 @@ pub(crate) use callable;
 pub(crate) struct Shared<'f, Args: Arguments, R>(
     pub(crate) std::sync::Arc<dyn Function<Args, Output = R> + 'f>,
 );
+
+impl<'f, Args: Arguments + 'f, R: 'f> Shared<'f, Args, R> {
+    pub fn new(f: impl Function<Args, Output = R> + 'f) -> Self {
+        Shared(std::sync::Arc::new(f))
+    }
+}
+
+impl<Args: Arguments, R> Clone for Shared<'_, Args, R> {
+    fn clone(&self) -> Self {
+        Shared(self.0.clone())
+    }
+}
 
 impl<Args: Arguments, R> Function<Args> for Shared<'_, Args, R> {
     type Output = R;

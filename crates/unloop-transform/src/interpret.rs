@@ -92,16 +92,35 @@ impl<R: Tree> Call<R> {
         args: Args::Refs<'_>,
         types: Vec<TensorType>,
     ) -> Result<Call<R>> {
+        Call::trace_with::<Args, _>(f, args, types, |_| ())
+    }
+
+    /// The same with parameters after those of the arguments, which `bind` is given; what it returns
+    /// lives until `f` has run.
+    pub fn trace_with<Args: Arguments, B>(
+        f: &dyn Function<Args, Output = R>,
+        args: Args::Refs<'_>,
+        types: Vec<TensorType>,
+        bind: impl FnOnce(&[Tensor]) -> B,
+    ) -> Result<Call<R>> {
         let (trace, params) = Trace::new(types);
+        let mut count = 0;
+        Args::visit(args, &mut |_| count += 1);
+        let bound = bind(&params[count..]);
         let result = f.call(Args::with_leaves(args, &params).refs());
+        drop(bound);
         let program = trace.finish(&result.leaves())?;
         Ok(Call { program, result })
     }
 
     /// The program's inputs: the arguments' tensors and what the function captured.
     pub fn inputs(&self, leaves: &[Tensor]) -> Vec<Tensor> {
-        let captures = self.program.captures.iter().map(|c| c.tensor.clone());
-        leaves.iter().cloned().chain(captures).collect()
+        leaves.iter().cloned().chain(self.captured()).collect()
+    }
+
+    /// What the function captured.
+    pub fn captured(&self) -> impl Iterator<Item = Tensor> {
+        self.program.captures.iter().map(|c| c.tensor.clone())
     }
 }
 

@@ -1,19 +1,26 @@
-//! `jacfwd`, `jacrev` and `hessian`: whole matrices of derivatives, one pass for every element,
-//! all passes at once.
+//! `jacfwd`, `jacrev`, `hessian` and `hvp`: whole matrices of derivatives, one pass for every element,
+//! all passes at once or in chunks.
 
 use std::panic::Location;
 
-use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor};
+use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree};
 
-use crate::derivative::{Grad, grad};
-use crate::function::callable;
-use crate::interpret::{Call, error, execute};
+use crate::control::scan;
+use crate::function::{Shared, callable};
+use crate::gradient::grad;
+use crate::interpret::{Call, error, execute, failed};
 use crate::linear::linearize;
 use crate::{Arguments, Function};
 
 callable! {
     /// The Jacobian of a function; made by [`jacfwd`], [`jacrev`] and [`hessian`].
-    Jacobian
+    Jacobian with how: JacobianOf<'f, Args>
+}
+
+callable! {
+    /// The Jacobians of a function whose result is a tree; made by [`jacfwd_tree`] and
+    /// [`jacrev_tree`].
+    JacobianTree
 }
 
 #[derive(Clone, Copy)]
@@ -31,12 +38,12 @@ impl Mode {
     }
 }
 
-/// The Jacobian of a tensor function in its first argument, a tensor: its shape is the result's
-/// followed by the argument's. Forward mode: one pass an element of the argument, all at once;
-/// prefer it when the argument is smaller than the result.
+/// The Jacobian of a tensor function in its first argument. It has the type of that argument; the
+/// shape of each tensor is the result's followed by the argument's. Forward mode: one pass an element
+/// of the argument, all at once; prefer it when the argument is smaller than the result.
 ///
 /// # Errors
-/// Carried by the result: the argument or the result is not a float.
+/// Carried by the result: a tensor of the argument, or the result, is not a float.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -46,23 +53,57 @@ impl Mode {
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
 #[track_caller]
-pub fn jacfwd<'f, Args, F>(f: F) -> Jacobian<'f, Args, Tensor>
+pub fn jacfwd<'f, Args, F>(f: F) -> Jacobian<'f, Args, Args::First>
 where
-    Args: Arguments<First = Tensor> + 'f,
+    Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    Jacobian::from_function(JacobianOf { f, mode: Mode::Forward, place: Location::caller() })
+    jacobian(JacobianOf::new(Shared::new(f), Mode::Forward, Location::caller()))
 }
 
 /// The same as [`jacfwd`] by reverse mode: one pass an element of the result; prefer it when the
 /// result is smaller than the argument.
 #[track_caller]
-pub fn jacrev<'f, Args, F>(f: F) -> Jacobian<'f, Args, Tensor>
+pub fn jacrev<'f, Args, F>(f: F) -> Jacobian<'f, Args, Args::First>
 where
-    Args: Arguments<First = Tensor> + 'f,
+    Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    Jacobian::from_function(JacobianOf { f, mode: Mode::Reverse, place: Location::caller() })
+    jacobian(JacobianOf::new(Shared::new(f), Mode::Reverse, Location::caller()))
+}
+
+/// [`jacfwd`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
+/// order.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::jacfwd_tree;
+/// let polar = |x: &Tensor, y: &Tensor| (x * x + y * y, y / x);
+/// let [square, slope] = &jacfwd_tree(polar)(&Tensor::from(1.0), &Tensor::from(2.0))[..] else {
+///     unreachable!()
+/// };
+/// assert_eq!((square.item::<f64>()?, slope.item::<f64>()?), (2.0, -2.0));
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn jacfwd_tree<'f, Args, F>(f: F) -> JacobianTree<'f, Args, Vec<Args::First>>
+where
+    Args: Arguments + 'f,
+    F: Function<Args> + 'f,
+    F::Output: Tree + 'f,
+{
+    JacobianTree::from_function(TreeOf { f, mode: Mode::Forward, place: Location::caller() })
+}
+
+/// [`jacrev`] of a function whose result is a tree; see [`jacfwd_tree`].
+#[track_caller]
+pub fn jacrev_tree<'f, Args, F>(f: F) -> JacobianTree<'f, Args, Vec<Args::First>>
+where
+    Args: Arguments + 'f,
+    F: Function<Args> + 'f,
+    F::Output: Tree + 'f,
+{
+    JacobianTree::from_function(TreeOf { f, mode: Mode::Reverse, place: Location::caller() })
 }
 
 /// The second derivatives of a scalar function in its first argument, a tensor: its shape is the
@@ -81,82 +122,203 @@ where
     Args: Arguments<First = Tensor> + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    let gradient: Grad<'f, Args, Tensor> = grad(f);
-    jacfwd(gradient)
+    jacfwd(grad(f))
 }
 
-struct JacobianOf<F> {
+/// The Hessian of a scalar function times a direction, without the Hessian: `hvp(f)(&x, &v)` is
+/// `f''(x)·v`, of the type of `x`. Costs a few evaluations of `f`.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::hvp;
+/// let along = hvp(|x: &Tensor| x.prod());
+/// let y = along(&Tensor::from([2.0, 5.0]), &Tensor::from([1.0, 0.0]));
+/// assert_eq!(y.to_vec::<f64>()?, [0.0, 1.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn hvp<'f, X>(
+    f: impl Fn(&X) -> Tensor + Send + Sync + 'f,
+) -> impl Fn(&X, &X) -> X + Send + Sync + 'f
+where
+    X: Tree + Send + Sync + 'f,
+{
+    let push = crate::jvp(grad(f));
+    move |x: &X, v: &X| push(x, v).1
+}
+
+/// What a Jacobian is made of.
+struct JacobianOf<'f, Args: Arguments> {
+    f: Shared<'f, Args, Tensor>,
+    mode: Mode,
+    /// Passes at once.
+    chunk: Option<usize>,
+    place: &'static Location<'static>,
+}
+
+impl<'f, Args: Arguments> JacobianOf<'f, Args> {
+    fn new(f: Shared<'f, Args, Tensor>, mode: Mode, place: &'static Location<'static>) -> Self {
+        JacobianOf { f, mode, chunk: None, place }
+    }
+}
+
+impl<Args: Arguments> Clone for JacobianOf<'_, Args> {
+    fn clone(&self) -> Self {
+        JacobianOf { f: self.f.clone(), ..*self }
+    }
+}
+
+fn jacobian<'f, Args: Arguments + 'f>(
+    how: JacobianOf<'f, Args>,
+) -> Jacobian<'f, Args, Args::First> {
+    Jacobian::from_function(how.clone(), how)
+}
+
+impl<'f, Args: Arguments + 'f> Jacobian<'f, Args, Args::First> {
+    /// Runs at most `size` passes at once, to bound memory.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::jacrev;
+    /// let x = Tensor::arange(0.0, 5.0, 1.0);
+    /// let j = jacrev(|x: &Tensor| x.square()).chunks(2)(&x);
+    /// assert_eq!(j.to_vec::<f64>()?[24], 8.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn chunks(self, size: usize) -> Jacobian<'f, Args, Args::First> {
+        jacobian(JacobianOf { chunk: Some(size), place: Location::caller(), ..self.how })
+    }
+}
+
+impl<Args: Arguments> Function<Args> for JacobianOf<'_, Args> {
+    type Output = Args::First;
+
+    fn call(&self, args: Args::Refs<'_>) -> Args::First {
+        let like = Args::first(args);
+        jacobians::<Args, Tensor>(&self.f, args, self.mode, self.chunk, self.place)
+            .and_then(|mut all| like.with_leaves(&all.swap_remove(0)))
+            .unwrap_or_else(|e| like.map_leaves(|x| Tensor::error_like(e.clone(), x.ty())))
+    }
+}
+
+struct TreeOf<F> {
     f: F,
     mode: Mode,
     place: &'static Location<'static>,
 }
 
-impl<Args, F> Function<Args> for JacobianOf<F>
+impl<Args: Arguments, F: Function<Args>> Function<Args> for TreeOf<F>
 where
-    Args: Arguments<First = Tensor>,
-    F: Function<Args, Output = Tensor>,
+    F::Output: Tree,
 {
-    type Output = Tensor;
-    fn call(&self, args: Args::Refs<'_>) -> Tensor {
+    type Output = Vec<Args::First>;
+
+    fn call(&self, args: Args::Refs<'_>) -> Vec<Args::First> {
         let like = Args::first(args);
-        self.try_call::<Args>(args).unwrap_or_else(|e| Tensor::error_like(e, like.ty()))
-    }
-}
-
-impl<F> JacobianOf<F> {
-    fn try_call<Args>(&self, args: Args::Refs<'_>) -> Result<Tensor>
-    where
-        Args: Arguments<First = Tensor>,
-        F: Function<Args, Output = Tensor>,
-    {
-        let leaves = Args::leaves(args);
-        let types =
-            leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
-        let x = Args::first(args).ty();
-        let call = Call::trace::<Args>(&self.f, args, types)?;
-        let y = call.result.ty();
-        for (what, ty) in [("argument 0", &x), ("the result", &y)] {
-            if !ty.dtype.is_float() {
-                let kind = ErrorKind::NotDifferentiable { what: what.into(), dtype: ty.dtype };
-                return Err(error(self.mode.name(), kind, self.place));
-            }
-        }
-        let place = Place(Some(self.place));
-        let outputs = execute(&call.inputs(&leaves), |point| {
-            place.scope(|| {
-                let active: Vec<bool> = (0..point.len()).map(|i| i == 0).collect();
-                let (_, linear) = linearize(&call.program.graph, point, &active)?;
-                let shape = y.shape.concat(&x.shape);
-                let jacobian = match self.mode {
-                    Mode::Forward => {
-                        let n = x.shape.size();
-                        let tangents = linear.forward_each(&[basis(&x.shape, x.dtype)], n);
-                        match tangents.into_iter().next().flatten() {
-                            // Results came along axis 0, the elements of the argument.
-                            Some(columns) => {
-                                columns.reshape([n, y.shape.size()]).t().reshape(shape)
-                            }
-                            None => Tensor::zeros(y.dtype, shape),
-                        }
-                    }
-                    Mode::Reverse => {
-                        let n = y.shape.size();
-                        let cotangents = linear.backward_each(&[basis(&y.shape, y.dtype)], n)?;
-                        match cotangents.into_iter().next() {
-                            Some(rows) => rows.reshape(shape),
-                            None => Tensor::zeros(y.dtype, shape),
-                        }
-                    }
-                };
-                Ok(vec![jacobian])
+        jacobians::<Args, F::Output>(&self.f, args, self.mode, None, self.place)
+            .and_then(|all| all.iter().map(|leaves| like.with_leaves(leaves)).collect())
+            .unwrap_or_else(|e| {
+                let count = failed::<Args, _>(&self.f, args, e.clone()).leaves().len();
+                let carry = |x: &Tensor| Tensor::error_like(e.clone(), x.ty());
+                (0..count).map(|_| like.map_leaves(carry)).collect()
             })
-        })?;
-        Ok(outputs[0].clone())
     }
 }
 
-/// The unit tensors of a shape, stacked along axis 0.
-fn basis(shape: &Shape, dtype: DType) -> Tensor {
-    let n = shape.size();
-    Tensor::eye(dtype, n).reshape(shape.with(0, n))
+/// For each tensor of the result its Jacobian in each tensor of the first argument.
+fn jacobians<Args: Arguments, R: Tree>(
+    f: &dyn Function<Args, Output = R>,
+    args: Args::Refs<'_>,
+    mode: Mode,
+    chunk: Option<usize>,
+    place: &'static Location<'static>,
+) -> Result<Vec<Vec<Tensor>>> {
+    let fail = |kind| error(mode.name(), kind, place);
+    let leaves = Args::leaves(args);
+    let types: Vec<TensorType> =
+        leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
+    let inputs = types[..Args::first(args).structure().leaf_count()].to_vec();
+    let call = Call::trace::<Args>(f, args, types)?;
+    let results: Vec<TensorType> = call.result.leaves().iter().map(Tensor::ty).collect();
+    for (what, types) in [("argument 0", &inputs), ("the result", &results)] {
+        if let Some(ty) = types.iter().find(|ty| !ty.dtype.is_float()) {
+            return Err(fail(ErrorKind::NotDifferentiable { what: what.into(), dtype: ty.dtype }));
+        }
+    }
+    if chunk == Some(0) {
+        return Err(fail(ErrorKind::InvalidArgument("chunks of 0 passes; take at least 1".into())));
+    }
+    let flat = execute(&call.inputs(&leaves), |point| {
+        Place(Some(place)).scope(|| {
+            let graph = &call.program.graph;
+            let mut blocks = vec![vec![None; inputs.len()]; results.len()];
+            match mode {
+                Mode::Forward => {
+                    for (j, x) in inputs.iter().enumerate() {
+                        let active: Vec<bool> = (0..point.len()).map(|i| i == j).collect();
+                        let (_, linear) = linearize(graph, point, &active)?;
+                        let columns = by_basis(x, chunk, |basis, n| {
+                            let tangents = linear.forward_each(std::slice::from_ref(basis), n);
+                            let zeros = |y: &TensorType| Tensor::zeros(y.dtype, y.shape.with(0, n));
+                            let tangents = tangents.into_iter().zip(&results);
+                            Ok(tangents.map(|(t, y)| t.unwrap_or_else(|| zeros(y))).collect())
+                        })?;
+                        for ((row, columns), y) in blocks.iter_mut().zip(columns).zip(&results) {
+                            // The elements of the argument came along axis 0.
+                            let (n, m) = (x.shape.size(), y.shape.size());
+                            let shape = y.shape.concat(&x.shape);
+                            row[j] = Some(columns.reshape([n, m]).t().reshape(shape));
+                        }
+                    }
+                }
+                Mode::Reverse => {
+                    let active: Vec<bool> = (0..point.len()).map(|i| i < inputs.len()).collect();
+                    let (_, linear) = linearize(graph, point, &active)?;
+                    for (k, y) in results.iter().enumerate() {
+                        let rows = by_basis(y, chunk, |basis, n| {
+                            let zeros = |y: &TensorType| Tensor::zeros(y.dtype, y.shape.with(0, n));
+                            let mut cotangents: Vec<Tensor> = results.iter().map(zeros).collect();
+                            cotangents[k] = basis.clone();
+                            linear.backward_each(&cotangents, n)
+                        })?;
+                        for ((block, rows), x) in blocks[k].iter_mut().zip(rows).zip(&inputs) {
+                            *block = Some(rows.reshape(y.shape.concat(&x.shape)));
+                        }
+                    }
+                }
+            }
+            Ok(blocks.into_iter().flatten().flatten().collect())
+        })
+    })?;
+    Ok(flat.chunks(inputs.len().max(1)).map(<[Tensor]>::to_vec).collect())
+}
+
+/// Applies `f` to the unit tensors of a type, stacked along axis 0: all at once, or some at a time in
+/// a loop.
+fn by_basis(
+    ty: &TensorType,
+    chunk: Option<usize>,
+    f: impl Fn(&Tensor, usize) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let n = ty.shape.size();
+    let Some(chunk) = chunk.filter(|&chunk| chunk < n) else {
+        return f(&Tensor::eye(ty.dtype, n).reshape(ty.shape.with(0, n)), n);
+    };
+    let starts = Tensor::arange(0i64, n as i64, chunk as i64);
+    let body = |_: &(), start: &Tensor| {
+        let row = Tensor::iota(DType::I64, (chunk, n), 0) + start;
+        let column = Tensor::iota(DType::I64, (chunk, n), 1);
+        let units = row.equal(&column).cast(ty.dtype).reshape(ty.shape.with(0, chunk));
+        ((), f(&units, chunk).unwrap_or_else(|e| vec![Tensor::error(e)]))
+    };
+    let (_, stacks) = scan(body, &(), &starts);
+    // Chunks one after the other; the last may reach beyond the end.
+    let joined = |x: Tensor| {
+        x.check()?;
+        let rest = Shape::from(&x.shape()[2..]);
+        let all = x.shape()[0] * x.shape()[1];
+        Ok(x.reshape(rest.with(0, all)).slice_axis(0, 0, n))
+    };
+    stacks.into_iter().map(joined).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use unloop_graph::{Graph, Op, Result, Tensor, TensorType, Trace, TracedProgram};
 
-use crate::interpret::{forget, operands};
+use crate::interpret::{eval, forget, operands};
 use crate::rules::{self, Batched, Jvp, Operand};
 use crate::vmap::batch_graph;
 
@@ -97,6 +97,13 @@ impl Linear {
         let inputs = inputs.chain(self.residuals.iter().cloned().map(Batched::Same)).collect();
         let live = batch_graph(&self.graph, inputs, size);
         let mut live = live.into_iter().map(|x| x.each(size));
+        self.outputs.iter().map(|ty| ty.as_ref().and_then(|_| live.next())).collect()
+    }
+
+    /// Tangents forward; absent for outputs that do not depend on the inputs.
+    pub fn forward(&self, tangents: &[Tensor]) -> Vec<Option<Tensor>> {
+        let inputs: Vec<Tensor> = tangents.iter().chain(&self.residuals).cloned().collect();
+        let mut live = eval(&self.graph, &inputs).into_iter();
         self.outputs.iter().map(|ty| ty.as_ref().and_then(|_| live.next())).collect()
     }
 

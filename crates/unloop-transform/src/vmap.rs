@@ -5,14 +5,16 @@ use std::panic::Location;
 use unloop_graph::shape::normalize_axis;
 use unloop_graph::{ErrorKind, Graph, Result, Shape, Structure, Tensor, TensorType, Tree};
 
-use crate::function::callable;
+use crate::collective::{POSITION, bind};
+use crate::control::scan;
+use crate::function::{self, callable};
 use crate::interpret::{Call, error, execute, failed, forget, operands};
 use crate::rules::{Batched, batch};
 use crate::{Arguments, AxisSpec, Function, IntoAxes};
 
 callable! {
     /// A function lifted over an axis; made by [`vmap`].
-    Vmap
+    Vmap with how: Lift<'f, Args, R>
 }
 
 /// Lifts a function of one example over an axis of its arguments: what it does to one example, the
@@ -44,40 +46,82 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    Vmap::from_function(Lift { f, axes: axes.into_axes(), place: Location::caller() })
+    vmap_specs(function::Shared::new(f), axes.into_axes(), Location::caller())
+}
+
+/// [`vmap`] with axes as they are.
+pub(crate) fn vmap_specs<'f, Args: Arguments + 'f, R: Tree + 'f>(
+    f: function::Shared<'f, Args, R>,
+    axes: Vec<AxisSpec>,
+    place: &'static Location<'static>,
+) -> Vmap<'f, Args, R> {
+    lifted(Lift { f, axes, out_axis: 0, name: None, chunk: None, place })
+}
+
+fn lifted<'f, Args: Arguments + 'f, R: Tree + 'f>(how: Lift<'f, Args, R>) -> Vmap<'f, Args, R> {
+    Vmap::from_function(how.clone(), how)
 }
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// The same function with its results stacked along another axis, negative from the end.
     #[track_caller]
     pub fn out_axis(self, axis: isize) -> Vmap<'f, Args, R> {
-        Vmap::from_function(OutAxis { stacked: self, axis, place: Location::caller() })
+        lifted(Lift { out_axis: axis, place: Location::caller(), ..self.how })
+    }
+
+    /// Names the mapped axis, so that the function can ask all examples for something:
+    /// [`psum`](crate::psum), [`all_gather`](crate::all_gather), [`axis_index`](crate::axis_index).
+    pub fn axis_name(self, name: &str) -> Vmap<'f, Args, R> {
+        lifted(Lift { name: Some(name.to_owned()), ..self.how })
+    }
+
+    /// Runs at most `size` examples at once, one chunk after the other, to bound memory. A chunk's
+    /// intermediate values take the memory of `size` examples.
+    ///
+    /// # Errors
+    /// Carried by the result: a size of 0; an axis with a name, as its examples need each other.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::vmap;
+    /// let x = Tensor::arange(0.0, 10.0, 1.0);
+    /// let in_chunks = vmap(|x: &Tensor| x.square(), 0).chunks(4); // 4, 4 and 2 examples
+    /// assert_eq!(in_chunks(&x).to_vec::<f64>()?[9], 81.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn chunks(self, size: usize) -> Vmap<'f, Args, R> {
+        lifted(Lift { chunk: Some(size), place: Location::caller(), ..self.how })
     }
 }
 
-struct Lift<F> {
-    f: F,
+/// How a function is lifted.
+pub(crate) struct Lift<'f, Args: Arguments, R> {
+    f: function::Shared<'f, Args, R>,
     axes: Vec<AxisSpec>,
+    out_axis: isize,
+    name: Option<String>,
+    chunk: Option<usize>,
     place: &'static Location<'static>,
 }
 
-impl<Args: Arguments, F: Function<Args>> Function<Args> for Lift<F>
-where
-    F::Output: Tree,
-{
-    type Output = F::Output;
-
-    fn call(&self, args: Args::Refs<'_>) -> F::Output {
-        self.try_lift::<Args>(args).unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e))
+impl<Args: Arguments, R> Clone for Lift<'_, Args, R> {
+    fn clone(&self) -> Self {
+        let (f, axes, name) = (self.f.clone(), self.axes.clone(), self.name.clone());
+        Lift { f, axes, name, ..*self }
     }
 }
 
-impl<F> Lift<F> {
-    fn try_lift<Args: Arguments>(&self, args: Args::Refs<'_>) -> Result<F::Output>
-    where
-        F: Function<Args>,
-        F::Output: Tree,
-    {
+impl<Args: Arguments, R: Tree> Function<Args> for Lift<'_, Args, R> {
+    type Output = R;
+
+    fn call(&self, args: Args::Refs<'_>) -> R {
+        self.try_lift(args).unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e))
+    }
+}
+
+impl<Args: Arguments, R: Tree> Lift<'_, Args, R> {
+    fn try_lift(&self, args: Args::Refs<'_>) -> Result<R> {
         let leaves = Args::leaves(args);
         for leaf in &leaves {
             leaf.check()?;
@@ -89,8 +133,17 @@ impl<F> Lift<F> {
             Some(axis) => TensorType::new(leaf.dtype(), Shape::from(leaf.shape()).without(*axis)),
             None => leaf.ty(),
         };
-        let types = leaves.iter().zip(&axes).map(example).collect();
-        let call = Call::trace::<Args>(&self.f, args, types)?;
+        let mut types: Vec<TensorType> = leaves.iter().zip(&axes).map(example).collect();
+        let (mut leaves, mut axes) = (leaves, axes);
+        if self.name.is_some() {
+            // The position of the example is a parameter of its own.
+            types.push(TensorType::new(POSITION, ()));
+            leaves.push(Tensor::iota(POSITION, size, 0));
+            axes.push(Some(0));
+        }
+        let call = Call::trace_with::<Args, _>(&self.f, args, types, |extra| {
+            self.name.as_ref().zip(extra.first()).map(|(name, at)| bind(name, size, at.clone()))
+        })?;
         let outputs = execute(&call.inputs(&leaves), |inputs| {
             let shared = std::iter::repeat(&None);
             let inputs: Vec<Batched> = inputs
@@ -101,28 +154,81 @@ impl<F> Lift<F> {
                     None => Batched::Same(x.clone()),
                 })
                 .collect();
-            let outputs = batch_graph(&call.program.graph, inputs, size);
-            Ok(outputs.into_iter().map(|x| x.each(size)).collect())
+            let outputs = match self.chunk {
+                None => batch_graph(&call.program.graph, inputs, size),
+                Some(chunk) => self.in_chunks(&call.program.graph, inputs, size, chunk)?,
+            };
+            outputs.into_iter().map(|x| self.placed(x.each(size))).collect()
         })?;
         call.result.with_leaves(&outputs)
     }
-}
 
-struct OutAxis<'f, Args: Arguments, R> {
-    stacked: Vmap<'f, Args, R>,
-    axis: isize,
-    place: &'static Location<'static>,
-}
+    /// A stacked result with its examples along the axis that was asked for.
+    fn placed(&self, x: Tensor) -> Result<Tensor> {
+        match normalize_axis(self.out_axis, x.rank()) {
+            _ if self.out_axis == 0 || x.as_error().is_some() => Ok(x),
+            Ok(axis) => Ok(x.move_axis(0, axis as isize)),
+            Err(kind) => Err(error("vmap", kind, self.place)),
+        }
+    }
 
-impl<Args: Arguments, R: Tree> Function<Args> for OutAxis<'_, Args, R> {
-    type Output = R;
-
-    fn call(&self, args: Args::Refs<'_>) -> R {
-        self.stacked.call(args).rebuild(&mut |x| match normalize_axis(self.axis, x.rank()) {
-            _ if x.as_error().is_some() => x.clone(),
-            Ok(axis) => x.move_axis(0, axis as isize),
-            Err(kind) => Tensor::error_like(error("vmap", kind, self.place), x.ty()),
-        })
+    /// Chunks of examples one after the other, by a loop; what is left over by itself.
+    fn in_chunks(
+        &self,
+        graph: &Graph,
+        inputs: Vec<Batched>,
+        size: usize,
+        chunk: usize,
+    ) -> Result<Vec<Batched>> {
+        let invalid = |message: &str| {
+            Err(error("vmap", ErrorKind::InvalidArgument(message.into()), self.place))
+        };
+        if chunk == 0 {
+            return invalid("chunks of 0 examples; take at least 1");
+        }
+        if self.name.is_some() {
+            return invalid("chunks of an axis with a name, whose examples need each other");
+        }
+        let count = size / chunk;
+        if count < 2 {
+            return Ok(batch_graph(graph, inputs, size));
+        }
+        let part = |x: &Batched, start: usize, end: usize| match x {
+            Batched::Each(x) => Batched::Each(x.slice_axis(0, start, end)),
+            same => same.clone(),
+        };
+        let whole = count * chunk;
+        // The stacks as entries of a loop: one chunk each.
+        let stacks: Vec<Tensor> = (inputs.iter().filter(|x| x.is_each()))
+            .map(|x| {
+                let x = part(x, 0, whole);
+                let shape = Shape::from(&x.tensor().shape()[1..]).with(0, chunk).with(0, count);
+                x.tensor().reshape(shape)
+            })
+            .collect();
+        let run = |_: &(), entries: &Vec<Tensor>| {
+            let mut entries = entries.iter();
+            let inputs = inputs.iter().map(|x| match x {
+                Batched::Each(x) => Batched::Each(entries.next().unwrap_or(x).clone()),
+                same => same.clone(),
+            });
+            let outputs = batch_graph(graph, inputs.collect(), chunk);
+            ((), outputs.into_iter().map(|x| x.each(chunk)).collect::<Vec<_>>())
+        };
+        let stacked = scan(run, &(), &stacks).1;
+        let joined = |x: Tensor| {
+            let shape = Shape::from(&x.shape()[2..]).with(0, whole);
+            x.reshape(shape)
+        };
+        let mut outputs: Vec<Tensor> = stacked.into_iter().map(joined).collect();
+        if whole < size {
+            let rest = inputs.iter().map(|x| part(x, whole, size)).collect();
+            let rest = batch_graph(graph, rest, size - whole);
+            outputs = (outputs.iter().zip(rest))
+                .map(|(x, rest)| Tensor::concatenate(&[x, &rest.each(size - whole)], 0))
+                .collect();
+        }
+        Ok(outputs.into_iter().map(Batched::Each).collect())
     }
 }
 

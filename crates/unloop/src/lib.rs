@@ -37,22 +37,26 @@
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
-    ArgReduceOp, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
+    ArgReduceOp, Array, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
     DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar,
     Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode, strided,
 };
 pub use unloop_transform::{
-    Arguments, AxisSpec, EachIndex, Function, Grad, IndexValue, IntoAxes, Jacobian, Jit, Jvp,
-    Pullback, Shared, ValueAndGrad, Vjp, Vmap, cond, each, each_to, fori_loop, grad, hessian,
-    jacfwd, jacrev, jit, jvp, map, scan, scan_reverse, switch, value_and_grad, vjp, vmap,
-    while_loop,
+    All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
+    IndexValue, IntoAxes, Jacobian, JacobianTree, Jit, Jvp, Linearize, Pullback, Pushforward,
+    Selection, Shared, ValueAndGrad, Vectorize, Vjp, Vmap, all_gather, associative_scan,
+    axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
+    eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd, jacfwd_tree,
+    jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples, pmax, pmean,
+    pmin, psum, reduce, scan, scan_reverse, switch, value_and_grad, value_and_grad_with_aux,
+    vectorize, vjp, vmap, while_loop,
 };
 
 /// The parameters of operations that have many.
 pub mod op {
     pub use unloop_graph::op::{
-        Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, Slice, Sort,
-        TriangularSolve,
+        Gather, GatherDims, HostOp, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp,
+        Slice, Sort, TriangularSolve,
     };
 }
 

@@ -40,7 +40,7 @@ pub struct Scan {
     pub reverse: bool,
 }
 
-fn same<'a>(
+pub(super) fn same<'a>(
     what: &str,
     given: impl Iterator<Item = &'a TensorType>,
     wanted: impl Iterator<Item = &'a TensorType>,

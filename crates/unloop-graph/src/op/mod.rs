@@ -3,6 +3,7 @@
 //! `unloop-transform`. Everything else that users call is composed of these.
 
 mod control;
+mod custom;
 mod decompose;
 mod dot;
 mod elementwise;
@@ -17,6 +18,7 @@ use std::fmt;
 use smallvec::{SmallVec, smallvec};
 
 pub use control::{Scan, Switch, While, entry_type};
+pub use custom::{DerivativeRule, Host, HostOp, Pullback, REVERSE_ONLY, WithDerivative};
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
 pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
@@ -145,6 +147,15 @@ pub enum Op {
     While(While),
     /// `(shared, …, carry, …, entries, …) → (carry, …, entries, …)`: a loop over entries.
     Scan(Scan),
+    /// `(captured, …, x, …) → (y, …, residual, …)`: a program with a derivative of its own.
+    WithDerivative(WithDerivative),
+    /// `(known, …, tangent, …) → (tangent, …)`: known by its transpose only.
+    Pullback(Pullback),
+    /// `(x, …) → (y, …)`: computed by plain Rust code.
+    Host(Host),
+    /// `(x, position[]) → y`: the `x` of all examples of a named axis of this extent, along a new
+    /// first axis; `position` is that of the example.
+    AllGather(usize),
 }
 
 /// The types of an operation's results; nearly always one.
@@ -188,6 +199,10 @@ impl Op {
             Op::Switch(_) => "switch",
             Op::While(_) => "while",
             Op::Scan(_) => "scan",
+            Op::WithDerivative(_) => "with_derivative",
+            Op::Pullback(_) => "pullback",
+            Op::Host(host) => host.0.name(),
+            Op::AllGather(_) => "all_gather",
         }
     }
 
@@ -201,6 +216,9 @@ impl Op {
             Op::Switch(switch) => switch.branches.first().map_or(0, |b| b.outputs().len()),
             Op::While(repeat) => repeat.carry(),
             Op::Scan(scan) => scan.body.outputs().len(),
+            Op::WithDerivative(custom) => custom.body.outputs().len(),
+            Op::Pullback(pullback) => pullback.results.len(),
+            Op::Host(host) => host.0.result_count(),
             _ => 1,
         }
     }
@@ -250,6 +268,10 @@ impl Op {
             Op::Switch(switch) => switch.infer(operands)?,
             Op::While(repeat) => repeat.infer(operands)?,
             Op::Scan(scan) => scan.infer(operands)?,
+            Op::WithDerivative(custom) => custom.infer(operands)?,
+            Op::Pullback(pullback) => pullback.results.iter().cloned().collect(),
+            Op::Host(host) => host.infer(operands)?,
+            Op::AllGather(size) => custom::infer_all_gather(args(operands)?, *size),
             Op::TriangularSolve(_) | Op::Solve { .. } => {
                 smallvec![linalg::infer_solve(args(operands)?)?]
             }
@@ -300,6 +322,10 @@ impl Op {
             Op::Switch(switch) => switch.evaluate(operands),
             Op::While(repeat) => repeat.evaluate(operands),
             Op::Scan(scan) => scan.evaluate(operands, types),
+            Op::WithDerivative(custom) => custom.evaluate(operands),
+            Op::Pullback(_) => Err(ErrorKind::Unsupported(REVERSE_ONLY.into())),
+            Op::Host(host) => host.evaluate(operands, types),
+            Op::AllGather(_) => Err(custom::all_gather()),
             Op::TriangularSolve(how) => one(how.evaluate(&operands[0], &operands[1], ty)),
             Op::Solve { transpose } => {
                 one(linalg::solve(&operands[0], &operands[1], *transpose, ty)?)
@@ -371,6 +397,8 @@ impl fmt::Display for Op {
             Op::Switch(switch) => write!(f, "{name}[{switch}]"),
             Op::While(repeat) => write!(f, "{name}[{repeat}]"),
             Op::Scan(scan) => write!(f, "{name}[{scan}]"),
+            Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) => f.write_str(name),
+            Op::AllGather(size) => write!(f, "{name}[size={size}]"),
             Op::Solve { transpose: false } => f.write_str(name),
             Op::Solve { transpose: true } => write!(f, "{name}[transpose]"),
         }

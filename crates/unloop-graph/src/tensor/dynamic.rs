@@ -71,6 +71,49 @@ impl Tensor {
         })
     }
 
+    /// The entries at computed positions along an axis, for indices of any shape: that shape stands
+    /// in the place of the axis.
+    ///
+    /// # Errors
+    /// Positions out of bounds (they count from 0); [`Tensor::take_clipped`] moves them inside.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// assert_eq!(x.take(&Tensor::from([2, 0]), 1).to_vec::<f64>()?, [3.0, 1.0, 6.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn take(&self, indices: &Tensor, axis: isize) -> Tensor {
+        self.take_with(indices, axis, IndexMode::Error)
+    }
+
+    /// [`Tensor::take`] with positions out of bounds moved to the nearest one.
+    #[track_caller]
+    pub fn take_clipped(&self, indices: &Tensor, axis: isize) -> Tensor {
+        self.take_with(indices, axis, IndexMode::Clip)
+    }
+
+    #[track_caller]
+    fn take_with(&self, indices: &Tensor, axis: isize, mode: IndexMode) -> Tensor {
+        let place = Place::here();
+        let axis = match normalize_axis(axis, self.rank()) {
+            Ok(axis) => axis,
+            Err(kind) => return Tensor::fail("take", kind, place, self),
+        };
+        let (before, after) = (0..axis, axis + 1..self.rank());
+        let mut slice_sizes: Axes = self.shape().into();
+        slice_sizes[axis] = 1;
+        let dims = GatherDims {
+            offset_dims: before.chain(after.map(|a| a - 1 + indices.rank())).collect(),
+            collapsed_slice_dims: [axis].into_iter().collect(),
+            start_index_map: [axis].into_iter().collect(),
+            ..GatherDims::default()
+        };
+        let op = Op::Gather(Gather { dims, slice_sizes, mode });
+        place.scope(|| Tensor::apply1(op, &[self, &indices.expand_dims(-1)]))
+    }
+
     /// Elements at computed positions along an axis: `indices` has the shape of `self` but for that
     /// axis, and element `[…, i, …]` of the result is element `[…, indices[…, i, …], …]`.
     ///

@@ -14,7 +14,7 @@ use crate::linear::{jvp_graph, transpose_graph};
 use crate::vmap::batch_graph;
 
 /// Applies an operation, or gives the error of making it as all of its results.
-fn apply_all(op: Result<(Op, Vec<Tensor>)>, count: usize) -> Vec<Tensor> {
+pub(super) fn apply_all(op: Result<(Op, Vec<Tensor>)>, count: usize) -> Vec<Tensor> {
     match op {
         Ok((op, operands)) => {
             let operands: Vec<&Tensor> = operands.iter().collect();
@@ -26,7 +26,7 @@ fn apply_all(op: Result<(Op, Vec<Tensor>)>, count: usize) -> Vec<Tensor> {
 
 /// The program of `f` of parameters of some types. What it captures becomes inputs after the first
 /// `at`, and operands to put there.
-fn program(
+pub(super) fn program(
     types: Vec<TensorType>,
     at: usize,
     f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
@@ -105,14 +105,14 @@ fn with_axis(ty: &TensorType, size: usize) -> TensorType {
 }
 
 /// The types of inputs of one example as those of a stack, where marked.
-fn batched_types(types: &[TensorType], each: &[bool], size: usize) -> Vec<TensorType> {
+pub(super) fn batched_types(types: &[TensorType], each: &[bool], size: usize) -> Vec<TensorType> {
     let ty =
         |(ty, each): (&TensorType, &bool)| if *each { with_axis(ty, size) } else { ty.clone() };
     types.iter().zip(each).map(ty).collect()
 }
 
 /// The results of a program on a stack of examples; marked ones have one entry an example.
-fn run_batched(
+pub(super) fn run_batched(
     graph: &Graph,
     inputs: &[Tensor],
     each: &[bool],

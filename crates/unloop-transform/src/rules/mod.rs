@@ -7,6 +7,7 @@
 //!   of the linear operands. Only operations that jvp rules emit need it.
 
 mod control;
+mod custom;
 mod decompose;
 mod dot;
 mod elementwise;
@@ -112,6 +113,9 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
         Op::Sort(sort) => sort::batch(sort, operands, size),
         Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::batch(op, operands, size),
+        Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_) => {
+            custom::batch(op, operands, size)
+        }
         Op::Cholesky
         | Op::Lu
         | Op::Qr { .. }
@@ -173,6 +177,9 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Dot(_) => vec![dot::jvp(op, rule)],
         Op::Sort(sort) => sort::jvp(sort, rule),
         Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::jvp(op, rule),
+        Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_) => {
+            custom::jvp(op, rule)
+        }
         Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
         Op::Lu => linalg::jvp_lu(rule),
         Op::Qr { .. } => decompose::jvp_qr(rule),
@@ -219,12 +226,22 @@ impl Operand<'_> {
 pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
     let ct = match (op, cts) {
         (Op::Switch(_) | Op::While(_) | Op::Scan(_), _) => return control::transpose(op, cts, x),
+        (Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_), _) => {
+            return custom::transpose(op, cts, x);
+        }
         // All other operations that are linear have one result.
         (_, [Some(ct), ..]) => ct,
         _ => return vec![None; x.len()],
     };
     match op {
-        Op::Switch(_) | Op::While(_) | Op::Scan(_) => Vec::new(), // above
+        // These went their way above.
+        Op::Switch(_)
+        | Op::While(_)
+        | Op::Scan(_)
+        | Op::WithDerivative(_)
+        | Op::Pullback(_)
+        | Op::Host(_)
+        | Op::AllGather(_) => Vec::new(),
         Op::Unary(_)
         | Op::Binary(_)
         | Op::Select

@@ -1,0 +1,177 @@
+//! Operations whose rules users give: programs with derivatives of their own, host functions, and what
+//! is exchanged between examples.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use super::Types;
+use crate::error::ErrorKind;
+use crate::{Array, Graph, Result, Tensor, TensorType};
+
+/// A program with a derivative of its own. Operands are `captured` values, then arguments.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct WithDerivative {
+    /// `(captured, arguments) → (results, residuals)`.
+    pub body: Arc<Graph>,
+    /// How many operands, from the first, no derivative is taken of.
+    pub captured: usize,
+    /// How many results, from the first, are the function's; the others are for the rule.
+    pub visible: usize,
+    /// The derivative.
+    pub rule: DerivativeRule,
+}
+
+/// The derivative of a [`WithDerivative`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum DerivativeRule {
+    /// `(captured, arguments, tangents) → tangents of the results`.
+    Forward(Arc<Graph>),
+    /// `(captured, results, residuals, cotangents) → cotangents of the arguments`.
+    Reverse(Arc<Graph>),
+}
+
+impl WithDerivative {
+    pub(super) fn infer(&self, operands: &[TensorType]) -> Result<Types, ErrorKind> {
+        super::control::same("operands", operands.iter(), self.body.inputs().iter())?;
+        Ok(self.body.output_types().cloned().collect())
+    }
+
+    pub(super) fn evaluate(&self, operands: &[Array]) -> Result<Vec<Array>, ErrorKind> {
+        self.body.evaluate(operands).map_err(|e| e.kind().clone())
+    }
+}
+
+/// The derivative of a function that has a reverse rule only: linear in the tangents, and known by
+/// its transpose. Operands are `known` values, then tangents.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Pullback {
+    /// `(known, cotangents) → cotangents of the arguments`.
+    pub backward: Arc<Graph>,
+    /// How many operands, from the first, are not tangents.
+    pub known: usize,
+    /// The types of the results.
+    pub results: Vec<TensorType>,
+}
+
+/// What forward mode says of a function with a reverse rule.
+pub const REVERSE_ONLY: &str =
+    "the forward derivative of a function with a custom reverse rule; use custom_jvp, or grad";
+
+/// An operation that is computed by plain Rust code, with rules of its own: what a library offers
+/// that unloop does not know.
+pub trait HostOp: fmt::Debug + Send + Sync {
+    /// The lower-case name, for printed programs and errors.
+    fn name(&self) -> &'static str;
+
+    /// How many results there are.
+    fn result_count(&self) -> usize {
+        1
+    }
+
+    /// Two operations of one name and key are the same, and compiled once. `None`, the default: an
+    /// operation is equal to itself only.
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    /// The types of the results, or what is wrong with the operands.
+    fn infer(&self, operands: &[TensorType]) -> Result<Vec<TensorType>, String>;
+
+    /// Computes the results, of the types that [`HostOp::infer`] gave.
+    fn evaluate(&self, operands: &[Array]) -> Result<Vec<Array>, String>;
+
+    /// The results for a stack of `size` examples along axis 0 of the operands that are marked; each
+    /// result has one entry an example along axis 0. `None`, the default, runs them one by one.
+    fn batch(&self, operands: &[&Tensor], stacked: &[bool], size: usize) -> Option<Vec<Tensor>> {
+        let _ = (operands, stacked, size);
+        None
+    }
+
+    /// The tangents of the results `y` from the operands and their tangents (absent: zero). The
+    /// expression is linear in the tangents; what it is made of has a transpose. `None`, the
+    /// default: there is no derivative.
+    fn jvp(&self, x: &[&Tensor], t: &[Option<&Tensor>], y: &[Tensor]) -> Option<Vec<Tensor>> {
+        let _ = (x, t, y);
+        None
+    }
+
+    /// If the operation is linear in some operands: their cotangents from those of the results
+    /// (absent: zero). Linear operands have no value. `None`, the default: there is no transpose.
+    fn transpose(
+        &self,
+        cotangents: &[Option<Tensor>],
+        operands: &[Option<&Tensor>],
+    ) -> Option<Vec<Option<Tensor>>> {
+        let _ = (cotangents, operands);
+        None
+    }
+}
+
+/// A shared [`HostOp`].
+#[derive(Clone, Debug)]
+pub struct Host(pub Arc<dyn HostOp>);
+
+impl Host {
+    /// The key, or else the address.
+    fn identity(&self) -> (&'static str, Option<String>, usize) {
+        let key = self.0.key();
+        let address = Arc::as_ptr(&self.0).cast::<()>() as usize;
+        (self.0.name(), key.clone(), if key.is_some() { 0 } else { address })
+    }
+
+    pub(super) fn infer(&self, operands: &[TensorType]) -> Result<Types, ErrorKind> {
+        let types = self.0.infer(operands).map_err(ErrorKind::InvalidArgument)?;
+        match types.len() == self.0.result_count() {
+            true => Ok(types.into()),
+            false => {
+                let message =
+                    format!("{} types for {} results", types.len(), self.0.result_count());
+                Err(ErrorKind::InvalidArgument(message))
+            }
+        }
+    }
+
+    /// Computes the results and checks their types.
+    pub fn evaluate(&self, operands: &[Array], types: &Types) -> Result<Vec<Array>, ErrorKind> {
+        let results = self.0.evaluate(operands).map_err(ErrorKind::InvalidArgument)?;
+        let given: Types = results.iter().map(Array::ty).collect();
+        match given == *types {
+            true => Ok(results),
+            false => {
+                let message = format!("the function gave {given:?} instead of {types:?}");
+                Err(ErrorKind::InvalidArgument(message))
+            }
+        }
+    }
+}
+
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Host {}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+/// `(x, position[])` of one example to the `x` of all `size` of them, along a new first axis.
+pub(super) fn infer_all_gather([x, _]: &[TensorType; 2], size: usize) -> Types {
+    smallvec![TensorType { dtype: x.dtype, shape: x.shape.with(0, size) }]
+}
+
+/// What runs one example of several by itself says of an exchange between them.
+pub(super) fn all_gather() -> ErrorKind {
+    ErrorKind::Unsupported(
+        "an exchange between examples inside a branch that only some of them take; move it out of \
+         the branch"
+            .into(),
+    )
+}
