@@ -8,3 +8,4 @@ mod operands;
 pub use catalogue::{Case, cases, elementwise_cases};
 pub use compare::{assert_close, close, deviation};
 pub use operands::{Layout, Operand, Values, tensor};
+pub mod vectors;

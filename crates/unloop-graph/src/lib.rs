@@ -21,7 +21,7 @@ pub use graph::{Graph, Node, ValueId};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, Tensor, WindowAxis, strided,
+    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

@@ -124,6 +124,21 @@ impl<R: Tree> Call<R> {
     }
 }
 
+/// Calls a function as one program: on concrete tensors its operations are fused, instead of computed
+/// one by one; inside a transform it is called as it is. For functions of many small steps.
+pub fn at_once<Args: Arguments, F: Function<Args>>(f: F, args: Args::Refs<'_>) -> F::Output
+where
+    F::Output: Tree,
+{
+    let leaves = Args::leaves(args);
+    let Some(arrays) = Tensor::arrays(&leaves) else { return f.call(args) };
+    let run = || {
+        let call = Call::trace::<Args>(&f, args, leaves.iter().map(Tensor::ty).collect())?;
+        call.result.with_leaves(&run(&call.program, arrays)?)
+    };
+    run().unwrap_or_else(|e| failed::<Args, _>(&f, args, e))
+}
+
 /// The result of a call that failed: the function's own result with every tensor carrying the error.
 /// The function is run on tensors that carry it, so that a result of its type exists.
 pub(crate) fn failed<Args: Arguments, R: Tree>(

@@ -38,8 +38,9 @@
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
-    DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, ReduceOp, Result, Scalar,
-    Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode, strided,
+    DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode, ReduceOp, Result,
+    Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode,
+    strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
@@ -51,6 +52,9 @@ pub use unloop_transform::{
     pmin, psum, reduce, scan, scan_reverse, switch, value_and_grad, value_and_grad_with_aux,
     vectorize, vjp, vmap, while_loop,
 };
+
+pub mod linalg;
+pub mod random;
 
 /// The parameters of operations that have many.
 pub mod op {

@@ -1,24 +1,46 @@
 //! [`Tensor`]: concrete values that compute at once, symbolic values inside a transform, or the
 //! error of an operation that could not be done. All operations go through [`Tensor::apply`].
 
+mod arrange;
 mod convert;
 mod create;
 mod cumulative;
 mod decompose;
 mod display;
 mod dynamic;
+mod einsum;
 mod elementwise;
 mod index;
 mod layout;
 mod linalg;
 mod nn;
+mod numeric;
 mod operators;
 mod reduce;
+mod search;
 mod sort;
+mod statistics;
 mod window;
 
 use smallvec::{SmallVec, smallvec};
 
+/// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
+/// tensor. Errors name the line that calls the method.
+macro_rules! composed {
+    ($($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block)+) => {
+        impl crate::Tensor {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self $(, $arg: $ty)*) -> $result {
+                let ($x, place) = (self, crate::Place::here());
+                place.scope(|| $body)
+            }
+        )+}
+    };
+}
+use composed;
+
+pub use arrange::PadMode;
 pub use cumulative::Direction;
 pub use index::{AtIndex, IndexArg, strided};
 pub use operators::Broadcast;

@@ -2,6 +2,7 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
+use super::composed;
 use super::reduce::AxisList;
 use crate::Tensor;
 use crate::error::Place;
@@ -78,4 +79,104 @@ impl Tensor {
         let place = Place::here();
         place.scope(|| self.maximum(&self.zeros_like()) + (-self.abs()).exp().log1p())
     }
+}
+
+composed! {
+    /// `ln(1/(1 + e⁻ˣ))`; does not overflow.
+    log_sigmoid(x) -> Tensor { -(-x).softplus() }
+
+    /// `x/(1 + |x|)`.
+    soft_sign(x) -> Tensor { x / (x.abs() + 1.0) }
+
+    /// `min(max(x, 0), 6)`.
+    relu6(x) -> Tensor { x.relu().minimum(&(x.ones_like() * 6.0)) }
+
+    /// `x` above zero, `slope·x` below.
+    leaky_relu(x, slope: f64) -> Tensor {
+        x.greater_equal(&x.zeros_like()).select(x, &(x * slope))
+    }
+
+    /// `min(max(x, -1), 1)`.
+    hard_tanh(x) -> Tensor { x.clamp(&-one(x), &one(x)) }
+
+    /// The sigmoid in three straight lines: `relu6(x + 3)/6`.
+    hard_sigmoid(x) -> Tensor { (x + 3.0).relu6() / 6.0 }
+
+    /// `x·hard_sigmoid(x)`.
+    hard_silu(x) -> Tensor { x * x.hard_sigmoid() }
+
+    /// `x` above zero, `alpha·(eˣ - 1)` below.
+    elu(x, alpha: f64) -> Tensor {
+        let positive = x.greater(&x.zeros_like());
+        // The exponential of large x is not used, and must not become infinite in derivatives.
+        let safe = positive.select(&x.zeros_like(), x);
+        positive.select(x, &(safe.expm1() * alpha))
+    }
+
+    /// `max(x, 0) + alpha·(e^(min(x, 0)/alpha) - 1)`, which has a continuous slope.
+    /// <https://arxiv.org/abs/1704.07483>
+    celu(x, alpha: f64) -> Tensor {
+        let zero = x.zeros_like();
+        x.maximum(&zero) + (x.minimum(&zero) / alpha).expm1() * alpha
+    }
+
+    /// The scaled exponential linear unit. <https://arxiv.org/abs/1706.02515>
+    selu(x) -> Tensor { x.elu(1.673_263_242_354_377_2) * 1.050_700_987_355_480_5 }
+
+    /// The Gaussian error linear unit by the hyperbolic tangent: faster than [`Tensor::gelu`], within
+    /// 0.001 of it.
+    gelu_tanh(x) -> Tensor {
+        let inner = (x + x * x * x * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
+        x * (inner.tanh() + 1.0) * 0.5
+    }
+
+    /// One half of an axis times the sigmoid of the other. <https://arxiv.org/abs/1612.08083>
+    glu(x, axis: isize) -> Tensor {
+        let parts = x.split(2, axis);
+        &parts[0] * parts[1].sigmoid()
+    }
+
+    /// `(x + √(x² + b))/2`, a smooth ramp.
+    squareplus(x, b: f64) -> Tensor { (x + (x.square() + b).sqrt()) * 0.5 }
+
+    /// `x·tanh(softplus(x))`. <https://arxiv.org/abs/1908.08681>
+    mish(x) -> Tensor { x * x.softplus().tanh() }
+
+    /// Zero below -1, `x` above 1, a parabola between.
+    sparse_plus(x) -> Tensor {
+        let parabola = (x + 1.0).square() / 4.0;
+        let upper = x.greater_equal(&one(x).broadcast_to(x.shape())).select(x, &parabola);
+        x.less_equal(&-one(x)).select(&x.zeros_like(), &upper)
+    }
+
+    /// The derivative of [`Tensor::sparse_plus`]: a ramp from 0 at -1 to 1 at 1.
+    sparse_sigmoid(x) -> Tensor { (x * 0.5 + 0.5).clamp(&Tensor::zeros(x.dtype(), ()), &one(x)) }
+
+    /// `log(mean(exp(x)))` along an axis; does not overflow.
+    logmeanexp(x, axis: isize) -> Tensor {
+        match x.axis("logmeanexp", axis, Place::here()) {
+            Ok(at) => x.logsumexp(vec![axis]) - (x.shape()[at] as f64).ln(),
+            Err(error) => error,
+        }
+    }
+
+    /// Mean 0 and variance 1 along an axis: `(x - mean)/√(variance + epsilon)`.
+    standardize(x, axis: isize, epsilon: f64) -> Tensor {
+        let centred = x - x.mean_keep(vec![axis]).broadcast();
+        let variance = centred.square().mean_keep(vec![axis]) + epsilon;
+        centred * variance.rsqrt().broadcast()
+    }
+
+    /// Attention of queries `[t, d]` to keys `[s, d]` with values `[s, e]`: the values weighted by the
+    /// softmax of `q·kᵀ/√d`, `[t, e]`. Heads and batches are `vmap`'s.
+    attention(q, k: &Tensor, v: &Tensor) -> Tensor {
+        let [.., d] = *q.shape() else { return q.mt() };
+        (q.matmul(&k.t()) / (d as f64).sqrt()).softmax(-1).matmul(v)
+    }
+}
+
+/// 1 in the dtype of a tensor.
+#[track_caller]
+fn one(x: &Tensor) -> Tensor {
+    Tensor::ones(x.dtype(), ())
 }

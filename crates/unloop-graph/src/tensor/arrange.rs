@@ -1,0 +1,347 @@
+//! Rearrangements composed of the operations.
+
+use super::composed;
+use crate::shape::normalize_axis;
+use crate::{DType, ErrorKind, Place, Shape, Tensor};
+
+/// How [`Tensor::pad_mode`] continues a tensor beyond its edges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PadMode {
+    /// The last element again and again.
+    Edge,
+    /// Mirrored, without the element at the edge: `3 2 | 1 2 3 | 2 1`.
+    Reflect,
+    /// Mirrored, with the element at the edge: `2 1 | 1 2 3 | 3 2`.
+    Symmetric,
+    /// From the other end: `2 3 | 1 2 3 | 1 2`.
+    Wrap,
+}
+
+impl PadMode {
+    /// The element that stands at a position, which may be negative, of a row of `n`.
+    fn source(self, at: i64, n: i64) -> i64 {
+        match self {
+            PadMode::Edge => at.clamp(0, n - 1),
+            PadMode::Wrap => at.rem_euclid(n),
+            PadMode::Symmetric => {
+                let at = at.rem_euclid(2 * n);
+                at.min(2 * n - 1 - at)
+            }
+            PadMode::Reflect => {
+                let period = (2 * n - 2).max(1);
+                let at = at.rem_euclid(period);
+                at.min(period - at)
+            }
+        }
+    }
+}
+
+impl Tensor {
+    /// The axis counted from the start, or an error of an operation.
+    pub(super) fn axis(
+        &self,
+        op: &'static str,
+        axis: isize,
+        place: Place,
+    ) -> Result<usize, Tensor> {
+        match self.as_error() {
+            Some(_) => Err(self.clone()),
+            None => normalize_axis(axis, self.rank())
+                .map_err(|kind| Tensor::fail(op, kind, place, self)),
+        }
+    }
+
+    /// Where the row of the trailing two axes, moved by `k`, compares with the column.
+    fn below(&self, k: i64) -> Tensor {
+        let rank = self.rank();
+        let row = Tensor::iota(DType::I64, self.shape(), rank - 2) + Tensor::from(k);
+        row.greater_equal(&Tensor::iota(DType::I64, self.shape(), rank - 1))
+    }
+
+    /// Coordinates of a grid: for vectors of sizes `a, b, …` tensors of shape `[a, b, …]`, each
+    /// varying along its own axis.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let [x, y] = &Tensor::meshgrid(&[&Tensor::from([1, 2]), &Tensor::from([3, 4, 5])])[..] else {
+    ///     unreachable!()
+    /// };
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 1, 1, 2, 2, 2]);
+    /// assert_eq!(y.to_vec::<i32>()?, [3, 4, 5, 3, 4, 5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn meshgrid(axes: &[&Tensor]) -> Vec<Tensor> {
+        let shape: Shape = axes.iter().map(|x| x.size()).collect();
+        let one = |(i, x): (usize, &&Tensor)| {
+            x.flatten().broadcast_in_dim(&shape, [i].into_iter().collect())
+        };
+        axes.iter().enumerate().map(one).collect()
+    }
+
+    /// Tensors repeated to their common shape by NumPy's rule.
+    #[track_caller]
+    pub fn broadcast_all(tensors: &[&Tensor]) -> Vec<Tensor> {
+        let mut whole = Shape::scalar();
+        for x in tensors {
+            let shape = Shape::from(x.shape());
+            // Shapes that do not fit fail at the first one that is repeated.
+            whole = whole.broadcast(&shape).unwrap_or(whole);
+        }
+        tensors.iter().map(|x| x.broadcast_to(&whole)).collect()
+    }
+
+    /// Square matrices along the diagonal of one, zeros elsewhere.
+    #[track_caller]
+    pub fn block_diag(blocks: &[&Tensor]) -> Tensor {
+        let place = Place::here();
+        if let Some(wrong) = blocks.iter().find(|x| x.rank() != 2) {
+            let shape = wrong.shape().into();
+            let kind = ErrorKind::WrongRank { expected: "matrices", shape };
+            return Tensor::fail("block_diag", kind, place, wrong);
+        }
+        let columns: usize = blocks.iter().map(|x| x.shape()[1]).sum();
+        place.scope(|| {
+            let mut before = 0;
+            let rows: Vec<Tensor> = blocks
+                .iter()
+                .map(|x| {
+                    let width = x.shape()[1];
+                    let zero = Tensor::zeros(x.dtype(), ());
+                    let row = x.pad(&[(0, 0), (before, columns - before - width)], &zero);
+                    before += width;
+                    row
+                })
+                .collect();
+            Tensor::concatenate(&rows.iter().collect::<Vec<_>>(), 0)
+        })
+    }
+
+    /// `count` numbers `baseˢ … baseᵉ` whose exponents are evenly spaced, both ends included, as f64.
+    #[track_caller]
+    pub fn logspace(start: f64, stop: f64, count: usize, base: f64) -> Tensor {
+        let place = Place::here();
+        place.scope(|| (Tensor::linspace(start, stop, count) * base.ln()).exp())
+    }
+
+    /// `count` numbers from `start` to `stop`, both included, each a fixed multiple of the one before,
+    /// as f64.
+    #[track_caller]
+    pub fn geomspace(start: f64, stop: f64, count: usize) -> Tensor {
+        let place = Place::here();
+        let sign = start.signum();
+        place.scope(|| Tensor::linspace(start.abs().ln(), stop.abs().ln(), count).exp() * sign)
+    }
+
+    /// The matrix with `x[i - j]` of two vectors: `column` on and below the diagonal, `row` above it.
+    #[track_caller]
+    pub fn toeplitz(column: &Tensor, row: &Tensor) -> Tensor {
+        let place = Place::here();
+        place.scope(|| {
+            let (m, n) = (column.size(), row.size());
+            let all = Tensor::concatenate(&[&row.slice_axis(0, 1, n).flip(&[0]), column], 0);
+            let at = |axis| Tensor::iota(DType::I64, (m, n), axis);
+            all.take(&(at(0) - at(1) + Tensor::from(n as i64 - 1)), 0)
+        })
+    }
+}
+
+composed! {
+    /// The entries along an axis moved on by `shift` (back if negative); those that leave at one end
+    /// come in at the other.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2, 3, 4]).roll(1, 0).to_vec::<i32>()?, [4, 1, 2, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    roll(x, shift: i64, axis: isize) -> Tensor {
+        let at = match x.axis("roll", axis, Place::here()) {
+            Ok(axis) => axis,
+            Err(error) => return error,
+        };
+        let n = x.shape()[at];
+        let first = match n {
+            0 => 0,
+            _ => (-shift).rem_euclid(n as i64) as usize,
+        };
+        match first {
+            0 => x.clone(),
+            _ => Tensor::concatenate(
+                &[&x.slice_axis(axis, first, n), &x.slice_axis(axis, 0, first)],
+                axis,
+            ),
+        }
+    }
+
+    /// Each entry along an axis `count` times, one after the other.
+    repeat(x, count: usize, axis: isize) -> Tensor {
+        let at = match x.axis("repeat", axis, Place::here()) {
+            Ok(axis) => axis,
+            Err(error) => return error,
+        };
+        let shape = Shape::from(x.shape());
+        let wide = shape.with(at + 1, count);
+        let mut joined = shape;
+        joined[at] *= count;
+        let dims = (0..x.rank()).map(|a| if a > at { a + 1 } else { a }).collect();
+        x.broadcast_in_dim(wide, dims).reshape(joined)
+    }
+
+    /// The whole tensor again and again: `counts` times along each axis, new axes in front where there
+    /// are more counts than axes.
+    tile(x, counts: &[usize]) -> Tensor {
+        let rank = x.rank().max(counts.len());
+        let (lead, skip) = (rank - x.rank(), rank - counts.len());
+        // Each axis becomes a repeated one and itself.
+        let mut wide: Vec<usize> = Vec::new();
+        let mut joined: Vec<usize> = Vec::new();
+        for a in 0..rank {
+            let count = if a < skip { 1 } else { counts[a - skip] };
+            let extent = if a < lead { 1 } else { x.shape()[a - lead] };
+            wide.extend([count, extent]);
+            joined.push(count * extent);
+        }
+        let dims = (0..x.rank()).map(|a| 2 * (a + lead) + 1).collect();
+        x.broadcast_in_dim(&wide[..], dims).reshape(&joined[..])
+    }
+
+    /// Turned by `k` quarters in the plane of the first two axes, from the first towards the second.
+    rot90(x, k: i32) -> Tensor {
+        match k.rem_euclid(4) {
+            0 => x.clone(),
+            1 => x.flip(&[1]).swap_axes(0, 1),
+            2 => x.flip(&[0, 1]),
+            _ => x.swap_axes(0, 1).flip(&[1]),
+        }
+    }
+
+    /// Parts along an axis that end at the given positions, and the rest.
+    split_at(x, positions: &[usize], axis: isize) -> Vec<Tensor> {
+        let at = match x.axis("split_at", axis, Place::here()) {
+            Ok(axis) => axis,
+            Err(error) => return vec![error; positions.len() + 1],
+        };
+        let n = x.shape()[at];
+        let starts = [0].into_iter().chain(positions.iter().copied());
+        let ends = positions.iter().copied().chain([n]);
+        starts.zip(ends).map(|(start, end)| x.slice_axis(axis, start, end)).collect()
+    }
+
+    /// `count` parts along an axis; the first ones are longer by one where it does not divide evenly.
+    split(x, count: usize, axis: isize) -> Vec<Tensor> {
+        let at = match x.axis("split", axis, Place::here()) {
+            Ok(axis) => axis,
+            Err(error) => return vec![error; count],
+        };
+        let n = x.shape()[at];
+        let ends = (1..count).map(|i| i * (n / count) + i.min(n % count));
+        x.split_at(&ends.collect::<Vec<_>>(), axis)
+    }
+
+    /// The entries along an axis, without it.
+    unstack(x, axis: isize) -> Vec<Tensor> {
+        let at = match x.axis("unstack", axis, Place::here()) {
+            Ok(axis) => axis,
+            Err(error) => return vec![error],
+        };
+        (0..x.shape()[at]).map(|i| x.slice_axis(axis, i, i + 1).squeeze(axis)).collect()
+    }
+
+    /// Continued beyond its edges by what is inside: `amounts` of new elements before and after, one
+    /// pair an axis.
+    pad_mode(x, amounts: &[(usize, usize)], mode: PadMode) -> Tensor {
+        let fits = amounts.len() == x.rank()
+            && amounts.iter().zip(x.shape()).all(|(&(a, b), &n)| n > 0 || a + b == 0);
+        if !fits {
+            let message = format!("{amounts:?} around shape {}", Shape::from(x.shape()));
+            let kind = ErrorKind::InvalidArgument(message);
+            return Tensor::fail("pad_mode", kind, Place::here(), x);
+        }
+        let mut result = x.clone();
+        for (axis, &(before, after)) in amounts.iter().enumerate() {
+            if before + after > 0 {
+                let n = x.shape()[axis] as i64;
+                let at = -(before as i64)..n + after as i64;
+                let sources: Vec<i64> = at.map(|i| mode.source(i, n)).collect();
+                result = result.take(&Tensor::from(sources), axis as isize);
+            }
+        }
+        result
+    }
+
+    /// The lower triangle of the trailing two axes, up to the diagonal `k` (0 is the main one, 1 the
+    /// one above it); zeros elsewhere.
+    tril(x, k: i64) -> Tensor {
+        match x.rank() {
+            0 | 1 => x.mt(),
+            _ => x.below(k).select(x, &x.zeros_like()),
+        }
+    }
+
+    /// The upper triangle of the trailing two axes, from the diagonal `k`; zeros elsewhere.
+    triu(x, k: i64) -> Tensor {
+        match x.rank() {
+            0 | 1 => x.mt(),
+            _ => x.below(k - 1).select(&x.zeros_like(), x),
+        }
+    }
+
+    /// The diagonal `k` of the trailing two axes, as one axis in their place.
+    diagonal(x, k: i64) -> Tensor {
+        let [.., m, n] = *x.shape() else { return x.mt() };
+        let (row, column) = ((-k).max(0) as usize, k.max(0) as usize);
+        let length = m.saturating_sub(row).min(n.saturating_sub(column));
+        // The elements `row·n + column`, and every `n + 1`-th after it.
+        let lead = &x.shape()[..x.rank() - 2];
+        let flat = x.reshape(Shape::from(lead).concat(&[m * n]));
+        let at = |i: usize| (row * n + column + i * (n + 1)) as i64;
+        flat.take(&Tensor::from((0..length).map(at).collect::<Vec<_>>()), -1)
+    }
+
+    /// The square matrix with a vector on the diagonal `k`, zeros elsewhere.
+    diag(x, k: i64) -> Tensor {
+        let [n] = *x.shape() else {
+            let shape = x.shape().into();
+            let kind = ErrorKind::WrongRank { expected: "a vector", shape };
+            return Tensor::fail("diag", kind, Place::here(), x);
+        };
+        let shift = k.unsigned_abs() as usize;
+        let rows = x.broadcast_in_dim((n, n), [1].into_iter().collect());
+        let square = Tensor::eye(DType::Bool, n).select(&rows, &rows.zeros_like());
+        let amounts = match k >= 0 {
+            true => [(0, shift), (shift, 0)],
+            false => [(shift, 0), (0, shift)],
+        };
+        square.pad(&amounts, &Tensor::zeros(x.dtype(), ()))
+    }
+
+    /// The sum of the diagonal of the trailing two axes.
+    trace(x) -> Tensor { x.diagonal(0).sum_axis(-1) }
+
+    /// Kronecker's product: every element of `x` times the whole of `y`.
+    kron(x, y: &Tensor) -> Tensor {
+        let rank = x.rank().max(y.rank());
+        let padded = |x: &Tensor| {
+            let lead = vec![1; rank - x.rank()];
+            x.reshape(Shape::from(&lead[..]).concat(x.shape()))
+        };
+        let (a, b) = (padded(x), padded(y));
+        let (mut wide, mut joined) = (Vec::new(), Vec::new());
+        for (m, n) in a.shape().iter().zip(b.shape()) {
+            wide.extend([*m, *n]);
+            joined.push(m * n);
+        }
+        let along = |x: &Tensor, first: usize| {
+            x.broadcast_in_dim(&wide[..], (0..rank).map(|a| 2 * a + first).collect())
+        };
+        (along(&a, 0) * along(&b, 1)).reshape(&joined[..])
+    }
+
+    /// The powers `x⁰, x¹, …` of a vector as columns, `count` of them, the highest first.
+    vander(x, count: usize) -> Tensor {
+        let powers = (0..count as i32).rev().map(|k| x.powi(k));
+        let columns: Vec<Tensor> = powers.collect();
+        Tensor::stack(&columns.iter().collect::<Vec<_>>(), -1)
+    }
+}

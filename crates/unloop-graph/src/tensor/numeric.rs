@@ -1,0 +1,285 @@
+//! Elementwise functions composed of the operations.
+
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
+
+use super::composed;
+use crate::{DType, Number, Tensor};
+
+/// The constants of a float dtype.
+struct Float {
+    bits: DType,
+    sign: Number,
+    magnitude: Number,
+    largest: f64,
+}
+
+fn float(dtype: DType) -> Float {
+    match dtype {
+        DType::F32 => Float {
+            bits: DType::I32,
+            sign: Number::Int(i32::MIN.into()),
+            magnitude: Number::Int(i32::MAX.into()),
+            largest: f32::MAX.into(),
+        },
+        // The operations refuse what is not a float.
+        _ => Float {
+            bits: DType::I64,
+            sign: Number::Int(i64::MIN.into()),
+            magnitude: Number::Int(i64::MAX.into()),
+            largest: f64::MAX,
+        },
+    }
+}
+
+composed! {
+    /// The base-2 logarithm.
+    log2(x) -> Tensor { x.log() / LN_2 }
+
+    /// The base-10 logarithm.
+    log10(x) -> Tensor { x.log() / LN_10 }
+
+    /// Radians of degrees.
+    to_radians(x) -> Tensor { x * (PI / 180.0) }
+
+    /// Degrees of radians.
+    to_degrees(x) -> Tensor { x * (180.0 / PI) }
+
+    /// `sin(πx)/(πx)`, 1 at 0.
+    sinc(x) -> Tensor {
+        let is_zero = x.equal(&x.zeros_like());
+        let angle = is_zero.select(&x.ones_like(), x) * PI;
+        is_zero.select(&x.ones_like(), &(angle.sin() / angle))
+    }
+
+    /// `√(x² + y²)` without overflow on the way.
+    hypot(x, y: &Tensor) -> Tensor {
+        let (x, y) = (x.abs(), y.abs());
+        let (most, least) = (x.maximum(&y), x.minimum(&y));
+        // 0/0 and ∞/∞ are replaced by 0/1 and 0/∞.
+        let plain = most.greater(&most.zeros_like()) & most.is_finite();
+        let ratio = plain.select(&least, &least.zeros_like()) / plain.select(&most, &most.ones_like());
+        most * (ratio.square() + 1.0).sqrt()
+    }
+
+    /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
+    logaddexp2(x, y: &Tensor) -> Tensor { (x * LN_2).logaddexp(&(y * LN_2)) / LN_2 }
+
+    /// The largest integer not above `x/y`.
+    floor_div(x, y: &Tensor) -> Tensor {
+        if x.dtype().is_float() {
+            return (x / y).floor();
+        }
+        let (quotient, rest) = (x / y, x % y);
+        let apart = rest.less(&rest.zeros_like()).not_equal(&y.less(&y.zeros_like()));
+        let inexact = rest.not_equal(&rest.zeros_like());
+        (apart & inexact).select(&(&quotient - 1), &quotient)
+    }
+
+    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`).
+    modulo(x, y: &Tensor) -> Tensor {
+        let rest = x % y;
+        let apart = rest.less(&rest.zeros_like()).not_equal(&y.less(&y.zeros_like()));
+        let inexact = rest.not_equal(&rest.zeros_like());
+        (apart & inexact).select(&(&rest + y), &rest)
+    }
+
+    /// Whether the sign bit is set: of negative numbers, -0 and some NaN.
+    sign_bit(x) -> Tensor {
+        if x.dtype().is_int() {
+            return x.less(&x.zeros_like());
+        }
+        let bits = x.bitcast(float(x.dtype()).bits);
+        bits.less(&bits.zeros_like())
+    }
+
+    /// The magnitude of `x` with the sign of `y`.
+    copy_sign(x, y: &Tensor) -> Tensor {
+        let magnitude = x.abs();
+        y.sign_bit().select(&-&magnitude, &magnitude)
+    }
+
+    /// The next number of the dtype after `x` towards `y`.
+    next_after(x, y: &Tensor) -> Tensor {
+        let Float { bits: dtype, sign, magnitude, .. } = float(x.dtype());
+        let bits = x.bitcast(dtype);
+        let (zero, one) = (bits.zeros_like(), bits.ones_like());
+        let up = y.greater(x);
+        // Magnitudes grow away from zero.
+        let grows = up.equal(&bits.greater_equal(&zero));
+        let moved = grows.select(&(&bits + &one), &(&bits - &one));
+        let is_zero = (&bits & bits.literal(magnitude)).equal(&zero);
+        let least = up.select(&one, &(&one | bits.literal(sign)));
+        let next = is_zero.select(&least, &moved).bitcast(x.dtype());
+        let next = x.equal(y).select(y, &next);
+        (x.is_nan() | y.is_nan()).select(&(x + y), &next)
+    }
+
+    /// `x·2ⁿ` for integers `n`.
+    ldexp(x, n: &Tensor) -> Tensor {
+        // In two steps, so that neither power overflows alone.
+        let half = n.shift_right(&n.literal(Number::Int(1)));
+        let power = |n: &Tensor| n.cast(x.dtype()).exp2();
+        x * power(&half) * power(&(n - &half))
+    }
+
+    /// 0 below zero, 1 above, and `at_zero` at 0.
+    heaviside(x, at_zero: &Tensor) -> Tensor {
+        let zero = x.zeros_like();
+        let step = x.greater(&zero).cast(x.dtype());
+        x.equal(&zero).select(&at_zero.broadcast_to(x.shape()), &x.is_nan().select(x, &step))
+    }
+
+    /// NaN replaced by 0, infinities by the largest numbers of the dtype.
+    nan_to_num(x) -> Tensor {
+        let largest = x.literal(Number::Float(float(x.dtype()).largest));
+        let finite = x.clamp(&-&largest, &largest);
+        x.is_nan().select(&x.zeros_like(), &finite)
+    }
+
+    /// Whether elements are infinite.
+    is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
+
+    /// The larger of two; the other one where one is NaN.
+    fmax(x, y: &Tensor) -> Tensor {
+        let most = x.maximum(y);
+        x.is_nan().select(y, &y.is_nan().select(x, &most))
+    }
+
+    /// The smaller of two; the other one where one is NaN.
+    fmin(x, y: &Tensor) -> Tensor {
+        let least = x.minimum(y);
+        x.is_nan().select(y, &y.is_nan().select(x, &least))
+    }
+
+    /// Rounded to a number of decimals, ties to even.
+    round_to(x, decimals: i32) -> Tensor {
+        let scale = 10f64.powi(decimals);
+        (x * scale).round() / scale
+    }
+
+    /// The fractional and the integer part; both have the sign of `x`.
+    modf(x) -> (Tensor, Tensor) {
+        let whole = x.trunc();
+        (x - &whole, whole)
+    }
+
+    /// Whether elements are equal within `absolute + relative·|y|`. NaN is close to nothing.
+    is_close(x, y: &Tensor, relative: f64, absolute: f64) -> Tensor {
+        let near = (x - y).abs().less_equal(&(y.abs() * relative + absolute));
+        x.equal(y) | (&near & y.is_finite().broadcast_to(near.shape()))
+    }
+
+    /// The logarithm of the odds, `ln(x/(1 - x))`.
+    logit(x) -> Tensor { x.log() - (-x).log1p() }
+
+    /// `x·ln(y)`, 0 where `x` is 0.
+    xlogy(x, y: &Tensor) -> Tensor {
+        let is_zero = x.equal(&x.zeros_like()) & y.is_nan().logical_not();
+        let safe = is_zero.select(&y.ones_like(), y);
+        x * safe.log()
+    }
+
+    /// `x·ln(1 + y)`, 0 where `x` is 0.
+    xlog1py(x, y: &Tensor) -> Tensor {
+        let is_zero = x.equal(&x.zeros_like()) & y.is_nan().logical_not();
+        let safe = is_zero.select(&y.zeros_like(), y);
+        x * safe.log1p()
+    }
+
+    /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
+    entr(x) -> Tensor {
+        let below = x.less(&x.zeros_like());
+        let infinite = x.literal(Number::Float(f64::NEG_INFINITY)).broadcast_to(x.shape());
+        let safe = below.select(&x.ones_like(), x);
+        below.select(&infinite, &-safe.xlogy(&safe))
+    }
+
+    /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain.
+    rel_entr(x, y: &Tensor) -> Tensor {
+        let zero = x.zeros_like();
+        let both = x.greater(&zero) & y.greater(&y.zeros_like());
+        let none = x.equal(&zero) & y.greater_equal(&y.zeros_like());
+        let (a, b) = (both.select(x, &x.ones_like()), both.select(y, &y.ones_like()));
+        let infinite = x.literal(Number::Float(f64::INFINITY)).broadcast_to(x.shape());
+        both.select(&(&a * (&a / b).log()), &none.select(&zero, &infinite))
+    }
+
+    /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`.
+    kl_div(x, y: &Tensor) -> Tensor { x.rel_entr(y) - x + y }
+
+    /// The distribution function of the normal distribution.
+    ndtr(x) -> Tensor { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
+
+    /// The logarithm of [`Tensor::ndtr`], accurate in both tails.
+    log_ndtr(x) -> Tensor {
+        let number = |value: f64| x.literal(Number::Float(value));
+        // Above 5 the distance from 1 counts; below the threshold a continued series does.
+        let threshold = number(if x.dtype() == DType::F32 { -10.0 } else { -20.0 });
+        let upper = x.greater(&number(5.0));
+        let lower = x.less(&threshold);
+        let inside = x.clamp(&threshold, &number(5.0));
+        let tail = -upper.select(&-x, &-number(5.0).broadcast_to(x.shape())).ndtr();
+        let far = lower.select(x, &threshold.broadcast_to(x.shape()));
+        let u = far.square().recip();
+        // 1 - 1/x² + 3/x⁴ - 15/x⁶ + …, the asymptotic series of the tail.
+        let series = [-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0]
+            .iter()
+            .rev()
+            .fold(u.zeros_like(), |sum, &c| (sum + c) * &u);
+        let asymptotic = far.square() * -0.5 - (-&far).log() - 0.5 * (2.0 * PI).ln() + series.log1p();
+        lower.select(&asymptotic, &upper.select(&tail, &inside.ndtr().log()))
+    }
+
+    /// The sign of the gamma function.
+    gamma_sign(x) -> Tensor {
+        let floor = x.floor();
+        let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
+        let below = x.less(&x.zeros_like());
+        let pole = &below & floor.equal(x);
+        let sign = (below & odd).select(&-x.ones_like(), &x.ones_like());
+        (pole | x.is_nan()).select(&x.literal(Number::Float(f64::NAN)).broadcast_to(x.shape()), &sign)
+    }
+
+    /// The gamma function.
+    gamma(x) -> Tensor { x.gamma_sign() * x.lgamma().exp() }
+
+    /// The factorial, by the gamma function: of whole numbers rounded in the last digits.
+    factorial(x) -> Tensor { (x + 1.0).lgamma().exp() }
+
+    /// The logarithm of the beta function.
+    betaln(x, y: &Tensor) -> Tensor { x.lgamma() + y.lgamma() - (x + y).lgamma() }
+
+    /// The beta function.
+    beta(x, y: &Tensor) -> Tensor {
+        x.gamma_sign() * y.gamma_sign() * (x + y).gamma_sign() * x.betaln(y).exp()
+    }
+
+    /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
+    poch(x, m: &Tensor) -> Tensor {
+        let sum = x + m;
+        let sign = x.gamma_sign() * sum.gamma_sign();
+        let ratio = sign * (sum.lgamma() - x.lgamma()).exp();
+        m.equal(&m.zeros_like()).broadcast_to(ratio.shape()).select(&ratio.ones_like(), &ratio)
+    }
+
+    /// The logarithm of the multivariate gamma function of dimension `d`.
+    multigammaln(x, d: usize) -> Tensor {
+        let d_float = d as f64;
+        let sum: Tensor = (0..d).map(|i| (x - 0.5 * i as f64).lgamma()).sum();
+        sum + 0.25 * d_float * (d_float - 1.0) * PI.ln()
+    }
+
+    /// The modified Bessel function `I₀`.
+    bessel_i0(x) -> Tensor { x.abs().exp() * x.bessel_i0e() }
+
+    /// The modified Bessel function `I₁`.
+    bessel_i1(x) -> Tensor { x.abs().exp() * x.bessel_i1e() }
+
+    /// `ln(1 - e⁻ˣ)` for positive `x`, accurate for small and large ones.
+    log1mexp(x) -> Tensor {
+        let small = x.less(&x.literal(Number::Float(LN_2)));
+        let (near, far) =
+            (small.select(x, &x.ones_like()), small.select(&x.ones_like(), x));
+        small.select(&(-(-near).expm1()).log(), &(-(-far).exp()).log1p())
+    }
+}

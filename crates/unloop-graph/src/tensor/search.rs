@@ -1,0 +1,190 @@
+//! Searching, counting and sets, with results of fixed sizes.
+
+use super::composed;
+use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp};
+use crate::shape::normalize_axis;
+use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};
+
+/// Adds updates, or sets them, at positions of a vector; what lies outside is dropped.
+#[track_caller]
+fn put(into: &Tensor, positions: &Tensor, updates: &Tensor, op: ScatterOp) -> Tensor {
+    let dims = ScatterDims {
+        inserted_window_dims: [0].into_iter().collect(),
+        scatter_dims_to_operand_dims: [0].into_iter().collect(),
+        ..ScatterDims::default()
+    };
+    let mode = IndexMode::Fill(Scalar::new(into.dtype(), Number::Int(0)));
+    let scatter = Op::Scatter(Scatter { dims, op, mode });
+    Tensor::apply1(scatter, &[into, &positions.expand_dims(-1), updates])
+}
+
+composed! {
+    /// Where each of `values` would stand in this sorted vector, before equal elements, as i64.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let edges = Tensor::from([1.0, 2.0, 3.0]);
+    /// let at = edges.search_sorted(&Tensor::from([0.5, 2.0, 9.0]));
+    /// assert_eq!(at.to_vec::<i64>()?, [0, 1, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    search_sorted(x, values: &Tensor) -> Tensor { x.bisect(values, false) }
+
+    /// [`Tensor::search_sorted`], after equal elements.
+    search_sorted_right(x, values: &Tensor) -> Tensor { x.bisect(values, true) }
+
+    /// How often each number from 0 to `length - 1` occurs among integers, as i64; others are not
+    /// counted.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 1, 3]).bincount(4).to_vec::<i64>()?, [0, 2, 0, 1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    bincount(x, length: usize) -> Tensor {
+        let ones = Tensor::ones(DType::I64, x.size());
+        put(&Tensor::zeros(DType::I64, length), &x.flatten(), &ones, ScatterOp::Add)
+    }
+
+    /// [`Tensor::bincount`] with the sum of `weights`, of the shape of `x`, instead of the number.
+    bincount_weighted(x, weights: &Tensor, length: usize) -> Tensor {
+        let zeros = Tensor::zeros(weights.dtype(), length);
+        put(&zeros, &x.flatten(), &weights.flatten(), ScatterOp::Add)
+    }
+
+    /// How many elements lie in each bin between sorted `edges`, as i64; the last bin has both its
+    /// edges.
+    histogram(x, edges: &Tensor) -> Tensor {
+        let bins = edges.size().saturating_sub(1);
+        let flat = x.flatten();
+        let position = edges.search_sorted_right(&flat) - 1;
+        let at_end = flat.equal(&edges.take(&Tensor::from(bins as i64), 0));
+        let last = Tensor::from(bins as i64 - 1).broadcast_to(flat.shape());
+        at_end.select(&last, &position).bincount(bins)
+    }
+
+    /// A new last axis of `count` classes: 1 at the class that each integer names, else 0 (everywhere,
+    /// for numbers that name none).
+    one_hot(x, count: usize, dtype: DType) -> Tensor {
+        let shape = Shape::from(x.shape()).concat(&[count]);
+        let class = Tensor::iota(x.dtype(), &shape, x.rank());
+        x.broadcast_in_dim(&shape, (0..x.rank()).collect()).equal(&class).cast(dtype)
+    }
+
+    /// The first `size` different elements in sorted order, as a vector, and how many different ones
+    /// there are. If there are fewer, the largest one fills up.
+    unique(x, size: usize) -> (Tensor, Tensor) {
+        let sorted = x.flatten().sort(0);
+        let n = sorted.size();
+        if n == 0 {
+            return (Tensor::zeros(x.dtype(), size), Tensor::from(0i64));
+        }
+        let first = Tensor::full(1, true);
+        let changes = sorted.slice_axis(0, 1, n).not_equal(&sorted.slice_axis(0, 0, n - 1));
+        let is_new = Tensor::concatenate(&[&first, &changes], 0).cast(DType::I64);
+        let place = is_new.cumsum(0) - 1;
+        let largest = sorted.slice_axis(0, n - 1, n).broadcast_to([size]);
+        // Equal elements are set to the same place.
+        (put(&largest, &place, &sorted, ScatterOp::Set), is_new.sum())
+    }
+
+    /// The positions in row-major order of the first `size` elements that are not zero, as i64; the
+    /// number of elements fills up.
+    nonzero(x, size: usize) -> Tensor {
+        let is_set = x.flatten().not_equal(&x.flatten().zeros_like());
+        let n = is_set.size();
+        let place = is_set.cast(DType::I64).cumsum(0) - 1;
+        // What is not set goes nowhere.
+        let place = is_set.select(&place, &Tensor::full(n, size as i64));
+        put(&Tensor::full(size, n as i64), &place, &Tensor::iota(DType::I64, n, 0), ScatterOp::Set)
+    }
+
+    /// Whether each element is among those of a vector.
+    is_in(x, set: &Tensor) -> Tensor {
+        let shape = Shape::from(x.shape()).concat(&[set.size()]);
+        let each = x.broadcast_in_dim(&shape, (0..x.rank()).collect());
+        let of = set.flatten().broadcast_in_dim(&shape, [x.rank()].into_iter().collect());
+        each.equal(&of).any_axis(-1)
+    }
+
+    /// How many elements are not zero, as i64.
+    count_nonzero(x) -> Tensor { x.not_equal(&x.zeros_like()).cast(DType::I64).sum() }
+
+    /// How many elements along some axes are not zero, as i64.
+    count_nonzero_axis(x, axis: isize) -> Tensor {
+        x.not_equal(&x.zeros_like()).cast(DType::I64).sum_axis(vec![axis])
+    }
+
+    /// The values at `x` of the function that is linear between the points `(xs, ys)`, `xs` sorted, and
+    /// constant beyond the first and the last.
+    interp(x, xs: &Tensor, ys: &Tensor) -> Tensor {
+        let n = xs.size() as i64;
+        if n < 2 || ys.shape() != xs.shape() {
+            let message = format!("takes two or more points, got {} and {}", xs.ty(), ys.ty());
+            return Tensor::fail("interp", ErrorKind::InvalidArgument(message), Place::here(), x);
+        }
+        let right = xs.search_sorted_right(x).clamp(&Tensor::from(1i64), &Tensor::from(n - 1));
+        let left = &right - 1;
+        let (x0, x1) = (xs.take(&left, 0), xs.take(&right, 0));
+        let (y0, y1) = (ys.take(&left, 0), ys.take(&right, 0));
+        let inside = x.clamp(&xs.take(&Tensor::from(0i64), 0), &xs.take(&Tensor::from(n - 1), 0));
+        let width = &x1 - &x0;
+        let flat = width.equal(&width.zeros_like());
+        let part = (inside - &x0) / flat.select(&width.ones_like(), &width);
+        &y0 + part * (&y1 - &y0)
+    }
+}
+
+impl Tensor {
+    /// Positions by halving: a fixed number of steps for all values at once.
+    #[track_caller]
+    fn bisect(&self, values: &Tensor, after_equal: bool) -> Tensor {
+        let place = Place::here();
+        let [n] = *self.shape() else {
+            let shape = self.shape().into();
+            let kind = ErrorKind::WrongRank { expected: "a sorted vector", shape };
+            return Tensor::fail("search_sorted", kind, place, self);
+        };
+        let mut low = Tensor::zeros(DType::I64, values.shape());
+        if n == 0 {
+            return low;
+        }
+        let mut high = Tensor::full(values.shape(), n as i64);
+        let last = Tensor::from(n as i64 - 1);
+        for _ in 0..=n.ilog2() {
+            let middle = (&low + &high).shift_right(&Tensor::from(1i64));
+            let found = self.take(&middle.minimum(&last.broadcast_to(middle.shape())), 0);
+            let before = match after_equal {
+                true => found.less_equal(values) | values.is_nan_or_false(),
+                false => found.less(values) | (values.is_nan_or_false() & found.equal(&found)),
+            };
+            let open = low.less(&high);
+            low = (&open & &before).select(&(&middle + 1), &low);
+            high = (open & before.logical_not()).select(&middle, &high);
+        }
+        low
+    }
+
+    /// NaN is larger than any number; other dtypes have none.
+    #[track_caller]
+    fn is_nan_or_false(&self) -> Tensor {
+        self.not_equal(self)
+    }
+
+    /// The positions, as i64, that sort by several keys of one shape along an axis; the last key
+    /// counts first.
+    #[track_caller]
+    pub fn lexsort(keys: &[&Tensor], axis: isize) -> Tensor {
+        let place = Place::here();
+        let Some(first) = keys.first() else { return Tensor::zeros(DType::I64, 0) };
+        let at = match normalize_axis(axis, first.rank()) {
+            Ok(at) => at,
+            Err(kind) => return Tensor::fail("lexsort", kind, place, first),
+        };
+        place.scope(|| {
+            let positions = Tensor::iota(DType::I64, first.shape(), at);
+            let operands: Vec<&Tensor> = keys.iter().rev().copied().chain([&positions]).collect();
+            Tensor::sort_by(&operands, keys.len(), axis, false).swap_remove(keys.len())
+        })
+    }
+}

@@ -1,0 +1,327 @@
+//! Continuous distributions.
+
+use unloop_graph::{DType, Place, Shape, Tensor};
+
+use super::discrete::signs;
+use super::{Key, gamma, invalid, loggamma, split, unit};
+
+/// The distance from 1 to the next smaller number.
+fn below_one(dtype: DType) -> f64 {
+    if dtype == DType::F32 { f64::exp2(-24.0) } else { f64::exp2(-53.0) }
+}
+
+/// The smallest positive normal number.
+fn tiny(dtype: DType) -> f64 {
+    if dtype == DType::F32 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE }
+}
+
+fn scalar(dtype: DType, value: f64) -> Tensor {
+    Tensor::full((), value).cast(dtype)
+}
+
+#[track_caller]
+fn between(key: &Key, dtype: DType, shape: &Shape, low: f64, high: f64) -> Tensor {
+    uniform_between(key, &scalar(dtype, low), &scalar(dtype, high), shape)
+}
+
+/// Numbers in `[0, 1)`, in f32 or f64.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::uniform(&random::key(0), DType::F32, (2, 3));
+/// assert_eq!(x.shape(), [2, 3]);
+/// ```
+#[track_caller]
+pub fn uniform(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    unit(key, dtype, &shape.into())
+}
+
+/// Numbers in `[low, high)`, in the dtype of the bounds, which are scalars or of the result's shape.
+#[track_caller]
+pub fn uniform_between(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let low = low.broadcast_to(&shape);
+        let numbers = unit(key, low.dtype(), &shape) * (high - &low) + &low;
+        low.maximum(&numbers)
+    })
+}
+
+/// Numbers of the normal distribution with mean 0 and variance 1, by the inverse of its distribution
+/// function.
+#[track_caller]
+pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let u = between(key, dtype, &shape, below_one(dtype) - 1.0, 1.0);
+        u.erf_inv() * std::f64::consts::SQRT_2
+    })
+}
+
+/// Normal numbers between bounds, which are scalars or of the result's shape.
+#[track_caller]
+pub fn truncated_normal(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let root = std::f64::consts::SQRT_2;
+        let u = uniform_between(key, &(low / root).erf(), &(high / root).erf(), &shape);
+        let inside = |x: &Tensor, towards: f64| {
+            x.stop_gradient().next_after(&scalar(x.dtype(), towards)).broadcast_to(&shape)
+        };
+        (u.erf_inv() * root).clamp(&inside(low, f64::INFINITY), &inside(high, f64::NEG_INFINITY))
+    })
+}
+
+/// Vectors of the normal distribution of a mean `[n]` and a covariance `[n, n]` (positive definite):
+/// shape `[…, n]`.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let covariance = Tensor::from([[2.0, 0.5], [0.5, 1.0]]);
+/// let x = random::multivariate_normal(&random::key(0), &Tensor::from([0.0, 5.0]), &covariance, 9);
+/// assert_eq!(x.shape(), [9, 2]);
+/// ```
+#[track_caller]
+pub fn multivariate_normal(
+    key: &Key,
+    mean: &Tensor,
+    covariance: &Tensor,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [n] = *mean.shape() else {
+            return invalid(format!("a mean of type {}; it is a vector", mean.ty()));
+        };
+        let z = normal(key, mean.dtype(), shape.concat(&[n]));
+        // Each row times the transposed factor.
+        mean.broadcast() + z.matmul(&covariance.cholesky().t()).broadcast()
+    })
+}
+
+/// Numbers of the exponential distribution with mean 1.
+#[track_caller]
+pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    // 1 - u lies in (0, 1].
+    place.scope(|| -(-unit(key, dtype, &shape)).log1p())
+}
+
+/// Numbers of the standard Gumbel distribution.
+#[track_caller]
+pub fn gumbel(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| -(-between(key, dtype, &shape, tiny(dtype), 1.0).log()).log())
+}
+
+/// Numbers of the Laplace distribution with mean 0 and scale 1.
+#[track_caller]
+pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let u = between(key, dtype, &shape, below_one(dtype) - 1.0, 1.0);
+        u.sign() * (-u.abs()).log1p()
+    })
+}
+
+/// Numbers of the standard logistic distribution.
+#[track_caller]
+pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let u = between(key, dtype, &shape, tiny(dtype), 1.0);
+        u.log() - (-u).log1p()
+    })
+}
+
+/// Numbers of the standard Cauchy distribution.
+#[track_caller]
+pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let u = between(key, dtype, &shape, 2.0 * below_one(dtype), 1.0);
+        ((u - 0.5) * std::f64::consts::PI).tan()
+    })
+}
+
+/// Numbers of the Pareto distribution with minimum 1 and tail index `b`, a scalar or of the shape.
+#[track_caller]
+pub fn pareto(key: &Key, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| (exponential(key, b.dtype(), shape) / b).exp())
+}
+
+/// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape.
+#[track_caller]
+pub fn rayleigh(key: &Key, scale: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
+}
+
+/// Numbers of the Weibull distribution of minima, with scale and shape (`concentration`).
+#[track_caller]
+pub fn weibull_min(
+    key: &Key,
+    scale: &Tensor,
+    concentration: &Tensor,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let power = concentration.recip().broadcast_to(&shape);
+        exponential(key, scale.dtype(), &shape).pow(&power) * scale
+    })
+}
+
+/// `eˢᶻ` for normal `z` and a standard deviation `sigma`, a scalar or of the shape.
+#[track_caller]
+pub fn lognormal(key: &Key, sigma: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| (normal(key, sigma.dtype(), shape) * sigma).exp())
+}
+
+/// Numbers of the Maxwell distribution: lengths of normal vectors in three dimensions.
+#[track_caller]
+pub fn maxwell(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| normal(key, dtype, shape.into().concat(&[3])).norm_axis(-1))
+}
+
+/// Maxwell numbers with random signs, scaled and moved.
+#[track_caller]
+pub fn double_sided_maxwell(
+    key: &Key,
+    loc: &Tensor,
+    scale: &Tensor,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [size, sign] = split(key);
+        let sign = signs(&sign, loc.dtype(), shape.clone());
+        sign * maxwell(&size, loc.dtype(), &shape) * scale + loc
+    })
+}
+
+/// Numbers of the triangular distribution with a least, a most likely and a greatest value.
+#[track_caller]
+pub fn triangular(
+    key: &Key,
+    left: &Tensor,
+    mode: &Tensor,
+    right: &Tensor,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [left, mode, right] = [left, mode, right].map(|x| x.broadcast_to(&shape));
+        let u = unit(key, left.dtype(), &shape);
+        let whole = &right - &left;
+        let below = &left + (&u * &whole * (&mode - &left)).sqrt();
+        let above = &right - ((1.0 - &u) * &whole * (&right - &mode)).sqrt();
+        u.less(&((&mode - &left) / &whole)).select(&below, &above)
+    })
+}
+
+/// Numbers of the Wald (inverse Gaussian) distribution with a mean and scale 1.
+#[track_caller]
+pub fn wald(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [k1, k2] = split(key);
+        let mean = mean.broadcast_to(&shape);
+        let y = normal(&k1, mean.dtype(), &shape).square();
+        let z = unit(&k2, mean.dtype(), &shape);
+        let root = (4.0 * &mean * &y + mean.square() * y.square()).sqrt();
+        let x = &mean + mean.square() * &y / 2.0 - &mean / 2.0 * root;
+        z.less_equal(&(&mean / (&mean + &x))).select(&x, &(mean.square() / &x))
+    })
+}
+
+/// Numbers of the beta distribution; the parameters are scalars or of the shape.
+#[track_caller]
+pub fn beta(key: &Key, a: &Tensor, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [key_a, key_b] = split(key);
+        let (x, y) = (loggamma(&key_a, a, &shape), loggamma(&key_b, b, &shape));
+        // Scaled by the larger, so that nothing is lost where both are small.
+        let most = x.maximum(&y);
+        let (x, y) = ((x - &most).exp(), (y - &most).exp());
+        &x / (&x + &y)
+    })
+}
+
+/// Points of a simplex: vectors of the Dirichlet distribution with parameters `alpha`, `[n]`: shape
+/// `[…, n]`.
+#[track_caller]
+pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| loggamma(key, alpha, shape.into().concat(alpha.shape())).softmax(-1))
+}
+
+/// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape.
+#[track_caller]
+pub fn chisquare(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| loggamma(key, &(df / 2.0), shape).exp() * 2.0)
+}
+
+/// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape.
+#[track_caller]
+pub fn t(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [key_n, key_g] = split(key);
+        let half = df / 2.0;
+        normal(&key_n, df.dtype(), &shape) * (&half / gamma(&key_g, &half, &shape)).sqrt()
+    })
+}
+
+/// Numbers of the F distribution: quotients of two chi-squared numbers, each by its degrees of
+/// freedom.
+#[track_caller]
+pub fn f(key: &Key, above: &Tensor, below: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [key_below, key_above] = split(key);
+        let quotient = |key: &Key, df: &Tensor| chisquare(key, df, &shape) / df;
+        quotient(&key_above, above) / quotient(&key_below, below)
+    })
+}
+
+/// Numbers with a density proportional to `e^(-|x|ᵖ)`.
+#[track_caller]
+pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [size, sign] = split(key);
+        let size = gamma(&size, &scalar(dtype, p.recip()), &shape);
+        signs(&sign, dtype, shape.clone())
+            * size.pow(&scalar(dtype, p.recip()).broadcast_to(&shape))
+    })
+}
+
+/// Points of the unit ball of the p-norm in `d` dimensions: shape `[…, d]`.
+#[track_caller]
+pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [direction, radius] = split(key);
+        let g = generalized_normal(&direction, p, dtype, shape.concat(&[d]));
+        let e = exponential(&radius, dtype, &shape);
+        let power = |x: &Tensor, p: f64| x.pow(&scalar(dtype, p).broadcast_to(x.shape()));
+        let norm = power(&(power(&g.abs(), p).sum_axis(-1) + e), p.recip());
+        g / norm.expand_dims(-1).broadcast()
+    })
+}
+
+/// Orthogonal `n×n` matrices, uniformly distributed: shape `[…, n, n]`.
+#[track_caller]
+pub fn orthogonal(key: &Key, n: usize, dtype: DType, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let (q, r) = normal(key, dtype, shape.into().concat(&[n, n])).qr();
+        q * r.diagonal(0).sign().expand_dims(-2).broadcast()
+    })
+}

@@ -1,0 +1,203 @@
+//! Discrete distributions, permutations and choices.
+
+use unloop_graph::{DType, Place, Shape, Tensor};
+use unloop_transform::while_loop;
+
+use super::{Key, bits, gumbel, invalid, split, uniform};
+
+/// Integers in `[low, high)` of dtype i32. Slightly biased unless `high - low` is a power of two, by
+/// at most `(high - low)/2⁶⁴`.
+///
+/// ```
+/// use unloop::random;
+/// let dice = random::randint(&random::key(0), 1, 7, 100).to_vec::<i32>()?;
+/// assert!(dice.iter().all(|d| (1..7).contains(d)));
+/// # Ok::<(), unloop::Error>(())
+/// ```
+#[track_caller]
+pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        let [upper, lower] = split(key);
+        let span = if high > low { high.wrapping_sub(low) as u32 } else { 1 };
+        // Two words modulo the span: 2³² modulo it weighs the upper one.
+        let half = (1u32 << 16) % span;
+        let weight = half.wrapping_mul(half) % span;
+        let number = |value: u32| Tensor::full((), value);
+        let part = |key: &Key| bits(key, &shape) % number(span).broadcast_to(&shape);
+        let offset = part(&upper) * number(weight) + part(&lower);
+        (offset % number(span).broadcast_to(&shape)).cast(DType::I32) + Tensor::full((), low)
+    })
+}
+
+/// `true` with probability `p`, a scalar or of the shape.
+#[track_caller]
+pub fn bernoulli(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| uniform(key, p.dtype(), shape).less(p))
+}
+
+/// -1 or 1, of dtype i32.
+#[track_caller]
+pub fn rademacher(key: &Key, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| signs(key, DType::F32, shape.into()).cast(DType::I32))
+}
+
+/// -1 or 1, from uniform numbers of a dtype.
+#[track_caller]
+pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
+    bernoulli(key, &Tensor::from(0.5f32).cast(dtype), shape).cast(dtype) * 2.0 - 1.0
+}
+
+/// The number of trials up to the first success of probability `p` (a scalar or of the shape), as
+/// i32.
+#[track_caller]
+pub fn geometric(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let u = uniform(key, p.dtype(), shape);
+        let u = u.equal(&u.zeros_like()).select(&u.ones_like(), &u);
+        (u.log() / (-p).log1p()).floor().cast(DType::I32) + 1
+    })
+}
+
+/// The positions along the last axis of logarithms of weights (which need not be normalised), one for
+/// each entry of the other axes and of `shape` before them, as i64.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let logits = Tensor::from([0.0, 100.0, 0.0]);
+/// assert_eq!(random::categorical(&random::key(0), &logits, 2).to_vec::<i64>()?, [1, 1]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
+#[track_caller]
+pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let noise = gumbel(key, logits.dtype(), shape.into().concat(logits.shape()));
+        (noise + logits.broadcast()).argmax_axis(-1)
+    })
+}
+
+/// The entries of a tensor along an axis in random order; other axes keep their order within an entry.
+#[track_caller]
+pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let Some(&size) = usize::try_from(if axis < 0 { axis + x.rank() as isize } else { axis })
+            .ok()
+            .and_then(|axis| x.shape().get(axis))
+        else {
+            return x.take(&Tensor::from(0), axis);
+        };
+        x.take(&permutation(key, size), axis)
+    })
+}
+
+/// The numbers from 0 to `n - 1` in random order, as i32.
+#[track_caller]
+pub fn permutation(key: &Key, n: usize) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        // Sorting by random words, so often that two elements hardly have the same words each time.
+        let rounds = (3.0 * (n.max(1) as f64).ln() / f64::from(u32::MAX).ln()).ceil() as usize;
+        let mut x = Tensor::iota(DType::I32, n, 0);
+        let mut key = key.clone();
+        for _ in 0..rounds {
+            let [next, now] = split(&key);
+            key = next;
+            x = Tensor::sort_by(&[&bits(&now, n), &x], 1, 0, false).swap_remove(1);
+        }
+        x
+    })
+}
+
+/// Positions from 0 to `n - 1`, each as likely as the others, as i32. [`Tensor::take`] makes entries
+/// of them.
+#[track_caller]
+pub fn choice(key: &Key, n: usize, shape: impl Into<Shape>) -> Tensor {
+    match i32::try_from(n) {
+        Ok(n) if n > 0 => randint(key, 0, n, shape),
+        _ => invalid(format!("a choice among {n} positions")),
+    }
+}
+
+/// Positions along a vector of weights, as i64, with these probabilities.
+#[track_caller]
+pub fn choice_weighted(key: &Key, weights: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let totals = weights.cumsum(0);
+        let u = 1.0 - uniform(key, weights.dtype(), shape);
+        totals.search_sorted(&(totals.at(-1) * u))
+    })
+}
+
+/// `count` different positions from 0 to `n - 1`, as i32.
+#[track_caller]
+pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
+    if count > n {
+        return invalid(format!("{count} different positions of {n}"));
+    }
+    permutation(key, n).slice_axis(0, 0, count)
+}
+
+/// Numbers of the Poisson distribution with a mean, a scalar or of the shape, as i32. Means below 10
+/// multiply uniform numbers (Knuth), larger ones reject (Hörmann, *The transformed rejection method
+/// for generating Poisson random variables*, 1993).
+#[track_caller]
+pub fn poisson(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
+    let (shape, place) = (shape.into(), Place::here());
+    place.scope(|| {
+        // In single precision, whatever the dtype, as JAX has it.
+        let mean = mean.cast(DType::F32).broadcast_to(&shape);
+        let like = |value: f64| Tensor::full(&*shape, value).cast(mean.dtype());
+        let small = mean.is_nan() | mean.less(&like(10.0));
+        let few = knuth(key, &small.select(&mean, &like(0.0)));
+        let many = rejection(key, &small.select(&like(1e5), &mean));
+        let result = small.select(&few, &many);
+        mean.equal(&like(0.0)).select(&result.zeros_like(), &result)
+    })
+}
+
+fn knuth(key: &Key, mean: &Tensor) -> Tensor {
+    let start = (Tensor::zeros(DType::I32, mean.shape()), key.clone(), mean.zeros_like());
+    let limit = -mean;
+    type State = (Tensor, Key, Tensor);
+    let go_on = |(_, _, product): &State| product.greater(&limit).any();
+    let step = |(k, key, product): &State| {
+        let [key, now] = split(key);
+        let k = product.greater(&limit).select(&(k + 1), k);
+        let u = uniform(&now, DType::F32, mean.shape());
+        (k, key, product + u.log())
+    };
+    while_loop(go_on, step, &start).0 - 1
+}
+
+fn rejection(key: &Key, mean: &Tensor) -> Tensor {
+    let log = mean.log();
+    let b = 2.53 * mean.sqrt() + 0.931;
+    let a = 0.02483 * &b - 0.059;
+    let inverse = 1.1328 / (&b - 3.4) + 1.1239;
+    let v_r = 0.9277 - 3.6224 / (&b - 2.0);
+    let (dtype, shape) = (mean.dtype(), mean.shape());
+    let like = |value: f64| Tensor::full(shape, value).cast(dtype);
+    let start = (like(-1.0), Tensor::full(shape, false), key.clone());
+    type State = (Tensor, Tensor, Key);
+    let go_on = |(_, accepted, _): &State| accepted.logical_not().any();
+    let step = |(result, accepted, key): &State| {
+        let [key, first, second] = split(key);
+        let u = uniform(&first, dtype, shape) - 0.5;
+        let v = uniform(&second, dtype, shape);
+        let shifted = 0.5 - u.abs();
+        let k = ((2.0 * &a / &shifted + &b) * &u + mean + 0.43).floor();
+        let s = (&v * &inverse / (&a / shifted.square() + &b)).log();
+        let t = &k * &log - mean - (&k + 1.0).lgamma();
+        let quick = shifted.greater_equal(&like(0.07)) & v.less_equal(&v_r);
+        let never = k.less(&like(0.0)) | (shifted.less(&like(0.013)) & v.greater(&shifted));
+        let accept = quick | (never.logical_not() & s.less_equal(&t));
+        (accept.select(&k, result), accepted | &accept, key)
+    };
+    while_loop(go_on, step, &start).0.cast(DType::I32)
+}

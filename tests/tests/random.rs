@@ -1,0 +1,157 @@
+//! Random numbers against JAX's for the same keys, and as functions under transforms.
+
+use unloop::prelude::*;
+use unloop::random::{self as r, Key};
+use unloop_tests::vectors::{difference, read, tensor};
+
+const F64: DType = DType::F64;
+const F32: DType = DType::F32;
+
+fn f(x: f64) -> Tensor {
+    Tensor::from(x)
+}
+
+/// The result of an entry, and how close it is: 0 for what is equal bit by bit.
+fn draw(name: &str, k: &Key) -> Option<(Tensor, f64)> {
+    let (a, b) = (Tensor::from([0.3, 1.0, 5.0]), Tensor::from([0.01, 1.0, 5.0]));
+    // Elementary functions differ from JAX's in the last places.
+    let (exact, near) = (0.0, 1e-12);
+    Some(match name {
+        "key" => (k.data().clone(), exact),
+        "split" => (r::split_stack(k, 5).data().clone(), exact),
+        "fold_in" => (r::fold_in(k, 7).data().clone(), exact),
+        "bits" => (r::bits(k, (3, 5)), exact),
+        "uniform_f32" => (r::uniform(k, F32, 20), exact),
+        "uniform_f64" => (r::uniform(k, F64, 20), exact),
+        "uniform_between_f32" => {
+            let (low, high) = (Tensor::from(-3.0f32), Tensor::from(5.0f32));
+            (r::uniform_between(k, &low, &high, 20), 1e-6)
+        }
+        "normal_f32" => (r::normal(k, F32, 40), 1e-6),
+        "normal_f64" => (r::normal(k, F64, 40), 1e-13),
+        "randint" => (r::randint(k, -7, 1000, 20), exact),
+        "bernoulli" => (r::bernoulli(k, &Tensor::from(0.3f32), 20), exact),
+        "categorical" => (r::categorical(k, &Tensor::arange(0.0, 5.0, 1.0), 20), exact),
+        "permutation" => (r::permutation(k, 30), exact),
+        "choice" => (r::choice(k, 9, 20), exact),
+        "choice_weighted" => {
+            (r::choice_weighted(k, &Tensor::from([0.1, 0.2, 0.3, 0.4]), 20), exact)
+        }
+        "exponential" => (r::exponential(k, F64, 20), near),
+        "gumbel" => (r::gumbel(k, F64, 20), near),
+        "laplace" => (r::laplace(k, F64, 20), near),
+        "logistic" => (r::logistic(k, F64, 20), near),
+        "cauchy" => (r::cauchy(k, F64, 20), near),
+        "pareto" => (r::pareto(k, &f(2.5), 20), near),
+        "rayleigh" => (r::rayleigh(k, &f(2.0), 20), near),
+        "weibull_min" => (r::weibull_min(k, &f(2.0), &f(1.5), 20), near),
+        "lognormal" => (r::lognormal(k, &f(0.5), 20), near),
+        "maxwell" => (r::maxwell(k, F64, 20), near),
+        "double_sided_maxwell" => (r::double_sided_maxwell(k, &f(1.0), &f(2.0), 20), near),
+        "triangular" => (r::triangular(k, &f(0.0), &f(0.5), &f(2.0), 20), near),
+        "wald" => (r::wald(k, &f(2.0), 20), near),
+        "truncated_normal" => (r::truncated_normal(k, &f(-1.0), &f(2.0), 20), near),
+        "gamma" => (r::gamma(k, &a, 3), near),
+        "loggamma" => (r::loggamma(k, &b, 3), near),
+        "beta" => (r::beta(k, &f(2.0), &f(0.5), 20), near),
+        "dirichlet" => (r::dirichlet(k, &Tensor::from([1.0, 2.0, 3.0]), 4), near),
+        "chisquare" => (r::chisquare(k, &f(3.0), 20), near),
+        "t" => (r::t(k, &f(3.0), 20), near),
+        "f" => (r::f(k, &f(3.0), &f(5.0), 20), near),
+        "poisson" => (r::poisson(k, &Tensor::from([0.0, 0.5, 4.0, 30.0, 1000.0]), 5), exact),
+        "geometric" => (r::geometric(k, &f(0.2), 20), exact),
+        "rademacher" => (r::rademacher(k, 20), exact),
+        "multivariate_normal" => {
+            let covariance = Tensor::from([[2.0, 0.5], [0.5, 1.0]]);
+            (r::multivariate_normal(k, &Tensor::from([1.0, -1.0]), &covariance, 5), near)
+        }
+        "generalized_normal" => (r::generalized_normal(k, 1.5, F64, 20), near),
+        "ball" => (r::ball(k, 3, 2.0, F64, 4), near),
+        _ => return None,
+    })
+}
+
+#[test]
+fn streams_are_those_of_jax() {
+    let mut wrong = Vec::new();
+    for entry in read(include_str!("../vectors/random.json")) {
+        let name = entry["name"].as_str().unwrap();
+        let seed = entry["key"].as_i64().unwrap();
+        let (actual, tolerance) = draw(name, &r::key(seed)).expect(name);
+        if let Some(what) = difference(&actual, &tensor(&entry["out"]), tolerance) {
+            wrong.push(format!("{name} of key {seed}: {what}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_distribution_is_the_same_traced_and_mapped() {
+    let names = read(include_str!("../vectors/random.json"));
+    let names: std::collections::BTreeSet<&str> =
+        names.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    let keys = r::split_stack(&r::key(5), 3);
+    for name in names {
+        let one = |k: &Key| draw(name, k).unwrap().0;
+        let (mapped, compiled) = (vmap(one, 0)(&keys), jit(vmap(one, 0))(&keys));
+        for i in 0..3 {
+            let alone = one(&Key::from_data(keys.data().at((i, ..))));
+            for all in [&mapped, &compiled] {
+                let from = all.slice_axis(0, i as usize, i as usize + 1).squeeze(0);
+                let what = difference(&from, &alone, 1e-12);
+                assert!(what.is_none(), "{name}, example {i}: {}", what.unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn moments_are_right() {
+    let n = 20_000;
+    let k = r::key(7);
+    let check = |name: &str, x: Tensor, mean: f64, variance: f64| {
+        let (m, v): (f64, f64) = (x.mean().item().unwrap(), x.variance().item().unwrap());
+        let error = 5.0 * (variance / n as f64).sqrt();
+        assert!((m - mean).abs() < error, "{name}: mean {m}, not {mean}");
+        assert!((v / variance - 1.0).abs() < 0.15, "{name}: variance {v}, not {variance}");
+    };
+    check("uniform", r::uniform(&k, F64, n), 0.5, 1.0 / 12.0);
+    check("normal", r::normal(&k, F64, n), 0.0, 1.0);
+    check("gamma", r::gamma(&k, &f(0.7), n), 0.7, 0.7);
+    check("beta", r::beta(&k, &f(2.0), &f(3.0), n), 0.4, 0.04);
+    check("poisson", r::poisson(&k, &f(3.0), n).cast(F64), 3.0, 3.0);
+    check("poisson", r::poisson(&k, &f(50.0), n).cast(F64), 50.0, 50.0);
+    check("chisquare", r::chisquare(&k, &f(4.0), n), 4.0, 8.0);
+    let q = r::orthogonal(&k, 4, F64, ());
+    let what = difference(&q.matmul(&q.t()), &Tensor::eye(F64, 4), 1e-12);
+    assert!(what.is_none(), "{}", what.unwrap());
+}
+
+#[test]
+fn gamma_is_differentiable_in_its_parameter() {
+    // The mean of the samples is the parameter.
+    let mean = |a: &Tensor| r::gamma(&r::key(3), a, 20_000).mean();
+    let slope = grad(mean)(&f(2.5)).item::<f64>().unwrap();
+    assert!((slope - 1.0).abs() < 0.05, "{slope}");
+    let log_mean = |a: &Tensor| r::loggamma(&r::key(3), a, 20_000).mean();
+    // The mean of the logarithm is digamma, its slope trigamma.
+    let slope = grad(log_mean)(&f(2.5)).item::<f64>().unwrap();
+    let expected = f(1.0).polygamma(&f(2.5)).item::<f64>().unwrap();
+    assert!((slope / expected - 1.0).abs() < 0.05, "{slope}, not {expected}");
+}
+
+#[test]
+fn shuffles_and_choices_are_of_what_is_there() {
+    let x = Tensor::from([[1, 2], [3, 4], [5, 6]]);
+    let shuffled = r::shuffle(&r::key(0), &x, 0);
+    assert_eq!(shuffled.sort(0).to_vec::<i32>().unwrap(), [1, 2, 3, 4, 5, 6]);
+    let some = r::choice_without_replacement(&r::key(0), 10, 4).sort(0).to_vec::<i32>().unwrap();
+    assert!(some.windows(2).all(|w| w[0] < w[1]) && some.len() == 4, "{some:?}");
+    let error = r::choice_without_replacement(&r::key(0), 3, 4).check().unwrap_err().to_string();
+    assert!(error.contains("4 different positions of 3"), "{error}");
+    let stack = r::split_stack(&r::key(0), 2);
+    let error = r::bits(&stack, 3).check().unwrap_err().to_string();
+    assert!(error.contains("vmap"), "{error}");
+    let error = r::uniform(&r::key(0), DType::I32, 3).check().unwrap_err().to_string();
+    assert!(error.contains("f32 or f64"), "{error}");
+}
