@@ -160,7 +160,8 @@ fn jvp_is_the_limit_of_differences() {
             // The extreme of nothing is infinite, and so has no difference.
             let difference = (ahead - behind) * (0.5 / h);
             let difference = ahead.equal(behind).select(&dy.zeros_like(), &difference);
-            let stops = smooth.case.op == Op::StopGradient;
+            let stops = matches!(smooth.case.op, Op::StopGradient | Op::Bitcast(_));
+            // Neither carries a derivative, whatever its values do.
             let difference = if stops { dy.zeros_like() } else { difference };
             let gap = (dy - &difference).abs();
             let scale = 1.0 + dy.abs().max();

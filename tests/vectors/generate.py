@@ -1,5 +1,5 @@
-"""Writes random.json and library.json: what JAX and NumPy compute for the functions that
-tests/tests/random.rs and tests/tests/library.rs compare. Needs jax==0.10.2 and scipy.
+"""Writes random.json, library.json and complex.json: what JAX and NumPy compute for the functions that
+tests/tests/{random,library,complex}.rs compare. Needs jax==0.10.2 and scipy.
 
     python tests/vectors/generate.py
 """
@@ -275,5 +275,65 @@ def library_vectors():
     write("library.json", entries)
 
 
+def complex_vectors():
+    g = np.random.default_rng(1)
+    entries = []
+
+    def parts(z):
+        z = np.asarray(z)
+        return [z.real, z.imag] if np.iscomplexobj(z) else [z]
+
+    def add(name, inputs, f, *extra, slope=True):
+        """The value, and the gradient of Σ |f|² (as unloop has it: the conjugate of JAX's)."""
+        def flat(xs):
+            return [pack(part) for x in xs for part in parts(x)]
+
+        out = [f(*inputs)]
+        if slope:
+            loss = lambda z: sum((jnp.abs(y) ** 2).sum() for y in [f(z, *inputs[1:])])
+            out.append(jnp.conj(jax.grad(loss)(inputs[0])))
+        entries.append({"name": name, "in": flat(inputs), "out": flat(out)})
+
+    z = jnp.asarray(g.normal(size=6) + 1j * g.normal(size=6))
+    w = jnp.asarray(g.normal(size=6) + 1j * g.normal(size=6))
+    for name, f in [
+        ("mul", lambda z, w: z * w), ("div", lambda z, w: z / w), ("add", lambda z, w: z + w),
+        ("sub", lambda z, w: z - w), ("pow", lambda z, w: z**w), ("dot", jnp.dot), ("vdot", jnp.vdot),
+    ]:
+        add(name, [z, w], f)
+    for name, f in [
+        ("conj", jnp.conj), ("abs", jnp.abs), ("angle", jnp.angle), ("recip", lambda z: 1 / z),
+        ("exp", jnp.exp), ("log", jnp.log), ("sqrt", jnp.sqrt), ("sin", jnp.sin), ("cos", jnp.cos),
+        ("tan", jnp.tan), ("sinh", jnp.sinh), ("cosh", jnp.cosh), ("tanh", jnp.tanh),
+        ("powi", lambda z: z**-3), ("square", lambda z: z * z), ("times_i", lambda z: 1j * z),
+        ("sum", jnp.sum), ("mean", jnp.mean),
+    ]:
+        add(name, [z], f)
+    m = jnp.asarray(g.normal(size=(3, 3)) + 1j * g.normal(size=(3, 3)))
+    add("matmul", [m, m.T], lambda a, b: a @ b)
+    add("solve", [m, w[:3]], jnp.linalg.solve)
+    s = jnp.asarray(g.normal(size=(4, 5, 6)) + 1j * g.normal(size=(4, 5, 6)))
+    r = jnp.asarray(g.normal(size=(4, 5, 6)))
+    F = jnp.fft
+    for axis in (0, 1, -1):
+        add(f"fft {axis}", [s], lambda x: F.fft(x, axis=axis))
+        add(f"ifft {axis}", [s], lambda x: F.ifft(x, axis=axis))
+        add(f"rfft {axis}", [r], lambda x: F.rfft(x, axis=axis))
+        add(f"ihfft {axis}", [r], lambda x: F.ihfft(x, axis=axis))
+    for n in (10, 11):
+        add(f"irfft {n}", [s], lambda x: F.irfft(x, n, -1))
+        add(f"hfft {n}", [s], lambda x: F.hfft(x, n, -1))
+    add("fftn", [s], lambda x: F.fftn(x, axes=(0, 2)))
+    add("ifftn", [s], lambda x: F.ifftn(x, axes=(0, 2)))
+    add("rfftn", [r], lambda x: F.rfftn(x, axes=(0, 1)))
+    add("irfftn", [s], lambda x: F.irfftn(x, s=(4, 8), axes=(0, 1)))
+    add("fftshift", [r], lambda x: F.fftshift(x, (0, 1)))
+    add("ifftshift", [r], lambda x: F.ifftshift(x, (0, 1)))
+    add("fftfreq", [r], lambda x: F.fftfreq(7, 0.5), slope=False)
+    add("rfftfreq", [r], lambda x: F.rfftfreq(8, 0.5), slope=False)
+    write("complex.json", entries)
+
+
 random_vectors()
 library_vectors()
+complex_vectors()

@@ -53,8 +53,13 @@ pub use unloop_transform::{
     vectorize, vjp, vmap, while_loop,
 };
 
+pub mod complex;
+#[cfg(feature = "fft")]
+pub mod fft;
 pub mod linalg;
 pub mod random;
+
+pub use complex::Complex;
 
 /// The parameters of operations that have many.
 pub mod op {

@@ -1,0 +1,158 @@
+//! Complex numbers and Fourier transforms against JAX, values and gradients, alone and mapped.
+
+use ndarray::Array1;
+use num_complex::Complex64;
+use unloop::prelude::*;
+use unloop::{Complex, check_grads, fft};
+use unloop_tests::vectors::{difference, read, tensors};
+
+/// A result: complex or real.
+#[derive(Clone, Tree)]
+struct Parts(Vec<Tensor>);
+
+impl From<Complex> for Parts {
+    fn from(z: Complex) -> Parts {
+        Parts(vec![z.re, z.im])
+    }
+}
+
+impl From<Tensor> for Parts {
+    fn from(x: Tensor) -> Parts {
+        Parts(vec![x])
+    }
+}
+
+fn call(name: &str, x: &[Tensor]) -> Option<Parts> {
+    let complex = |i: usize| Complex::new(&x[2 * i], x.get(2 * i + 1).unwrap_or(&x[0]));
+    let z = complex(0);
+    let w = || complex(1);
+    let real = &x[0];
+    let (name, number) = match name.split_once(' ') {
+        Some((name, number)) => (name, number.parse::<isize>().ok()?),
+        None => (name, 0),
+    };
+    Some(match name {
+        "mul" => (z * w()).into(),
+        "div" => (z / w()).into(),
+        "add" => (z + w()).into(),
+        "sub" => (z - w()).into(),
+        "pow" => z.pow(&w()).into(),
+        "dot" => z.dot(&w()).into(),
+        "vdot" => z.vdot(&w()).into(),
+        "conj" => z.conj().into(),
+        "abs" => z.abs().into(),
+        "angle" => z.angle().into(),
+        "recip" => z.recip().into(),
+        "exp" => z.exp().into(),
+        "log" => z.log().into(),
+        "sqrt" => z.sqrt().into(),
+        "sin" => z.sin().into(),
+        "cos" => z.cos().into(),
+        "tan" => z.tan().into(),
+        "sinh" => z.sinh().into(),
+        "cosh" => z.cosh().into(),
+        "tanh" => z.tanh().into(),
+        "powi" => z.powi(-3).into(),
+        "square" => z.square().into(),
+        "times_i" => z.times_i().into(),
+        "sum" => z.sum().into(),
+        "mean" => z.mean().into(),
+        "matmul" => z.matmul(&w()).into(),
+        "solve" => z.solve(&w()).into(),
+        "fft" => fft::fft(&z, number).into(),
+        "ifft" => fft::ifft(&z, number).into(),
+        "rfft" => fft::rfft(real, number).into(),
+        "ihfft" => fft::ihfft(real, number).into(),
+        "irfft" => fft::irfft(&z, number as usize, -1).into(),
+        "hfft" => fft::hfft(&z, number as usize, -1).into(),
+        "fftn" => fft::fftn(&z, [0, 2]).into(),
+        "ifftn" => fft::ifftn(&z, [0, 2]).into(),
+        "rfftn" => fft::rfftn(real, [0, 1]).into(),
+        "irfftn" => fft::irfftn(&z, 8, [0, 1]).into(),
+        "fftshift" => fft::fftshift(real, [0, 1]).into(),
+        "ifftshift" => fft::ifftshift(real, [0, 1]).into(),
+        "fftfreq" => fft::fftfreq(7, 0.5).into(),
+        "rfftfreq" => fft::rfftfreq(8, 0.5).into(),
+        _ => return None,
+    })
+}
+
+/// The sum of squares of the parts.
+fn energy(parts: Parts) -> Tensor {
+    parts.0.iter().map(|x| x.square().sum()).sum()
+}
+
+#[test]
+fn values_and_gradients_are_those_of_jax() {
+    let mut wrong = Vec::new();
+    for entry in read(include_str!("../vectors/complex.json")) {
+        let name = entry["name"].as_str().unwrap();
+        let (inputs, expected) = (tensors(&entry["in"]), tensors(&entry["out"]));
+        let value = call(name, &inputs).expect(name).0;
+        let f = |x: &Vec<Tensor>| energy(call(name, x).unwrap());
+        let slopes = grad(f)(&inputs);
+        let compiled = jit(grad(f))(&inputs);
+        let both = [&value[..], &slopes].concat();
+        for (k, (actual, expected)) in both.iter().zip(&expected).enumerate() {
+            if let Some(what) = difference(actual, expected, 1e-11) {
+                wrong.push(format!("{name}, part {k}: {what}"));
+            }
+        }
+        for (a, b) in slopes.iter().zip(&compiled) {
+            wrong.extend(difference(b, a, 1e-12).map(|what| format!("{name} compiled: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn functions_are_the_same_mapped() {
+    for entry in read(include_str!("../vectors/complex.json")) {
+        let name = entry["name"].as_str().unwrap();
+        let inputs = tensors(&entry["in"]);
+        let second: Vec<Tensor> = inputs.iter().map(|x| x * 2.0 + 0.1).collect();
+        let stacks: Vec<Tensor> =
+            inputs.iter().zip(&second).map(|(a, b)| Tensor::stack(&[a, b], 1)).collect();
+        let slope = |x: &Vec<Tensor>| grad(|x: &Vec<Tensor>| energy(call(name, x).unwrap()))(x);
+        let values = vmap(|x: &Vec<Tensor>| call(name, x).unwrap(), 1)(&stacks).0;
+        let mapped = [values, vmap(slope, 1)(&stacks)].concat();
+        for (i, example) in [&inputs, &second].into_iter().enumerate() {
+            let alone = [call(name, example).unwrap().0, slope(example)].concat();
+            for (all, alone) in mapped.iter().zip(&alone) {
+                let from = all.slice_axis(0, i, i + 1).squeeze(0);
+                let what = difference(&from, alone, 1e-9);
+                assert!(what.is_none(), "{name}, example {i}: {}", what.unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn any_length_and_both_dtypes_come_back() {
+    for n in [1, 2, 3, 7, 12, 64, 97] {
+        let x = Tensor::from_fn((n, 2), |i| ((i[0] * 7 + i[1]) as f64).sin());
+        let back = fft::irfft(&fft::rfft(&x, 0), n, 0);
+        assert!(difference(&back, &x, 1e-12).is_none());
+        let single = Complex::from_real(&x.cast(DType::F32));
+        let back = fft::ifft(&fft::fft(&single, 0), 0).re;
+        assert_eq!(back.dtype(), DType::F32);
+        assert!(difference(&back, &single.re, 1e-5).is_none());
+        check_grads(|x: &Tensor| fft::rfft(x, 0), (&x,), 2).unwrap();
+    }
+    let spectrum = fft::rfft(&Tensor::ones(DType::F64, 8), 0);
+    let error = fft::irfft(&spectrum, 12, 0).check().err();
+    assert!(error.unwrap().to_string().contains("12 real numbers have 7"));
+}
+
+#[test]
+fn arrays_of_complex_numbers_come_and_go() {
+    let array = Array1::from(vec![Complex64::new(1.0, 2.0), Complex64::new(-3.0, 0.5)]);
+    let z = Complex::from_array(&array);
+    let turned: Array1<Complex64> = z.times_i().to_array().unwrap();
+    assert_eq!(turned, array.mapv(|z| z * Complex64::i()));
+    let large = Complex::new(Tensor::from([1e200]), Tensor::from([1e200]));
+    assert!((&large / &large).re.item::<f64>().unwrap() == 1.0);
+    let zero = Complex::new(Tensor::from([0.0]), Tensor::from([0.0]));
+    assert_eq!(zero.sqrt().re.item::<f64>().unwrap(), 0.0);
+    assert_eq!(zero.pow(&large).re.item::<f64>().unwrap(), 0.0);
+}
