@@ -1,6 +1,7 @@
 //! Functions composed of the operations, against NumPy, SciPy and JAX.
 
 use unloop::linalg::{self, Norm};
+use unloop::polynomial;
 use unloop::prelude::*;
 use unloop::{PadMode, check_grads};
 use unloop_tests::vectors::{difference, read, tensors};
@@ -210,6 +211,48 @@ fn call(name: &str, x: &[Tensor]) -> Option<Vec<Tensor>> {
         "tensorsolve" => linalg::tensorsolve(&x[0], &x[1]),
         "tensorinv" => linalg::tensorinv(&x[0], 2),
         "hilbert" => linalg::hilbert(4),
+        "convolve" => x[0].convolve(&x[1]),
+        "correlate" => x[0].correlate(&x[1]),
+        "unwrap_angles" => x[0].unwrap_angles(0),
+        "bartlett" => Tensor::bartlett(9),
+        "blackman" => Tensor::blackman(9),
+        "hamming" => Tensor::hamming(9),
+        "hanning" => Tensor::hanning(9),
+        "kaiser" => Tensor::kaiser(9, 14.0),
+        "polyadd" => polynomial::add(&x[0], &x[1]),
+        "polysub" => polynomial::sub(&x[0], &x[1]),
+        "polydiv" => {
+            let (quotient, rest) = polynomial::div(&x[0], &x[1]);
+            return Some(vec![quotient, rest]);
+        }
+        "polyder" => polynomial::derivative(&x[0]),
+        "polyint" => polynomial::integral(&x[0]),
+        "poly" => polynomial::from_roots(&x[0]),
+        "polyfit" => polynomial::fit(&x[0], &x[1], 3),
+        "ndtri" => x[0].ndtri(),
+        "boxcox" => x[0].boxcox(&x[1]),
+        "boxcox1p" => x[0].boxcox1p(&x[1]),
+        "comb" => x[0].comb(&x[1]),
+        "gcd" => x[0].gcd(&x[1]),
+        "lcm" => x[0].lcm(&x[1]),
+        "leading_zeros" => x[0].leading_zeros(),
+        "circulant" => linalg::circulant(&x[0]),
+        "hankel" => linalg::hankel(&x[0], &x[1]),
+        "convolution_matrix" => linalg::convolution_matrix(&x[0], 5),
+        "companion" => linalg::companion(&x[0]),
+        "leslie" => linalg::leslie(&x[0], &x[1]),
+        "fiedler" => linalg::fiedler(&x[0]),
+        "pascal" => linalg::pascal(5),
+        "hadamard" => linalg::hadamard(8),
+        "helmert" => linalg::helmert(5),
+        "eigvals_tridiagonal" => linalg::eigh_tridiagonal(&x[0], &x[1]).0,
+        "lu_solve" => linalg::lu_solve(&x[0].lu(), &x[1]),
+        "mul_at" => x[0].mul_at((&x[1], 1..3), &x[2]),
+        "min_at" => x[0].min_at((&x[1], 1..3), &x[2]),
+        "max_at" => x[0].max_at((&x[1], 1..3), &x[2]),
+        "mul_at_known" => x[0].mul_at((1, strided(.., 2)), &x[1]),
+        "min_at_known" => x[0].min_at((1, strided(.., 2)), &x[1]),
+        "max_at_known" => x[0].max_at((1, strided(.., 2)), &x[1]),
         _ => return None,
     })
 }

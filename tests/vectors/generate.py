@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special as sp
 import numpy as np
+import scipy.linalg
+import scipy.special
 
 jax.config.update("jax_enable_x64", True)
 HERE = pathlib.Path(__file__).parent
@@ -272,6 +274,49 @@ def library_vectors():
     ti = g.normal(size=(4, 6, 8, 3))
     add("tensorinv", [ti], np.linalg.tensorinv(ti, 2))
     add("hilbert", [], 1.0 / (np.arange(4)[:, None] + np.arange(4) + 1))
+    add("convolve", [x, y[:5]], np.convolve(x, y[:5]))
+    add("correlate", [x, y[:5]], np.correlate(x, y[:5], "full"))
+    phase = np.cumsum(g.uniform(-4, 4, size=12))
+    add("unwrap_angles", [phase], np.unwrap(phase))
+    for name in ("bartlett", "blackman", "hamming", "hanning"):
+        add(name, [], getattr(np, name)(9))
+    add("kaiser", [], np.kaiser(9, 14.0))
+    add("polyadd", [x[:3], y[:5]], np.polyadd(x[:3], y[:5]))
+    add("polysub", [x[:3], y[:5]], np.polysub(x[:3], y[:5]))
+    add("polydiv", [x[:6], y[:3]], *np.polydiv(x[:6], y[:3]))
+    add("polyder", [x[:4]], np.polyder(x[:4]))
+    add("polyint", [x[:4]], np.polyint(x[:4]))
+    add("poly", [x[:4]], np.poly(x[:4]))
+    add("polyfit", [x, y], np.polyfit(x, y, 3))
+    tails = np.array([0.0, 1e-300, 1e-30, 1e-8, 0.001, 0.2, 0.5, 0.7, 0.999999, 1.0, -0.5, 2.0])
+    add("ndtri", [tails], scipy.special.ndtri(tails))
+    add("boxcox", [pos, np.where(x > 1, 0.0, x)], scipy.special.boxcox(pos, np.where(x > 1, 0.0, x)))
+    add("boxcox1p", [pos * 1e-8, x], scipy.special.boxcox1p(pos * 1e-8, x))
+    whole = g.integers(0, 9, size=12).astype(np.float64)
+    add("comb", [whole, whole[::-1].copy() - 1], scipy.special.comb(whole, whole[::-1] - 1))
+    add("gcd", [i, j], np.gcd(i, j))
+    add("lcm", [i, j], np.lcm(i, j))
+    wide = np.array([0, 1, -1, 255, 2**30, -2**31], np.int32)
+    add("leading_zeros", [wide], jax.lax.clz(wide))
+    sl = scipy.linalg
+    add("circulant", [x[:4]], sl.circulant(x[:4]))
+    add("hankel", [x[:3], y[:4]], sl.hankel(x[:3], y[:4]))
+    add("convolution_matrix", [x[:3]], sl.convolution_matrix(x[:3], 5))
+    add("companion", [x[:4]], sl.companion(x[:4]))
+    add("leslie", [x[:4], y[:3]], sl.leslie(x[:4], y[:3]))
+    add("fiedler", [x[:4]], sl.fiedler(x[:4]))
+    add("pascal", [], sl.pascal(5).astype(np.float64))
+    add("hadamard", [], sl.hadamard(8).astype(np.float64))
+    add("helmert", [], sl.helmert(5, full=True))
+    add("eigvals_tridiagonal", [x[:5], y[:4]], sl.eigh_tridiagonal(x[:5], y[:4])[0])
+    add("lu_solve", [sq, x[:4]], np.linalg.solve(sq, x[:4]))
+    add("lu_solve", [sq, a.T.copy()], np.linalg.solve(sq, a.T))
+    rows = np.array([2, 0], np.int32)
+    for name in ("mul", "min", "max"):
+        at = jnp.asarray(a).at[rows, 1:3]
+        add(f"{name}_at", [a, rows, b[:2, :2].copy()], getattr(at, "multiply" if name == "mul" else name)(b[:2, :2]))
+        known = jnp.asarray(a).at[1, ::2]
+        add(f"{name}_at_known", [a, x[:2]], getattr(known, "multiply" if name == "mul" else name)(x[:2]))
     write("library.json", entries)
 
 

@@ -37,7 +37,7 @@
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
-    ArgReduceOp, Array, AtIndex, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
+    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
     DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode, ReduceOp, Result,
     Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode,
     strided,
@@ -57,6 +57,7 @@ pub mod complex;
 #[cfg(feature = "fft")]
 pub mod fft;
 pub mod linalg;
+pub mod polynomial;
 pub mod random;
 
 pub use complex::Complex;

@@ -4,6 +4,10 @@
 use unloop_graph::{DType, Error, ErrorKind, Place, Tensor};
 use unloop_transform::{cond as choose, custom_jvp, fori_loop};
 
+mod matrices;
+
+pub use matrices::*;
+
 #[track_caller]
 fn invalid(op: &'static str, message: String) -> Tensor {
     Tensor::error(Error::new(op, ErrorKind::InvalidArgument(message), Place::here()))
@@ -342,10 +346,4 @@ pub fn tensorinv(a: &Tensor, split: usize) -> Tensor {
         let shape: Vec<usize> = right.iter().chain(left).copied().collect();
         a.reshape([m, n]).inv().reshape(&shape[..])
     })
-}
-
-/// Hilbert's matrix `1/(i + j + 1)`.
-#[track_caller]
-pub fn hilbert(n: usize) -> Tensor {
-    Tensor::from_fn([n, n], |i| 1.0 / (i[0] + i[1] + 1) as f64)
 }

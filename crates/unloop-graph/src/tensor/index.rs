@@ -436,6 +436,24 @@ impl Tensor {
         self.write("add_at", index.into_args(), value, ScatterOp::Add)
     }
 
+    /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
+    #[track_caller]
+    pub fn mul_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
+        self.write("mul_at", index.into_args(), value, ScatterOp::Mul)
+    }
+
+    /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
+    #[track_caller]
+    pub fn min_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
+        self.write("min_at", index.into_args(), value, ScatterOp::Min)
+    }
+
+    /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
+    #[track_caller]
+    pub fn max_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
+        self.write("max_at", index.into_args(), value, ScatterOp::Max)
+    }
+
     #[track_caller]
     fn write(
         &self,
@@ -502,10 +520,12 @@ impl Tensor {
             }
             let value = value.broadcast_to(&visible).reshape(&region);
             let whole = known.iter().all(|&a| plan.window[a] == (0, self.shape()[a], 1));
-            let base = match &computed {
-                Some(c) if !whole && how == ScatterOp::Set => c.gather(self, IndexMode::Error),
-                Some(_) => value.clone(),
-                None => self.clone(),
+            // What is written where the known part does not reach changes nothing.
+            let base = || match (&computed, how) {
+                (Some(c), ScatterOp::Mul) => c.gather(self, IndexMode::Error).ones_like(),
+                (None, ScatterOp::Mul) => self.ones_like(),
+                (Some(c), _) => c.gather(self, IndexMode::Error),
+                (None, _) => self.clone(),
             };
             let mut pad: SmallVec<[PadAxis; 4]> =
                 SmallVec::from_elem(PadAxis::default(), region.rank());
@@ -522,13 +542,16 @@ impl Tensor {
                 ScatterOp::Add => padded,
                 _ => {
                     let inside = Tensor::ones(DType::Bool, &region).pad_zeros(Pad(pad));
-                    inside.select(&padded, &base)
+                    inside.select(&padded, &base())
                 }
             };
             match (&computed, how) {
                 (Some(c), _) => c.scatter(self, &updates, how),
+                (None, ScatterOp::Set) => updates,
                 (None, ScatterOp::Add) => self + updates,
-                (None, _) => updates,
+                (None, ScatterOp::Mul) => self * updates,
+                (None, ScatterOp::Min) => self.minimum(&updates),
+                (None, ScatterOp::Max) => self.maximum(&updates),
             }
         })
     }

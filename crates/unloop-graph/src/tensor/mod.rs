@@ -18,6 +18,7 @@ mod numeric;
 mod operators;
 mod reduce;
 mod search;
+mod signal;
 mod sort;
 mod statistics;
 mod window;

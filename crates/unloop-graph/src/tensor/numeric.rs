@@ -282,4 +282,83 @@ composed! {
             (small.select(x, &x.ones_like()), small.select(&x.ones_like(), x));
         small.select(&(-(-near).expm1()).log(), &(-(-far).exp()).log1p())
     }
+
+    /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
+    boxcox(x, y: &Tensor) -> Tensor {
+        let zero = y.equal(&y.zeros_like());
+        let power = zero.select(&y.ones_like(), y);
+        let log = x.log();
+        let shape = (&log + y).zeros_like();
+        (zero | &shape.is_nan().zeros_like()).select(&(&log + &shape), &((&log * &power).expm1() / power))
+    }
+
+    /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
+    boxcox1p(x, y: &Tensor) -> Tensor {
+        let zero = y.equal(&y.zeros_like());
+        let power = zero.select(&y.ones_like(), y);
+        let log = x.log1p();
+        let shape = (&log + y).zeros_like();
+        (zero | &shape.is_nan().zeros_like()).select(&(&log + &shape), &((&log * &power).expm1() / power))
+    }
+
+    /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
+    comb(x, y: &Tensor) -> Tensor {
+        let rest = x - y;
+        let log = (x + 1.0).lgamma() - (y + 1.0).lgamma() - (&rest + 1.0).lgamma();
+        let zero = log.zeros_like();
+        let inside = (&rest + &zero).greater_equal(&zero) & (y + &zero).greater_equal(&zero);
+        inside.select(&inside.select(&log, &zero).exp(), &zero)
+    }
+
+    /// The inverse of the normal distribution function [`Tensor::ndtr`].
+    ndtri(x) -> Tensor {
+        let number = |value: f64| x.literal(Number::Float(value)).broadcast_to(x.shape());
+        // By symmetry, the lower half; Newton's method on the logarithm, which is concave.
+        let upper = x.greater(&number(0.5));
+        let lower = upper.select(&(number(1.0) - x), x);
+        let inside = lower.greater(&number(0.0));
+        let log = inside.select(&lower, &number(0.5)).log();
+        let far = (&log * -2.0).sqrt();
+        let near = (&log + LN_2) * 1.25;
+        let mut z = far.less(&number(1.8)).select(&near, &-&far);
+        for _ in 0..6 {
+            let at = z.log_ndtr();
+            let slope = (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - &at).exp();
+            z = z - (at - &log) / slope;
+        }
+        let edge = x.equal(&number(0.0)) | x.equal(&number(1.0));
+        let outside = edge.select(&number(f64::NEG_INFINITY), &number(f64::NAN));
+        let z = inside.select(&z, &outside);
+        upper.select(&-&z, &z)
+    }
+
+    /// The number of zero bits before the highest one bit of each integer.
+    leading_zeros(x) -> Tensor {
+        let width = 8 * x.dtype().size() as i128;
+        let shift = |by: i128| x.literal(Number::Int(by)).broadcast_to(x.shape());
+        let smeared = (0..width.ilog2()).fold(x.clone(), |bits, k| {
+            bits.logical_or(&bits.shift_right_logical(&shift(1 << k)))
+        });
+        shift(width) - smeared.count_ones()
+    }
+
+    /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0.
+    gcd(x, y: &Tensor) -> Tensor {
+        // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
+        let steps = if x.dtype().size() == 8 { 92 } else { 46 };
+        let (mut a, mut b) = (x.abs(), y.abs());
+        for _ in 0..steps {
+            let done = b.equal(&b.zeros_like());
+            let rest = &a % done.select(&b.ones_like(), &b);
+            (a, b) = (done.select(&a, &b), done.select(&b, &rest));
+        }
+        a
+    }
+
+    /// The least common multiple of integers, never negative; of 0 and anything it is 0.
+    lcm(x, y: &Tensor) -> Tensor {
+        let divisor = x.gcd(y);
+        let zero = divisor.equal(&divisor.zeros_like());
+        (x / zero.select(&divisor.ones_like(), &divisor) * y).abs()
+    }
 }

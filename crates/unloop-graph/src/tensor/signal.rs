@@ -1,0 +1,100 @@
+//! Convolution of vectors, and windows.
+
+use std::f64::consts::{PI, TAU};
+
+use super::composed;
+use crate::error::{ErrorKind, Place};
+use crate::{Conv, Tensor, WindowAxis};
+
+/// `f` of the position from 0 to 1 of `n` points; one point alone is 1.
+fn window(n: usize, f: impl Fn(f64) -> f64) -> Tensor {
+    let last = n.saturating_sub(1) as f64;
+    Tensor::from_fn([n], |i| if n == 1 { 1.0 } else { f(i[0] as f64 / last) })
+}
+
+impl Tensor {
+    /// Bartlett's triangular window.
+    #[track_caller]
+    pub fn bartlett(n: usize) -> Tensor {
+        window(n, |u| 1.0 - (2.0 * u - 1.0).abs())
+    }
+
+    /// Blackman's window.
+    #[track_caller]
+    pub fn blackman(n: usize) -> Tensor {
+        window(n, |u| 0.42 - 0.5 * (TAU * u).cos() + 0.08 * (2.0 * TAU * u).cos())
+    }
+
+    /// Hamming's window.
+    #[track_caller]
+    pub fn hamming(n: usize) -> Tensor {
+        window(n, |u| 0.54 - 0.46 * (TAU * u).cos())
+    }
+
+    /// Hann's window.
+    #[track_caller]
+    pub fn hanning(n: usize) -> Tensor {
+        window(n, |u| 0.5 - 0.5 * (TAU * u).cos())
+    }
+
+    /// Kaiser's window `I₀(β√(1 - (2u-1)²)) / I₀(β)`.
+    #[track_caller]
+    pub fn kaiser(n: usize, beta: f64) -> Tensor {
+        let place = Place::here();
+        let root = window(n, |u| (1.0 - (2.0 * u - 1.0).powi(2)).max(0.0).sqrt());
+        place.scope(|| (root * beta).bessel_i0() / Tensor::from(beta).bessel_i0())
+    }
+
+    /// `Σⱼ x[i + j]·y[j]` with zeros outside of `x`, for every shift at which they overlap.
+    #[track_caller]
+    fn sliding_dot(&self, y: &Tensor) -> Tensor {
+        if let Some(error) = [self, y].into_iter().find(|t| t.as_error().is_some()) {
+            return error.clone();
+        }
+        let ([m, n], true) = ([self.size(), y.size()], self.rank() == 1 && y.rank() == 1) else {
+            let kind = ErrorKind::InvalidArgument(format!(
+                "takes two vectors, got {} and {}",
+                self.ty(),
+                y.ty()
+            ));
+            return Tensor::fail("convolve", kind, Place::here(), self);
+        };
+        if m == 0 || n == 0 {
+            let kind = ErrorKind::InvalidArgument("takes vectors that are not empty".into());
+            return Tensor::fail("convolve", kind, Place::here(), self);
+        }
+        let around = n as i64 - 1;
+        let windows = vec![WindowAxis::one().padding(around, around)];
+        let (x, y) = (self.reshape([1, 1, m]), y.reshape([1, 1, n]));
+        x.conv(&y, &Conv { windows, groups: 1 }).flatten()
+    }
+}
+
+composed! {
+    /// The discrete convolution of two vectors, at all `m + n - 1` shifts (NumPy's mode `full`).
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let y = Tensor::from([1.0, 2.0, 3.0]).convolve(&Tensor::from([1.0, 10.0]));
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 12.0, 23.0, 30.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    convolve(x, y: &Tensor) -> Tensor { x.sliding_dot(&y.flip(&[0])) }
+
+    /// The cross-correlation of two vectors, at all shifts (NumPy's mode `full`).
+    correlate(x, y: &Tensor) -> Tensor { x.sliding_dot(y) }
+
+    /// Angles along an axis, moved by whole turns so that none is further than `π` from the one
+    /// before.
+    unwrap_angles(x, axis: isize) -> Tensor {
+        let step = x.diff(1, axis);
+        let turn = &step - ((&step + PI) / TAU).floor() * TAU;
+        // A step of exactly half a turn keeps its direction.
+        let half = turn.equal(&(turn.zeros_like() - PI)) & step.greater(&step.zeros_like());
+        let turn = half.select(&(turn.zeros_like() + PI), &turn);
+        let small = step.abs().less(&(step.zeros_like() + PI));
+        let moved = small.select(&step.zeros_like(), &(turn - &step)).cumsum(axis);
+        let first = x.slice_axis(axis, 0, 1).zeros_like();
+        x + Tensor::concatenate(&[&first, &moved], axis)
+    }
+}

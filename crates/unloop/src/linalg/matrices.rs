@@ -1,0 +1,196 @@
+//! Matrices with a name, and solvers that take a factorisation.
+
+use unloop_graph::{DType, Place, Tensor};
+
+use super::{invalid, square};
+use crate::Complex;
+use crate::op::TriangularSolve;
+
+/// A matrix of f64 from its entry at each row and column.
+#[track_caller]
+fn matrix(rows: usize, columns: usize, entry: impl Fn(usize, usize) -> f64) -> Tensor {
+    Tensor::from_fn([rows, columns], |i| entry(i[0], i[1]))
+}
+
+/// A vector's size.
+#[track_caller]
+fn length(op: &'static str, x: &Tensor) -> Result<usize, Tensor> {
+    match *x.shape() {
+        _ if x.as_error().is_some() => Err(x.clone()),
+        [n] => Ok(n),
+        _ => Err(invalid(op, format!("takes a vector, got {}", x.ty()))),
+    }
+}
+
+/// Hilbert's matrix `1/(i + j + 1)`.
+#[track_caller]
+pub fn hilbert(n: usize) -> Tensor {
+    matrix(n, n, |i, j| 1.0 / (i + j + 1) as f64)
+}
+
+/// Pascal's symmetric matrix of binomial coefficients `(i + j choose i)`.
+///
+/// ```
+/// assert_eq!(unloop::linalg::pascal(3).to_vec::<f64>()?, [1., 1., 1., 1., 2., 3., 1., 3., 6.]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
+#[track_caller]
+pub fn pascal(n: usize) -> Tensor {
+    let binomial = |i: usize, j: usize| (1..=i).fold(1.0, |c, k| c * (j + k) as f64 / k as f64);
+    matrix(n, n, |i, j| binomial(i, j).round())
+}
+
+/// Hadamard's matrix of ±1 with orthogonal rows, by Sylvester's construction.
+///
+/// # Errors
+/// Carried: `n` is not a power of two.
+#[track_caller]
+pub fn hadamard(n: usize) -> Tensor {
+    if !n.is_power_of_two() {
+        return invalid("hadamard", format!("the size must be a power of two, got {n}"));
+    }
+    matrix(n, n, |i, j| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 })
+}
+
+/// Helmert's orthogonal matrix, all `n` rows; the first is constant.
+#[track_caller]
+pub fn helmert(n: usize) -> Tensor {
+    matrix(n, n, |i, j| {
+        let below = |i: usize| 1.0 / ((i * (i + 1)) as f64).sqrt();
+        match i {
+            0 => 1.0 / (n as f64).sqrt(),
+            _ if j < i => below(i),
+            _ if j == i => -(i as f64) * below(i),
+            _ => 0.0,
+        }
+    })
+}
+
+/// The matrix of the discrete Fourier transform, `exp(-2πi·j·k/n)`.
+#[track_caller]
+pub fn dft(n: usize) -> Complex {
+    let turn = |i: usize, j: usize| -std::f64::consts::TAU * ((i * j) % n) as f64 / n as f64;
+    Complex::new(matrix(n, n, |i, j| turn(i, j).cos()), matrix(n, n, |i, j| turn(i, j).sin()))
+}
+
+/// The matrix whose columns are the vector, each turned one further.
+#[track_caller]
+pub fn circulant(column: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        if let Err(error) = length("circulant", column) {
+            return error;
+        }
+        let back = column.flip(&[0]).roll(1, 0);
+        Tensor::toeplitz(column, &back)
+    })
+}
+
+/// The matrix `x[i + j]` of two vectors: `column` down the first column, then `row` along the last
+/// row (whose first element is not used).
+#[track_caller]
+pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        let (m, n) = match (length("hankel", column), length("hankel", row)) {
+            (Ok(m), Ok(n)) => (m, n),
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
+        let all = Tensor::concatenate(&[column, &row.slice_axis(0, 1.min(n), n)], 0);
+        let at = |axis| Tensor::iota(DType::I64, [m, n], axis);
+        all.take(&(at(0) + at(1)), 0)
+    })
+}
+
+/// The matrix that [`Tensor::convolve`]s a vector of `n` elements with `x` when it multiplies it.
+#[track_caller]
+pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
+    let place = Place::here();
+    place.scope(|| {
+        if let Err(error) = length("convolution_matrix", x) {
+            return error;
+        }
+        let zeros = Tensor::zeros(x.dtype(), [n.saturating_sub(1)]);
+        let column = Tensor::concatenate(&[x, &zeros], 0);
+        Tensor::toeplitz(&column, &Tensor::zeros(x.dtype(), [n]))
+    })
+}
+
+/// The matrix whose eigenvalues are the roots of a polynomial, the highest power's coefficient first.
+#[track_caller]
+pub fn companion(coefficients: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| match length("companion", coefficients) {
+        Err(error) => error,
+        Ok(n) if n < 2 => invalid("companion", "takes two coefficients or more".into()),
+        Ok(n) => {
+            let first = coefficients.slice_axis(0, 0, 1).reshape(());
+            let row = (-coefficients.slice_axis(0, 1, n) / &first).expand_dims(0);
+            shifted(&row, &Tensor::ones(coefficients.dtype(), [n - 2]))
+        }
+    })
+}
+
+/// Leslie's matrix of a population: births in the first row, survivals below the diagonal.
+#[track_caller]
+pub fn leslie(births: &Tensor, survivals: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| match (length("leslie", births), length("leslie", survivals)) {
+        (Ok(n), Ok(m)) if n == m + 1 => shifted(&births.expand_dims(0), survivals),
+        (Err(error), _) | (_, Err(error)) => error,
+        (Ok(n), Ok(m)) => invalid(
+            "leslie",
+            format!("takes one survival fewer than births, got {m} survivals and {n} births"),
+        ),
+    })
+}
+
+/// A square matrix with a first row, and entries below the diagonal.
+#[track_caller]
+fn shifted(row: &Tensor, below: &Tensor) -> Tensor {
+    let zeros = Tensor::zeros(below.dtype(), [below.size(), 1]);
+    let rest = Tensor::concatenate(&[&below.diag(0), &zeros], 1);
+    Tensor::concatenate(&[row, &rest], 0)
+}
+
+/// Fiedler's matrix `|xᵢ - xⱼ|`.
+#[track_caller]
+pub fn fiedler(x: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| match length("fiedler", x) {
+        Err(error) => error,
+        Ok(_) => (x.expand_dims(1).broadcast() - x.expand_dims(0).broadcast()).abs(),
+    })
+}
+
+/// Eigenvalues, ascending, and eigenvectors in the columns, of the symmetric matrix with a diagonal
+/// and the entries beside it.
+#[track_caller]
+pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) {
+    let place = Place::here();
+    place.scope(|| (diagonal.diag(0) + beside.diag(1) + beside.diag(-1)).eigh())
+}
+
+/// The solution of `a·x = b` from what [`Tensor::lu`] gives for `a`.
+///
+/// ```
+/// use unloop::{Tensor, linalg::lu_solve};
+/// let a = Tensor::from([[0.0, 2.0], [4.0, 0.0]]);
+/// let factors = a.lu();
+/// assert_eq!(lu_solve(&factors, &Tensor::from([2.0, 4.0])).to_vec::<f64>()?, [1.0, 1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
+#[track_caller]
+pub fn lu_solve((packed, _, permutation): &(Tensor, Tensor, Tensor), b: &Tensor) -> Tensor {
+    let place = Place::here();
+    place.scope(|| match square("lu_solve", packed) {
+        Err(error) => error,
+        Ok(_) => {
+            let unit = TriangularSolve { lower: true, transpose: false, unit_diagonal: true };
+            let column = b.rank() == 1;
+            let b = if column { b.expand_dims(1) } else { b.clone() };
+            let x = packed.solve_upper(&packed.triangular_solve(&b.take(permutation, 0), unit));
+            if column { x.squeeze(1) } else { x }
+        }
+    })
+}
