@@ -31,16 +31,24 @@
 //! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`jvp`], [`vjp`] |
 //! | loop or choose by values that are computed | [`scan`], [`fori_loop`], [`while_loop`], [`cond`], [`switch`] |
 //! | run a function many times, fast | [`jit`] |
+//! | say a derivative myself, or call code of my own | [`custom_jvp`], [`custom_vjp`], [`host_call`] |
+//! | save memory in a gradient, or under `vmap` | [`checkpoint`], [`Vmap::chunks`] |
+//! | compute across the examples of a `vmap` | [`Vmap::axis_name`], [`psum`], [`all_gather`] |
+//! | test my gradients | [`check_grads`] |
+//! | draw random numbers | [`random`] |
+//! | solve, decompose, invert; norms, least squares | [`Tensor::solve`], [`Tensor::svd`], [`linalg`] |
+//! | sum products over indices by a formula | [`Tensor::einsum`] |
+//! | transform to frequencies, use complex numbers | [`fft`], [`Complex`] |
 //! | put parameters in a struct | [`Tree`] and its derive macro |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))` |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::{
-    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType, Direction,
-    DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode, ReduceOp, Result,
-    Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, set_error_mode,
-    strided,
+    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
+    Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode,
+    ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis,
+    set_error_mode, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
@@ -73,8 +81,9 @@ pub mod op {
 /// What most programs need: `use unloop::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        DType, Shared, Tensor, Tree, cond, each, each_to, fori_loop, grad, hessian, jacfwd, jacrev,
-        jit, jvp, scan, strided, value_and_grad, vjp, vmap, while_loop,
+        All, DType, Shared, Tensor, Tree, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
+        fori_loop, grad, hessian, jacfwd, jacrev, jit, jvp, scan, strided, value_and_grad, vjp,
+        vmap, while_loop,
     };
 }
 

@@ -20,7 +20,7 @@ impl Real for f64 {
     const BIG: f64 = 1.0e17;
     const TRIG_LIMIT: (f64, f64) = (1.0e9, 1.0e6);
     const FRAC_2_SQRT_PI_LESS_1: f64 = 0.1283791670955126;
-    const ERFC: (f64, f64) = (3.5, 28.0);
+    const ERFC: (f64, f64, f64) = (3.5, 28.0, 1.2423492448711544);
     const CBRT_STEPS: usize = 1;
 
     #[inline(always)]
@@ -104,7 +104,7 @@ impl Real for f64 {
     #[inline(always)]
     fn erfc_poly<const FMA: bool>(t: f64) -> f64 {
         // x in [0.45, 27.3]: 2^-59.
-        poly!(t; 1.2423492448711544, -0.14000918013761943, -0.01055559633221839,
+        poly!(t; -0.14000918013761943, -0.01055559633221839,
             0.09751909515326032, -0.1150895981601855, 0.08798315382479703, -0.04882332582805483,
             0.01909933094368107, -0.0042150199060463365, -0.0003022678907769555,
             0.0005643844070527984, -0.00012151233674860494, -4.278219463822465e-05,
@@ -118,9 +118,11 @@ impl Real for f64 {
         if FMA {
             // The first difference is exact: a multiple of 2^-53 below 2.
             let first = q.mul_add(-1.5707963267948966, x);
-            let high = q.mul_add(-6.123233995736766e-17, first);
-            let low = q.mul_add(-6.123233995736766e-17, first - high);
-            return (high, q.mul_add(1.4973849048591698e-33, low));
+            // The rest may cancel what is left of it, so both are summed exactly.
+            let rest = q * -6.123233995736766e-17;
+            let rest_low = q.mul_add(-6.123233995736766e-17, -rest);
+            let (high, low) = two_sum(first, rest);
+            return (high, q.mul_add(1.4973849048591698e-33, low + rest_low));
         }
         // π/2 in three parts of 33 bits and the rest: their products with `q` are exact.
         let first = x - q * 1.5707963267341256;

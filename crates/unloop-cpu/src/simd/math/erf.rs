@@ -1,16 +1,20 @@
 //! The error function and its complement; and the functions that are computed one by one.
 
 use super::exp::exp_of_sum;
-use super::real::{Real, fma, two_prod};
+use super::real::{Real, div_dw, fma, two_prod, two_sum};
 
 /// `erfc(x)` for `x >= 0.45`: `exp(-x²)·p((x - K)/(x + K))/(1 + 2x)`.
 #[inline(always)]
 fn erfc_tail<T: Real, const FMA: bool>(x: T) -> T {
-    let (centre, limit) = T::ERFC;
+    let (centre, limit, first) = T::ERFC;
     let x = if x > limit { limit } else { x };
-    let p = T::erfc_poly::<FMA>((x - centre) / (x + centre));
+    let t = (x - centre) / (x + centre);
+    let (p, p_low) = two_sum(first, t * T::erfc_poly::<FMA>(t));
     let (square, low) = two_prod::<T, FMA>(x, x);
-    exp_of_sum::<T, FMA>(-square, -low, p / (T::ONE + (x + x)))
+    let (bottom, bottom_low) = two_sum(T::ONE, x + x);
+    let (quotient, quotient_low) = div_dw::<T, FMA>(p, p_low, bottom, bottom_low);
+    // q + l = q·exp(l/q), nearly.
+    exp_of_sum::<T, FMA>(-square, quotient_low / quotient - low, quotient)
 }
 
 /// `erf(x)` for `|x| <= 1`.
@@ -31,7 +35,7 @@ pub(super) fn erfc<T: Real, const FMA: bool>(x: T) -> T {
     let size = x.abs();
     let tail = erfc_tail::<T, FMA>(size);
     let tail = if x < T::ZERO { T::TWO - tail } else { tail };
-    if size < T::HALF { T::ONE - erf_centre::<T, FMA>(x) } else { tail }
+    if size < T::lit(0.75) { T::ONE - erf_centre::<T, FMA>(x) } else { tail }
 }
 
 /// The fast path of functions that have none.

@@ -35,7 +35,7 @@ pub(super) fn exp_of_sum<T: Real, const FMA: bool>(x: T, low: T, factor: T) -> T
     let x_bounded = bounded(x);
     let low = if x_bounded == x { low } else { T::ZERO };
     let (k, r, t) = parts::<T, FMA>(x_bounded, low);
-    scale(factor * (T::ONE + (r + t)), k)
+    scale(fma::<T, FMA>(factor, r + t, factor), k)
 }
 
 #[inline(always)]
@@ -138,5 +138,10 @@ pub(super) fn logistic<T: Real, const FMA: bool>(x: T) -> T {
     // With e = exp(-|x|): 1/(1 + e), or e/(1 + e) for negative x.
     let e = exp::<T, FMA>(-x.abs());
     let top = if x < T::ZERO { e } else { T::ONE };
-    top / (T::ONE + e)
+    // The division with the rounding error of 1 + e; 1/(1 + e) is the result or 1 less it.
+    let bottom = T::ONE + e;
+    let low = e - (bottom - T::ONE);
+    let quotient = top / bottom;
+    let inverse = if x < T::ZERO { T::ONE - quotient } else { quotient };
+    fma::<T, FMA>(-(quotient * low), inverse, quotient)
 }

@@ -50,8 +50,9 @@ pub(crate) trait Real:
     const TRIG_LIMIT: (Self, Self);
     /// `2/√π - 1`.
     const FRAC_2_SQRT_PI_LESS_1: Self;
-    /// Centre of the variable of [`Real::erfc_poly`], and the argument above which `erfc` is 0.
-    const ERFC: (Self, Self);
+    /// Centre of the variable of [`Real::erfc_poly`], the argument above which `erfc` is 0, and the
+    /// value at the centre.
+    const ERFC: (Self, Self, Self);
 
     fn lit(x: f64) -> Self;
     fn wide(self) -> f64;
@@ -89,7 +90,7 @@ pub(crate) trait Real:
     const CBRT_STEPS: usize;
     /// `erf(x)/x - 1` of `z = x²`, for `|x| <= 1`.
     fn erf_poly<const FMA: bool>(z: Self) -> Self;
-    /// `erfc(x)·exp(x²)·(1 + 2x)` of `t = (x - K)/(x + K)`, for `x >= 0.45`; `K` from
+    /// `(erfc(x)·exp(x²)·(1 + 2x) - C)/t` of `t = (x - K)/(x + K)`, for `x >= 0.45`; `K`, `C` from
     /// [`Real::ERFC`].
     fn erfc_poly<const FMA: bool>(t: Self) -> Self;
     /// `x - q·π/2` as a sum of two, for an integer `q`, when `x` is within the limit.

@@ -5,7 +5,7 @@
 
 use unloop_graph::special;
 
-use super::real::{Real, fma, poly, real_common};
+use super::real::{Real, fma, poly, real_common, two_sum};
 
 impl Real for f32 {
     real_common!(f32, u32, 12582912.0, 23, 127.0);
@@ -20,7 +20,7 @@ impl Real for f32 {
     const BIG: f32 = 1.0e8;
     const TRIG_LIMIT: (f32, f32) = (65536.0, 65536.0);
     const FRAC_2_SQRT_PI_LESS_1: f32 = 0.128_379_17;
-    const ERFC: (f32, f32) = (3.0, 10.3);
+    const ERFC: (f32, f32, f32) = (3.0, 10.3, 1.253008);
     const CBRT_STEPS: usize = 1;
 
     #[inline(always)]
@@ -83,7 +83,7 @@ impl Real for f32 {
     #[inline(always)]
     fn erfc_poly<const FMA: bool>(t: f32) -> f32 {
         // x in [0.45, 10.2]: 2^-28.
-        poly!(t; 1.253008, -0.13562103, -0.047562398, 0.12964208, -0.119272195, 0.06834326,
+        poly!(t; -0.13562103, -0.047562398, 0.12964208, -0.119272195, 0.06834326,
             -0.023771614, 0.002370807, 0.0018489993, -0.0005015895)
     }
 
@@ -92,9 +92,11 @@ impl Real for f32 {
         if FMA {
             // The first difference is exact: a multiple of 2^-24 below 2.
             let first = q.mul_add(-1.5707964, x);
-            let high = q.mul_add(4.371139e-8, first);
-            let low = q.mul_add(4.371139e-8, first - high);
-            return (high, q.mul_add(1.7151245e-15, low));
+            // The rest may cancel what is left of it, so both are summed exactly.
+            let rest = q * 4.371139e-8;
+            let rest_low = q.mul_add(4.371139e-8, -rest);
+            let (high, low) = two_sum(first, rest);
+            return (high, q.mul_add(1.7151245e-15, low + rest_low));
         }
         // π/2 to 33 bits and the rest: the product with `q` is exact in f64.
         let (x, q) = (f64::from(x), f64::from(q));
