@@ -138,6 +138,21 @@ impl Array {
         })
     }
 
+    /// Whether the array is the identity matrix of floats, or a stack of it that repeats one matrix.
+    pub fn is_identity(&self) -> bool {
+        let Some(stack) = self.shape.rank().checked_sub(2) else { return false };
+        let (m, n) = (self.shape[stack], self.shape[stack + 1]);
+        let repeats =
+            self.shape.iter().zip(&self.strides).take(stack).all(|(&d, &s)| d == 1 || s == 0);
+        let is = |i: usize, j: usize| {
+            let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, stack);
+            index.extend([i, j]);
+            self.get(&index) == Number::Float(if i == j { 1.0 } else { 0.0 })
+        };
+        let whole = !self.is_empty() && repeats && m == n;
+        whole && (0..n).all(|i| (0..n).all(|j| is(i, j)))
+    }
+
     /// Whether the elements lie in row-major order without gaps.
     pub fn is_standard(&self) -> bool {
         let mut step = 1isize;

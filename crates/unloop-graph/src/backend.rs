@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::error::Place;
 use crate::op::Types;
-use crate::{Array, Graph, Op, Result, TensorType};
+use crate::{Array, Explanation, Graph, Op, Result, TensorType};
 
 /// Something that compiles programs.
 pub trait Backend: Send + Sync {
@@ -59,6 +59,52 @@ pub fn backend() -> &'static dyn Backend {
         return &Reference;
     }
     BACKEND.get().copied().unwrap_or(&Reference)
+}
+
+/// What the rewriting of programs may change. Each level does what those before it do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Rewriting {
+    /// Nothing: programs are compiled as they were traced.
+    Off,
+    /// Only what gives the same bits.
+    Exact,
+    /// Sums and products may be reordered, so that the last digits differ; infinities and NaN
+    /// survive.
+    #[default]
+    Reassociating,
+    /// Numbers may be assumed to be finite.
+    Fast,
+}
+
+type Rewriter = fn(&Graph, &[Array], Rewriting) -> Explanation;
+
+static REWRITER: OnceLock<Rewriter> = OnceLock::new();
+static REWRITING: Mutex<Rewriting> = Mutex::new(Rewriting::Reassociating);
+
+/// Makes a function the one that rewrites programs before they are compiled; the first stays. Returns
+/// whether it was the first.
+pub fn install_rewriter(rewriter: Rewriter) -> bool {
+    REWRITER.set(rewriter).is_ok()
+}
+
+/// From now on programs that `jit` compiles are rewritten as far as this.
+pub fn set_rewriting(rewriting: Rewriting) {
+    *REWRITING.lock().unwrap_or_else(PoisonError::into_inner) = rewriting;
+}
+
+/// How a program that `jit` compiles is rewritten. Its last inputs are always `known`.
+pub fn explain(graph: &Graph, known: &[Array]) -> Explanation {
+    let rewriting = *REWRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    match REWRITER.get() {
+        Some(rewrite) => rewrite(graph, known, rewriting),
+        None => Explanation::new(graph.clone(), graph.clone(), (0.0, 0.0), Vec::new()),
+    }
+}
+
+/// Compiles a program that is run many times, always with the same `known` last inputs: rewritten
+/// first.
+pub fn compile(graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
+    backend().compile(&explain(graph, known).after)
 }
 
 /// A bounded cache of compiled programs.

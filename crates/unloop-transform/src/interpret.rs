@@ -156,9 +156,17 @@ pub(crate) fn graph_of<Args: Arguments, R: Tree>(
     f: &dyn Function<Args, Output = R>,
     args: Args::Refs<'_>,
 ) -> Result<Graph> {
+    Ok(traced::<Args, R>(f, args)?.program.graph)
+}
+
+/// A call with the types of arguments.
+pub(crate) fn traced<Args: Arguments, R: Tree>(
+    f: &dyn Function<Args, Output = R>,
+    args: Args::Refs<'_>,
+) -> Result<Call<R>> {
     let types = Args::leaves(args).into_iter().map(|leaf| leaf.check().map(|t| t.ty()));
     let types = types.collect::<Result<_>>()?;
-    Ok(Call::trace::<Args>(f, args, types)?.program.graph)
+    Call::trace::<Args>(f, args, types)
 }
 
 /// An error of a transform.

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use unloop_graph::backend::{Executable, backend};
-use unloop_graph::{Array, Result, Structure, Tensor, TensorType, Tree};
+use unloop_graph::backend::{self, Executable};
+use unloop_graph::{Array, Explanation, Result, Structure, Tensor, TensorType, Tree};
 
 use crate::function::callable;
-use crate::interpret::{Call, eval, failed};
+use crate::interpret::{Call, eval, failed, traced};
 use crate::{Arguments, Function};
 
 callable! {
@@ -37,6 +37,28 @@ where
     F::Output: Tree + Send + Sync + 'f,
 {
     Jit::from_function(Compiler { f, programs: Mutex::default() })
+}
+
+impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
+    /// What compiling for these arguments does to the program: before, after, the predicted costs and
+    /// the rules that made the difference. Print it.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// # use unloop_transform::jit;
+    /// let twice = jit(|x: &Tensor| -(-x));
+    /// println!("{}", twice.explain((&Tensor::zeros(DType::F64, [3]),))?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What tracing the function reports.
+    pub fn explain(&self, args: Args::Refs<'_>) -> Result<Explanation> {
+        let call = traced::<Args, R>(&*self.function, args)?;
+        let captured: Vec<Tensor> = call.captured().collect();
+        let known = Tensor::arrays(&captured).unwrap_or_default();
+        Ok(backend::explain(&call.program.graph, &known))
+    }
 }
 
 struct Compiler<F, R> {
@@ -123,7 +145,7 @@ impl<F, R: Tree + Send + Sync> Compiler<F, R> {
                     let outputs = eval(&call.program.graph, &call.inputs(&leaves));
                     return call.result.with_leaves(&outputs);
                 };
-                let program = backend().compile(&call.program.graph)?;
+                let program = backend::compile(&call.program.graph, &captured)?;
                 // The traced tensors would keep their whole trace alive.
                 let result = call.result.map_leaves(|_| Tensor::from(0.0));
                 let compiled = Arc::new(Compiled { structures, types, program, captured, result });

@@ -44,6 +44,7 @@
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_derive::Tree;
+pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
     Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode,
@@ -90,6 +91,8 @@ pub mod prelude {
 // Links the backend, which installs itself, even if nothing else names it.
 #[doc(hidden)]
 pub use unloop_cpu::install as __install_cpu;
+#[doc(hidden)]
+pub use unloop_rewrite::install as __install_rewriter;
 
 // The examples of the README are tested with those of the documentation.
 #[cfg(doctest)]

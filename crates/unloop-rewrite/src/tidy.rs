@@ -1,0 +1,213 @@
+//! The first tier: one walk that makes equal operations one and applies rules that always pay.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use unloop_graph::backend::Rewriting;
+use unloop_graph::{Graph, Node, Op, Place, Scalar, TensorType, ValueId};
+
+use crate::rules::{self, Rule};
+
+pub(crate) type Operands = SmallVec<[ValueId; 3]>;
+
+/// A program in which equal operations are one and identities are gone; see the rules of
+/// [`Rewriting`].
+pub fn tidy(graph: &Graph, rewriting: Rewriting) -> Graph {
+    run(graph, rewriting, &mut Vec::new())
+}
+
+pub(crate) fn run(graph: &Graph, rewriting: Rewriting, fired: &mut Vec<&'static str>) -> Graph {
+    let mut builder = Builder::new(graph.inputs().to_vec(), rewriting);
+    let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
+    let live = live(graph);
+    for (node, live) in graph.nodes().iter().zip(live) {
+        if !live {
+            // Something must stand for it; nobody reads it.
+            values.extend(node.results().map(|_| ValueId(u32::MAX)));
+            continue;
+        }
+        let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
+        builder.place = node.place;
+        let op = with_bodies(&node.op, rewriting);
+        let Some(first) = builder.add(op, operands) else {
+            // The program was not well-formed to begin with; it says so when it is compiled.
+            return graph.clone();
+        };
+        values.extend((0..node.results().len() as u32).map(|k| ValueId(first.0 + k)));
+    }
+    fired.append(&mut builder.fired);
+    let outputs = graph.outputs().iter().map(|v| values[v.index()]).collect();
+    builder.finish(outputs).unwrap_or_else(|| graph.clone())
+}
+
+/// Which operations some output needs.
+pub(crate) fn live(graph: &Graph) -> Vec<bool> {
+    let mut needed = vec![false; graph.value_count()];
+    graph.outputs().iter().for_each(|v| needed[v.index()] = true);
+    let mut live = vec![false; graph.nodes().len()];
+    for (i, node) in graph.nodes().iter().enumerate().rev() {
+        live[i] = node.results().any(|v| needed[v as usize]);
+        if live[i] {
+            node.operands.iter().for_each(|v| needed[v.index()] = true);
+        }
+    }
+    live
+}
+
+/// The operation with the programs in it rewritten too.
+fn with_bodies(op: &Op, rewriting: Rewriting) -> Op {
+    let body = |graph: &Arc<Graph>| Arc::new(crate::rewrite(graph, rewriting));
+    match op {
+        Op::Switch(switch) => {
+            let mut switch = switch.clone();
+            switch.branches = switch.branches.iter().map(body).collect();
+            Op::Switch(switch)
+        }
+        Op::While(repeat) => {
+            let mut repeat = repeat.clone();
+            (repeat.condition, repeat.body) = (body(&repeat.condition), body(&repeat.body));
+            Op::While(repeat)
+        }
+        Op::Scan(scan) => {
+            let mut scan = scan.clone();
+            scan.body = body(&scan.body);
+            Op::Scan(scan)
+        }
+        Op::WithDerivative(custom) => {
+            let mut custom = custom.clone();
+            custom.body = body(&custom.body);
+            Op::WithDerivative(custom)
+        }
+        op => op.clone(),
+    }
+}
+
+/// A program under construction, in which equal operations are one.
+pub(crate) struct Builder {
+    inputs: usize,
+    types: Vec<TensorType>,
+    nodes: Vec<Node>,
+    known: HashMap<(Op, Operands), ValueId>,
+    /// The operation that computes each value.
+    producer: Vec<Option<usize>>,
+    /// The number that all elements of a value are, where that is known.
+    uniform: Vec<Option<Scalar>>,
+    pub rewriting: Rewriting,
+    /// Where what is built now stands in the user's program.
+    pub place: Place,
+    fired: Vec<&'static str>,
+    /// How many rules are being applied within each other.
+    depth: usize,
+}
+
+/// Rules that apply within rules, at most; each makes the program smaller, so this is a backstop.
+const MAX_DEPTH: usize = 32;
+
+impl Builder {
+    fn new(inputs: Vec<TensorType>, rewriting: Rewriting) -> Builder {
+        Builder {
+            inputs: inputs.len(),
+            producer: vec![None; inputs.len()],
+            uniform: vec![None; inputs.len()],
+            types: inputs,
+            nodes: Vec::new(),
+            known: HashMap::new(),
+            rewriting,
+            place: Place(None),
+            fired: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    pub fn ty(&self, v: ValueId) -> &TensorType {
+        &self.types[v.index()]
+    }
+
+    /// The operation of which a value is the only result, and its operands.
+    pub fn producer(&self, v: ValueId) -> Option<(&Op, &[ValueId])> {
+        let node = &self.nodes[self.producer[v.index()]?];
+        (node.op.result_count() == 1).then_some((&node.op, &node.operands[..]))
+    }
+
+    /// The number that all elements are.
+    pub fn uniform(&self, v: ValueId) -> Option<Scalar> {
+        self.uniform[v.index()]
+    }
+
+    /// The first result of an operation, after the rules; `None` if the types do not fit.
+    pub fn add(&mut self, op: Op, operands: Operands) -> Option<ValueId> {
+        if self.depth < MAX_DEPTH {
+            self.depth += 1;
+            for Rule { name, class, apply } in rules::RULES {
+                if *class <= self.rewriting
+                    && let Some(value) = apply(self, &op, &operands)
+                {
+                    self.fired.push(name);
+                    self.depth -= 1;
+                    return Some(value);
+                }
+            }
+            self.depth -= 1;
+        }
+        let key = (op, operands);
+        if let Some(&value) = self.known.get(&key) {
+            self.fired.push("common subexpression");
+            return Some(value);
+        }
+        let (op, operands) = key.clone();
+        let operand_types: SmallVec<[TensorType; 3]> =
+            operands.iter().map(|&v| self.ty(v).clone()).collect();
+        let types = op.infer(&operand_types).ok()?;
+        let first = ValueId(self.types.len() as u32);
+        let uniform = match &op {
+            Op::Constant(value) => Some(*value),
+            Op::Broadcast { .. } | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => {
+                self.uniform(operands[0])
+            }
+            _ => None,
+        };
+        for ty in types {
+            self.types.push(ty);
+            self.producer.push(Some(self.nodes.len()));
+            self.uniform.push(uniform);
+        }
+        self.nodes.push(Node { op, operands, first, place: self.place });
+        self.known.insert(key, first);
+        Some(first)
+    }
+
+    /// A value of a shape that is one number everywhere.
+    pub fn fill(&mut self, value: Scalar, ty: &TensorType) -> Option<ValueId> {
+        let scalar = self.add(Op::Constant(value), Operands::new())?;
+        match ty.shape.is_empty() {
+            true => Some(scalar),
+            false => {
+                let broadcast = Op::Broadcast { shape: ty.shape.clone(), dims: SmallVec::new() };
+                self.add(broadcast, [scalar].into_iter().collect())
+            }
+        }
+    }
+
+    /// The program, without what no output needs.
+    fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
+        let inputs = self.types[..self.inputs].to_vec();
+        let whole = Graph::new(inputs.clone(), self.nodes, outputs).ok()?;
+        let live = live(&whole);
+        let mut moved: Vec<ValueId> = (0..self.inputs as u32).map(ValueId).collect();
+        let mut next = self.inputs as u32;
+        let mut nodes = Vec::new();
+        for (node, live) in whole.nodes().iter().zip(live) {
+            let count = if live { node.results().len() as u32 } else { 0 };
+            moved.extend((0..node.results().len() as u32).map(|k| ValueId(next + k)));
+            next += count;
+            if live {
+                let mut node = node.clone();
+                node.operands.iter_mut().for_each(|v| *v = moved[v.index()]);
+                nodes.push(node);
+            }
+        }
+        let outputs = whole.outputs().iter().map(|v| moved[v.index()]).collect();
+        Graph::new(inputs, nodes, outputs).ok()
+    }
+}
