@@ -8,6 +8,7 @@ mod dtype;
 pub mod error;
 mod explanation;
 mod graph;
+mod graphviz;
 pub mod op;
 pub mod shape;
 pub mod special;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use egg::Id;
 use unloop_graph::backend::Rewriting;
-use unloop_graph::{Array, BinaryOp, DotDims, Graph, Node, Op, Place, TensorType, ValueId};
+use unloop_graph::{Array, BinaryOp, DotDims, Graph, Node, Op, Place, Shape, TensorType, ValueId};
 
 use crate::contract::contract;
 use crate::cost;
@@ -317,15 +317,17 @@ fn is_identity(programs: &Programs, value: Id) -> bool {
 fn inverse_times(programs: &mut Programs, op: &Op, x: &[Id]) -> Option<Id> {
     let Op::Dot(dims) = op else { return None };
     let (rank, other) = (programs.ty(x[0]).rank(), programs.ty(x[1]).rank());
-    // Batches lead, and the columns of the inverse meet the rows of `b`.
+    // The columns of the inverse meet the rows of `b`, of which there is one or one an inverse.
     let batch = rank.checked_sub(2)?;
-    let leads = |axes: &[usize]| axes.len() == batch && axes.iter().copied().eq(0..batch);
-    let rows = other.checked_sub(1 + dims.rhs_free(other).len())?;
-    let fits = leads(&dims.lhs_batch)
-        && leads(&dims.rhs_batch)
+    let leads = |axes: &[usize]| axes.iter().copied().eq(0..batch);
+    let own = leads(&dims.lhs_batch) && leads(&dims.rhs_batch);
+    let shared = dims.lhs_batch.is_empty();
+    let first = if own { batch } else { 0 };
+    let columns = other.checked_sub(first + 1)?;
+    let fits = (own || shared)
         && *dims.lhs_contract == [rank - 1]
-        && *dims.rhs_contract == [rows]
-        && other - batch <= 2;
+        && *dims.rhs_contract == [first]
+        && columns <= 1;
     if !fits {
         return None;
     }
@@ -333,11 +335,18 @@ fn inverse_times(programs: &mut Programs, op: &Op, x: &[Id]) -> Option<Id> {
         Op::Solve { .. } if is_identity(programs, operands[1]) => Some((op.clone(), operands[0])),
         _ => None,
     })?;
-    let shape = programs.ty(x[1]).shape.clone();
-    match other - batch {
-        2 => programs.add(solve, &[matrix, x[1]]),
+    let stack: Shape = programs.ty(x[0]).shape[..batch].iter().copied().collect();
+    let mut b = x[1];
+    if !own {
+        let shape = stack.concat(&programs.ty(b).shape);
+        let dims = (batch..shape.rank()).collect();
+        b = programs.add(Op::Broadcast { shape, dims }, &[b])?;
+    }
+    let shape = programs.ty(b).shape.clone();
+    match columns {
+        1 => programs.add(solve, &[matrix, b]),
         _ => {
-            let column = programs.add(Op::Reshape(shape.concat(&[1])), &[x[1]])?;
+            let column = programs.add(Op::Reshape(shape.concat(&[1])), &[b])?;
             let solution = programs.add(solve, &[matrix, column])?;
             programs.add(Op::Reshape(shape), &[solution])
         }

@@ -206,6 +206,11 @@ macro_rules! callable {
             pub fn graph(&self, args: Args::Refs<'_>) -> unloop_graph::Result<unloop_graph::Graph> {
                 $crate::interpret::graph_of::<Args, R>(&*self.function, args)
             }
+
+            /// [`graph`](Self::graph) as a drawing in the language of Graphviz.
+            pub fn graph_dot(&self, args: Args::Refs<'_>) -> unloop_graph::Result<String> {
+                Ok(self.graph(args)?.to_graphviz())
+            }
         }
 
         impl<'f, Args: $crate::Arguments + 'f, R: 'f> std::ops::Deref for $name<'f, Args, R> {

@@ -40,16 +40,17 @@
 //! | sum products over indices by a formula | [`Tensor::einsum`] |
 //! | transform to frequencies, use complex numbers | [`fft`], [`Complex`] |
 //! | put parameters in a struct | [`Tree`] and its derive macro |
-//! | see what will be computed | `vmap(f, axes).graph((&x,))` |
+//! | see what will be computed | `vmap(f, axes).graph((&x,))`, `.graph_dot((&x,))` |
+//! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
-    Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Graph, IndexArg, Op, PadMode,
-    ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis,
-    set_error_mode, strided,
+    Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg, Op,
+    PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp,
+    WindowAxis, set_error_mode, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
