@@ -154,3 +154,60 @@ fn windows_and_cumulative_sums() -> Result<()> {
     assert_eq!(y.to_vec::<f64>()?, [-1.0, f64::NEG_INFINITY]);
     Ok(())
 }
+
+/// Stacks of small matrices run one a lane: in every size and number, a member that is singular or
+/// not positive definite is NaN, and the others are as they are alone.
+#[test]
+fn members_of_a_stack_do_not_disturb_each_other() -> Result<()> {
+    let mut rng = fastrand::Rng::with_seed(31);
+    for n in [1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 31, 33, 64, 65] {
+        for count in [2, 3, 8, 15, 16, 17, 33] {
+            for dtype in [DType::F32, DType::F64] {
+                let k = 1 + count % 3;
+                let a = unloop_tests::tensor(&mut rng, DType::F64, &[count, n, n]);
+                let b = unloop_tests::tensor(&mut rng, dtype, &[count, n, k]);
+                let eye = Tensor::eye(DType::F64, n).broadcast_to([count, n, n]);
+                let regular = &a + &eye * 3.0;
+                let bad = rng.usize(..count);
+                let spoil = |x: &Tensor| {
+                    let zeros = Tensor::zeros(DType::F64, [n, n]);
+                    x.set((bad as i64, .., ..), &zeros).cast(dtype)
+                };
+                let definite = vmap(|a: &Tensor| a.matmul(&a.t()), 0)(&a) + &eye;
+                let (regular, definite) = (spoil(&regular), spoil(&definite));
+                let lower = (&a + &eye * 3.0).cast(dtype);
+                let tolerance = if dtype == DType::F32 { 2e-3 } else { 1e-9 };
+                let check = |f: &(dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync),
+                             a: &Tensor,
+                             bad: Option<usize>,
+                             what: &str| {
+                    let all = jit(vmap(f, (0, 0)))(a, &b);
+                    for i in 0..count {
+                        let at = (i as i64, .., ..);
+                        let member = all.at(at);
+                        if bad == Some(i) {
+                            assert!(
+                                member.is_nan().all().item::<bool>().unwrap(),
+                                "{what} {n} {count}"
+                            );
+                            continue;
+                        }
+                        let (x, y) = ([a.at(at)], [b.at(at)]);
+                        let alone = Tensor::arrays(&[f(&x[0], &y[0])]).unwrap();
+                        let gap = unloop_tests::deviation(
+                            &Tensor::arrays(&[member]).unwrap()[0],
+                            &alone[0],
+                        );
+                        assert!(gap < tolerance, "{what} {dtype} {n} {count}: {gap:e}");
+                    }
+                };
+                check(&|a, b| a.solve(b), &regular, Some(bad), "solve");
+                check(&|a, b| a.t().solve(b), &regular, Some(bad), "transposed");
+                check(&|a, _| a.cholesky(), &definite, Some(bad), "cholesky");
+                check(&|a, b| a.solve_lower(b), &lower, None, "lower");
+                check(&|a, b| a.t().solve_upper(b), &lower, None, "upper");
+            }
+        }
+    }
+    Ok(())
+}

@@ -210,7 +210,10 @@ fn loops_become_products_of_matrices() {
         let values = (0..after.value_count() as u32).map(unloop_graph::ValueId);
         assert!(values.into_iter().all(|v| after.ty(v).shape.size() <= n * n * n), "{explanation}");
         let (_, after) = both(&explanation, &[a.clone(), b.clone(), c.clone()]);
-        assert!(deviation(&after[0], &Tensor::arrays(&[einsum.clone()]).unwrap()[0]) < 1e-12);
+        assert!(
+            deviation(&after[0], &Tensor::arrays(std::slice::from_ref(&einsum)).unwrap()[0])
+                < 1e-12
+        );
     }
 }
 

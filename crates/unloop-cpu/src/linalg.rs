@@ -16,6 +16,7 @@ use unloop_graph::{DType, ErrorKind, Op, TensorType};
 
 use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
+use crate::simd::{Group, Lanes, Simd, Task};
 
 /// A factorisation or solve of every matrix of a stack, ready to run.
 pub(crate) struct Factorisation {
@@ -29,6 +30,8 @@ pub(crate) struct Factorisation {
     k: usize,
     sources: SmallVec<[usize; 2]>,
     targets: SmallVec<[usize; 3]>,
+    /// For stacks of small matrices: one matrix a lane.
+    lanes: Option<(Lanes, Task)>,
 }
 
 #[derive(Clone, Copy)]
@@ -42,11 +45,16 @@ enum Kind {
 /// Up to this size, matrices are factorised by loops of our own.
 const SMALL: usize = 24;
 
+/// Up to this size, those of a stack run one a lane: 64×64 takes half of the time that it takes
+/// matrix by matrix with faer.
+const ACROSS_LANES: usize = 64;
+
 impl Factorisation {
     /// Compiles an operation of linear algebra, with the buffers of operands and results; `None`
     /// for any other operation.
     pub fn compile(
         op: &Op,
+        simd: Simd,
         operands: &[(usize, &TensorType)],
         results: &[(usize, &TensorType)],
     ) -> Option<Factorisation> {
@@ -60,10 +68,25 @@ impl Factorisation {
         let a = operands.first()?.1;
         let [batch @ .., m, n] = &a.shape[..] else { return None };
         let k = operands.get(1).and_then(|b| b.1.shape.last().copied()).unwrap_or(0);
+        let stack = (!batch.is_empty()).then(|| batch.iter().product());
+        let task = match kind {
+            Kind::Cholesky => Some(Task::Cholesky),
+            Kind::Solve { transpose } => Some(Task::Solve { transpose }),
+            Kind::Triangular(how) => {
+                let (lower, transpose, unit) = (how.lower, how.transpose, how.unit_diagonal);
+                Some(Task::Triangular { lower, transpose, unit })
+            }
+            Kind::Lu => None,
+        };
+        let lanes = simd.lanes(a.dtype == DType::F32, *n);
+        // Lanes without a matrix do the work of one.
+        let filled = |count: usize| count > 1 && (*n <= 8 || 2 * count >= lanes.count());
+        let fits = (1..=ACROSS_LANES).contains(n) && stack.is_some_and(filled);
         Some(Factorisation {
             kind,
+            lanes: task.filter(|_| fits).map(|task| (lanes, task)),
             dtype: a.dtype,
-            stack: (!batch.is_empty()).then(|| batch.iter().product()),
+            stack,
             m: *m,
             n: *n,
             k,
@@ -75,6 +98,11 @@ impl Factorisation {
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
+        if let Some((lanes, task)) = self.lanes {
+            // SAFETY: as the caller's.
+            unsafe { self.run_across(memory, lanes, task) };
+            return Ok(());
+        }
         // SAFETY: as the caller's.
         unsafe {
             match self.dtype {
@@ -83,6 +111,40 @@ impl Factorisation {
                 _ => self.run_as::<f64>(memory),
             }
         }
+    }
+
+    /// Runs groups of matrices, one a lane.
+    unsafe fn run_across(&self, memory: Addresses<'_>, lanes: Lanes, task: Task) {
+        let (n, k, size) = (self.n, self.k, self.dtype.size());
+        let start = |buffer: Option<&usize>| {
+            SharedPtr(buffer.map_or(std::ptr::null_mut(), |&b| memory.of(b)))
+        };
+        let (a, b) = (start(self.sources.first()), start(self.sources.get(1)));
+        let out = start(self.targets.first());
+        let result = if task == Task::Cholesky { n * n } else { n * k };
+        let (count, width) = (self.stack.unwrap_or(1), lanes.count());
+        let work = (n * n * (n / 3 + k + 2)) as f64;
+        let ns = count as f64 * (4.0 + work * size as f64 * 0.02);
+        for_ranges(count.div_ceil(width), ns, |groups| {
+            with_scratch(lanes.scratch(n, k), |scratch| {
+                for first in groups.map(|g| g * width) {
+                    let at =
+                        |from: &SharedPtr, len: usize| from.get().wrapping_add(first * len * size);
+                    let members = width.min(count - first);
+                    let group = Group {
+                        a: at(&a, n * n),
+                        b: at(&b, n * k),
+                        out: at(&out, result),
+                        members,
+                        n,
+                        k,
+                        scratch,
+                    };
+                    // SAFETY: the members lie within the buffers, each group writes its own.
+                    unsafe { lanes.run(group, task) };
+                }
+            });
+        });
     }
 
     unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {

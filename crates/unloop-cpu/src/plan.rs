@@ -297,7 +297,7 @@ impl Lowering<'_> {
                 return Err(Error::new(op.name(), kind, node.place));
             }
             (op, operands, results) => match (
-                Factorisation::compile(op, operands, results),
+                Factorisation::compile(op, simd, operands, results),
                 Decomposition::compile(op, operands, results),
             ) {
                 (Some(step), _) => Run::Factorisation(step),

@@ -4,6 +4,7 @@
 //! with the level's target features, so that one indirect call reaches vectorised code and nothing
 //! is detected at run time after the table lookup.
 
+use super::lanes::{self, Float, Group, Task};
 use super::math::Math;
 
 /// One instruction of a tile program: `dst[i] = op(a[i], b[i], c[i])` for `i` in `0..n`.
@@ -34,6 +35,8 @@ pub(super) trait Level {
     fn tile<K: Kernel>() -> TileFn;
     /// The function's block loop, compiled for this level.
     fn blocks<M: Math>() -> BlockFn<M::T>;
+    /// Small matrices across `W` lanes, compiled for this level; see [`lanes::run`].
+    fn group<T: Float, const W: usize, const N: usize>() -> unsafe fn(Group, Task) -> bool;
 }
 
 macro_rules! level {
@@ -71,6 +74,18 @@ macro_rules! level {
                     unsafe { super::math::blocks::<M, { $fma }>(dst, x, x_step, y, y_step, count) }
                 }
                 entry::<M>
+            }
+
+            fn group<T: Float, const W: usize, const N: usize>() -> unsafe fn(Group, Task) -> bool {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn entry<T: Float, const W: usize, const N: usize>(
+                    group: Group,
+                    task: Task,
+                ) -> bool {
+                    // SAFETY: the caller keeps the contract of `Group`.
+                    unsafe { lanes::run::<T, W, N, { $fma }>(group, task) }
+                }
+                entry::<T, W, N>
             }
         }
     };

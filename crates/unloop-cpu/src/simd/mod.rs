@@ -11,6 +11,7 @@ mod convert;
 mod each;
 mod fused;
 mod integer;
+mod lanes;
 mod level;
 mod math;
 mod reduce;
@@ -20,5 +21,6 @@ mod tests;
 
 pub use arith::Mode;
 pub use fused::Fused;
+pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use strided::{fill, gather_run, scatter_run};
