@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::Shape;
-use unloop_kernel::Kernel;
+use unloop_graph::{Shape, TensorType};
+use unloop_kernel::{Kernel, Load, Strided};
 
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
+use crate::plan::copy_kernel;
 use crate::simd::{Simd, fill, scatter_run};
 use crate::space::Rows;
 use crate::tape::{Place, Tape, Tiling, is_row_major};
@@ -39,12 +40,82 @@ pub(crate) fn layout_cost(kernel: &Kernel, inner: usize) -> f64 {
     let total: usize = kernel.space.iter().product();
     let extent = kernel.space[inner].max(1);
     let tiles = (total / extent) as f64 * (extent as f64 / 512.0).ceil();
-    let strided = |stride: isize| f64::from(u8::from(stride != 0 && stride != 1));
-    let mut strides: f64 = kernel.loads.iter().map(|l| strided(l.source.strides[inner])).sum();
-    if let Some(&stride) = kernel.store.strides.get(inner) {
-        strides += strided(stride);
+    let strided = |load: &Load| match load.source.strides[inner] {
+        0 | 1 => 0,
+        // Read once with strides, and written.
+        _ if is_packed(kernel, load, inner) => 2 * footprint(kernel, load),
+        _ => total,
+    };
+    let mut elements: usize = kernel.loads.iter().map(strided).sum();
+    if kernel.store.strides.get(inner).is_some_and(|&stride| stride != 0 && stride != 1) {
+        elements += total;
     }
-    tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64) + total as f64 * strides * STRIDED_NS
+    tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64) + elements as f64 * STRIDED_NS
+}
+
+/// The elements of memory that a load reads, each once.
+fn footprint(kernel: &Kernel, load: &Load) -> usize {
+    let axes = load.source.strides.iter().zip(&kernel.space);
+    axes.filter(|(stride, _)| **stride != 0).map(|(_, extent)| extent).product()
+}
+
+/// How often elements must be read for it to pay that they are first laid side by side.
+const REUSE: usize = 8;
+
+/// Whether a load is copied before, so that elements along the inner axis lie side by side.
+fn is_packed(kernel: &Kernel, load: &Load, inner: usize) -> bool {
+    let total: usize = kernel.space.iter().product();
+    !matches!(load.source.strides[inner], 0 | 1)
+        && load.windows.is_empty()
+        && total >= REUSE * footprint(kernel, load)
+}
+
+/// The axis that is cut into tiles.
+pub(crate) fn inner_axis(kernel: &Kernel) -> usize {
+    (0..kernel.space.len())
+        .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
+        .unwrap_or(0)
+}
+
+/// A copy that a kernel reads instead of what one of its loads names.
+pub(crate) struct Pack {
+    /// The load.
+    pub load: usize,
+    /// The copy's type.
+    pub ty: TensorType,
+    /// The kernel that makes it; its store has no value yet.
+    pub kernel: Kernel,
+    /// The copy's strides in the space of the kernel that reads it.
+    pub strides: SmallVec<[isize; 6]>,
+}
+
+/// The copies that a collapsed kernel wants.
+pub(crate) fn packs(kernel: &Kernel) -> Vec<Pack> {
+    if kernel.space.contains(&0) || kernel.space.is_empty() {
+        return Vec::new();
+    }
+    let inner = inner_axis(kernel);
+    if kernel.reduction.is_none() && rows_cost(kernel) < layout_cost(kernel, inner) {
+        return Vec::new();
+    }
+    let wanted =
+        |(i, load): (usize, &Load)| is_packed(kernel, load, inner).then_some((i, load.clone()));
+    let loads = kernel.loads.iter().enumerate().filter_map(wanted);
+    let pack = |(i, load): (usize, Load)| {
+        let moves = |a: &usize| load.source.strides[*a] != 0;
+        let others = (0..kernel.space.len()).filter(|a| moves(a) && *a != inner);
+        let axes: SmallVec<[usize; 6]> = others.chain([inner]).collect();
+        let shape: Shape = axes.iter().map(|&a| kernel.space[a]).collect();
+        let mut strides = SmallVec::from_elem(0, kernel.space.len());
+        axes.iter().zip(shape.strides()).for_each(|(&a, stride)| strides[a] = stride);
+        let source = Strided {
+            strides: axes.iter().map(|&a| load.source.strides[a]).collect(),
+            ..load.source
+        };
+        let copy = copy_kernel(&shape, source, load.dtype);
+        Pack { load: i, ty: TensorType::new(load.dtype, shape), kernel: copy, strides }
+    };
+    loads.map(pack).collect()
 }
 
 /// The predicted nanoseconds of running a kernel with several rows of its last axis in each tile, or
@@ -55,9 +126,8 @@ pub(crate) fn rows_cost(kernel: &Kernel) -> f64 {
     if extent == 0 || extent > 64 || total / extent < 8 {
         return f64::INFINITY;
     }
-    let copied = |l: &&unloop_kernel::Load| {
-        !is_row_major(l, &kernel.space) && l.source.strides.iter().any(|&s| s != 0)
-    };
+    let copied =
+        |l: &&Load| !is_row_major(l, &kernel.space) && l.source.strides.iter().any(|&s| s != 0);
     let loads = kernel.loads.iter().filter(copied).count() as f64;
     let rows = (total / extent) as f64;
     let tiles = total as f64 / 512.0;
@@ -92,11 +162,7 @@ impl Map {
         simd: Simd,
         buffer: impl Fn(unloop_graph::ValueId) -> usize,
     ) -> Map {
-        let axes = 0..kernel.space.len();
-        let inner = axes
-            .clone()
-            .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
-            .unwrap_or(0);
+        let inner = inner_axis(kernel);
         // Results of several rows lie side by side only if all of the result does.
         let is_whole = kernel.store.offset == 0
             && kernel.store.strides[..] == Shape::from(&kernel.space[..]).strides()[..];
@@ -105,7 +171,7 @@ impl Map {
             true => (kernel.space.len() - 1, Tiling::Rows, rows_cost(kernel)),
             false => (inner, Tiling::Part, layout_cost(kernel, inner)),
         };
-        let outer: Vec<usize> = axes.filter(|&a| a != inner).collect();
+        let outer: Vec<usize> = (0..kernel.space.len()).filter(|&a| a != inner).collect();
         let tape = Tape::compile(kernel, inner, simd, tiling);
         let total: usize = kernel.space.iter().product();
         let ns = total as f64 * tape.ns + cost;

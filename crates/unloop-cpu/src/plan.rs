@@ -14,7 +14,7 @@ use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
 use crate::linalg::Factorisation;
-use crate::map::Map;
+use crate::map::{self, Map};
 use crate::memory::{ALIGN, Addresses, Arena, Output};
 use crate::product::{self, Product};
 use crate::reduce::Reduce;
@@ -195,6 +195,28 @@ impl Lowering<'_> {
         }
     }
 
+    /// Splits copies off that lay what a kernel reads over and over side by side.
+    fn pack_kernels(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        for step in steps {
+            let Step::Kernel(kernel) = step else {
+                self.steps.push(step);
+                continue;
+            };
+            let mut kernel = kernel.collapse();
+            for mut pack in map::packs(&kernel) {
+                let value = ValueId(self.types.len() as u32);
+                self.root.push(value.index());
+                self.types.push(pack.ty);
+                pack.kernel.store.value = value;
+                let load = &mut kernel.loads[pack.load];
+                load.source = Strided { value, offset: 0, strides: pack.strides };
+                self.steps.push(Step::Kernel(pack.kernel));
+            }
+            self.steps.push(Step::Kernel(kernel));
+        }
+    }
+
     fn place_values(&self, results: &mut Vec<(DType, Shape)>) -> (Vec<Home>, usize) {
         let mut homes = vec![Home::Nowhere; self.types.len()];
         (0..self.graph.inputs().len()).for_each(|i| homes[i] = Home::Input(i));
@@ -326,6 +348,7 @@ impl Plan {
         }
         let mut lowering = Lowering { graph, steps, types, root };
         lowering.pack_products();
+        lowering.pack_kernels();
         let mut results = Vec::new();
         let (homes, arena_bytes) = lowering.place_values(&mut results);
         let mut tasks = Vec::new();

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use unloop_graph::{DType, ReduceOp, ValueId};
 use unloop_kernel::Kernel;
 
-use crate::map::{bases, layout_cost, rows};
+use crate::map::{bases, inner_axis, layout_cost, rows};
 use crate::memory::{Addresses, Arena, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::simd::{Mode, Simd, TileFn, fill, scatter_run};
@@ -40,6 +40,8 @@ pub(crate) struct Reduce {
     combine_uniform: TileFn,
     /// Whether partial sums are kept apart to bound rounding errors.
     is_rounding: bool,
+    /// How many rows share a tile, if rows are short.
+    block: Option<usize>,
     ns: f64,
 }
 
@@ -51,6 +53,9 @@ const MAX_PIECES: usize = 64;
 
 /// Below this number of results per tile a reduction is cut into pieces.
 const FEW_RESULTS: usize = 16;
+
+/// Up to this extent several rows share a tile.
+const SHORT: usize = 512;
 
 /// Reduced indices that are summed before they are added to the total.
 const BLOCK: usize = 64;
@@ -66,18 +71,25 @@ impl Reduce {
         let op = kernel.reduction?.op;
         let dtype = kernel.dtype();
         let kept = kernel.kept();
-        let axes = 0..kernel.space.len();
         // Folding a tile costs one more pass; so does adding it to the results.
-        let inner = axes
-            .clone()
-            .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
-            .unwrap_or(0);
+        let inner = inner_axis(kernel);
         let others =
             |range: Range<usize>| -> Vec<usize> { range.filter(|&a| a != inner).collect() };
         let (kept_axes, reduced_axes) = (others(0..kept), others(kept..kernel.space.len()));
-        let tape = Tape::compile(kernel, inner, simd, Tiling::Part);
         let total: usize = kernel.space.iter().product();
         let results: usize = kernel.space[..kept].iter().product();
+        // Short rows share a tile, so that its instructions start once for all of them; their
+        // results lie side by side.
+        let strides = unloop_graph::Shape::from(&kernel.space[..kept]).strides();
+        let by_rows = reduced_axes.is_empty()
+            && inner + 1 == kernel.space.len()
+            && inner >= kept
+            && (1..=SHORT).contains(&kernel.space[inner])
+            && results >= FEW_RESULTS
+            && kernel.store.offset == 0
+            && kernel.store.strides[..kept] == strides[..];
+        let tiling = if by_rows { Tiling::Rows } else { Tiling::Part };
+        let tape = Tape::compile(kernel, inner, simd, tiling);
         let units = results / if inner < kept { tape.tile.min(results.max(1)) } else { 1 };
         let pieces = match units < FEW_RESULTS && results * MAX_PIECES <= total {
             true => (total / PIECE).clamp(1, MAX_PIECES),
@@ -103,6 +115,7 @@ impl Reduce {
             fold: simd.reduce(op, dtype)?,
             combine: simd.binary(op.binary(), dtype, Mode::VectorVector)?,
             combine_uniform: simd.binary(op.binary(), dtype, Mode::VectorScalar)?,
+            block: by_rows.then(|| tape.tile / kernel.space[inner]),
             is_rounding: op == ReduceOp::Sum && dtype.is_float(),
             tape,
             ns,
@@ -123,6 +136,13 @@ impl Reduce {
         if self.extent == 0 || self.reduced.count() == 0 {
             // SAFETY: the result has this many elements.
             return unsafe { fill(target, self.identity.as_ptr(), self.results, self.dtype()) };
+        }
+        if let Some(block) = self.block {
+            return for_ranges(self.results.div_ceil(block), self.ns, |range| {
+                let rows = range.start * block..(range.end * block).min(self.results);
+                // SAFETY: as the caller's; ranges are disjoint.
+                unsafe { self.fold_short_rows(memory, rows, block) }
+            });
         }
         if self.pieces == 1 {
             // SAFETY: as the caller's.
@@ -185,6 +205,40 @@ impl Reduce {
     /// The reduced units of a piece: rows, or rows × tiles when the inner axis is reduced.
     fn piece_range(&self, piece: usize, units: usize) -> Range<usize> {
         piece * units / self.pieces..(piece + 1) * units / self.pieces
+    }
+
+    /// Folds whole rows, `block` of them in each tile.
+    unsafe fn fold_short_rows(&self, memory: Addresses<'_>, range: Range<usize>, block: usize) {
+        let tape = &self.tape;
+        let (size, extent) = (self.dtype().size(), self.extent);
+        let bases = bases(&self.sources, memory);
+        let target = memory.of(self.target);
+        tape.with_table(tape.tile * size, |table, buffer| {
+            let mut cursor = self.kept.at(range.start);
+            let mut row = range.start;
+            while row < range.end {
+                let rows = block.min(range.end - row);
+                // SAFETY: the buffers hold what the loads name, and `buffer` has room for a tile;
+                // rows write elements of their own.
+                unsafe {
+                    tape.run_rows(table, &bases, &mut cursor, buffer, extent, rows);
+                    let from = match tape.result {
+                        Place::Result => buffer,
+                        Place::Tile(slot) => table.get(slot),
+                        Place::Uniform(slot) => {
+                            fill(buffer, table.get(slot), rows * extent, self.dtype());
+                            buffer
+                        }
+                    };
+                    for r in 0..rows {
+                        let from = from.wrapping_add(r * extent * size);
+                        let out = target.wrapping_add((row + r) * size);
+                        (self.fold)(out, from, from, from, extent);
+                    }
+                }
+                row += rows;
+            }
+        });
     }
 
     /// Folds tiles along the inner axis to one element.

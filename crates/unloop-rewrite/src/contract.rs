@@ -101,6 +101,14 @@ impl SumOfProducts {
                 let labels = sum.result.clone();
                 sum.take_product(programs, dims, operands, &labels, 0);
             }
+            // The order of the axes of a contraction is free.
+            Op::Transpose(perm) => {
+                let (op, inner) = programs.ops(operands[0]).find_map(|(op, x)| {
+                    matches!(op, Op::Dot(_)).then(|| (op.clone(), x.to_vec()))
+                })?;
+                sum = SumOfProducts::of(programs, &op, &inner)?;
+                sum.result = perm.iter().map(|&a| sum.result[a]).collect();
+            }
             _ => return None,
         }
         Some(sum)

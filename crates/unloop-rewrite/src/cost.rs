@@ -1,6 +1,6 @@
 //! Predicted time, in nanoseconds of a current two-core machine. Only comparisons matter.
 
-use unloop_graph::{BinaryOp, Graph, Op, TensorType, UnaryOp};
+use unloop_graph::{BinaryOp, Graph, Op, TensorType, UnaryOp, ValueId};
 
 /// Starting a step that is not fused with others.
 const START: f64 = 150.0;
@@ -10,6 +10,9 @@ const BYTE: f64 = 0.04;
 const LANE_BYTE: f64 = 0.012;
 /// A multiplication with an addition in a matrix product, for each byte of an element.
 const PRODUCT_BYTE: f64 = 0.0015;
+
+/// The same in a product of a matrix and a vector.
+const VECTOR_BYTE: f64 = 0.013;
 
 pub(crate) fn bytes(ty: &TensorType) -> f64 {
     ty.shape.size() as f64 * ty.dtype.size() as f64
@@ -38,15 +41,20 @@ fn weight(op: &Op) -> f64 {
 /// The time of a contraction of `batch` products of `m×k` and `k×n` matrices.
 pub(crate) fn of_product(batch: f64, m: f64, n: f64, k: f64, element: f64) -> f64 {
     let volume = batch * m * n * k;
+    let calls = START + batch * 25.0;
+    if m == 1.0 || n == 1.0 {
+        // A matrix and a vector: every element is read once.
+        return calls + volume * element * VECTOR_BYTE;
+    }
     // Narrow products do not fill the registers.
     let filled = (m.min(8.0) / 8.0) * (n.min(8.0) / 8.0);
-    let memory = batch * (m * k + k * n + m * n) * element * BYTE;
-    START + batch.min(1e6) * 25.0 + (volume * element * PRODUCT_BYTE / filled).max(memory)
+    let memory = batch * (m * k + k * n + m * n) * element * VECTOR_BYTE;
+    calls + (volume * element * PRODUCT_BYTE / filled).max(memory)
 }
 
 /// The time of a sum of products of two values over a space, in one fused loop.
 pub(crate) fn of_fused_sum(volume: f64, memory: f64, element: f64) -> f64 {
-    START + (volume * element * LANE_BYTE * 2.0).max(memory * BYTE)
+    START + (volume * element * LANE_BYTE * 3.0).max(memory * BYTE)
 }
 
 /// Reading a value that has no memory yet: it is computed and written first.
@@ -104,14 +112,23 @@ pub(crate) fn of_op(op: &Op, operands: &[&TensorType], results: &[TensorType]) -
     }
 }
 
+/// Whether an operation only says how its operand is read, so that as a result it is a copy.
+pub(crate) fn is_copied_view(op: &Op) -> bool {
+    matches!(op, Op::Transpose(_) | Op::Slice(_) | Op::Reverse(_))
+}
+
 /// The time of a program, every operation once.
 pub(crate) fn of_graph(graph: &Graph) -> f64 {
     let mut cost = 0.0;
     for node in graph.nodes() {
         let operands: Vec<&TensorType> = node.operands.iter().map(|&v| graph.ty(v)).collect();
         let results: Vec<TensorType> =
-            node.results().map(|v| graph.ty(unloop_graph::ValueId(v)).clone()).collect();
+            node.results().map(|v| graph.ty(ValueId(v)).clone()).collect();
         cost += of_op(&node.op, &operands, &results);
+        if is_copied_view(&node.op) && node.results().any(|v| graph.outputs().contains(&ValueId(v)))
+        {
+            cost += results.iter().map(of_writing).sum::<f64>();
+        }
     }
     cost
 }

@@ -195,6 +195,12 @@ impl<'a> Choice<'a> {
         for id in self.order()? {
             total += self.cost_of(id)?;
         }
+        // Results that are views of something else are copied.
+        for &root in &self.roots {
+            if self.is_view(root) {
+                total += cost::of_writing(self.programs.ty(root));
+            }
+        }
         Some(total)
     }
 
@@ -213,6 +219,12 @@ impl<'a> Choice<'a> {
             }
         }
         Some(cost)
+    }
+
+    fn is_view(&self, id: Id) -> bool {
+        let op = self.node(id).map(|node| self.programs.egraph.analysis.term(node));
+        let Some(Term::Op(op)) = op else { return false };
+        cost::is_copied_view(op)
     }
 
     /// Whether a value would be fused into what reads it.
