@@ -1,5 +1,7 @@
 //! The programs that are measured, one a row: what a user would write.
 
+mod models;
+
 use unloop::prelude::*;
 use unloop::{Result, Tree};
 
@@ -65,17 +67,15 @@ const MLP: [(DType, &[usize]); 4] = [
     (DType::F32, &[10]),
 ];
 
-fn mean_of_products(n: usize) -> Row {
-    let f = jit(|a: &Tensor, b: &Tensor, c: &Tensor| {
-        let one = |a: &Tensor, b: &Tensor, c: &Tensor| a * b * c;
-        let over_l = vmap(vmap(one, (0, Shared, 0)), (0, 0, Shared));
-        let mean = |a: &Tensor, b: &Tensor, c: &Tensor| over_l(a, b, c).mean();
-        vmap(vmap(mean, (Shared, 1, Shared)), (0, Shared, 0))(a, b, c)
-    });
-    let shapes: [(DType, &[usize]); 3] =
-        [(DType::F64, &[n, n, n]), (DType::F64, &[n, n]), (DType::F64, &[n, n])];
-    Row::new("6", &shapes, move |x| Ok(vec![f.try_call((&x[0], &x[1], &x[2]))?]))
+fn mean_of_products(a: &Tensor, b: &Tensor, c: &Tensor) -> Tensor {
+    let one = |a: &Tensor, b: &Tensor, c: &Tensor| a * b * c;
+    let over_l = vmap(vmap(one, (0, Shared, 0)), (0, 0, Shared));
+    let mean = |a: &Tensor, b: &Tensor, c: &Tensor| over_l(a, b, c).mean();
+    vmap(vmap(mean, (Shared, 1, Shared)), (0, Shared, 0))(a, b, c)
 }
+
+const CUBE: [(DType, &[usize]); 3] =
+    [(DType::F64, &[128, 128, 128]), (DType::F64, &[128, 128]), (DType::F64, &[128, 128])];
 
 fn matmul(name: &'static str, dtype: DType, n: usize) -> Row {
     let f = jit(Tensor::matmul);
@@ -111,28 +111,48 @@ fn unary(name: &'static str, dtype: DType, shape: &[usize], f: fn(&Tensor) -> Te
     Row::new(name, &[(dtype, shape)], move |x| Ok(vec![f.try_call((&x[0],))?]))
 }
 
-fn mlp_step(name: &'static str, batch: usize) -> Row {
-    let step = jit(|p: &Mlp, x: &Tensor, labels: &Tensor| {
-        let g = grad(batch_loss)(p, x, labels);
-        p.zip_map(&g, |p, g| p - 0.1 * g)
-    });
-    let (images, labels) = ([batch, 784], [batch]);
-    let inputs = [&MLP[..], &[(DType::F32, &images), (DType::I32, &labels)]].concat();
-    Row::new(name, &inputs, move |x| Ok(step.try_call((&mlp(x), &x[4], &x[5]))?.leaves()))
+fn ternary(
+    name: &'static str,
+    inputs: &[(DType, &[usize])],
+    f: fn(&Tensor, &Tensor, &Tensor) -> Tensor,
+) -> Row {
+    let f = jit(f);
+    Row::new(name, inputs, move |x| Ok(vec![f.try_call((&x[0], &x[1], &x[2]))?]))
+}
+
+fn mlp_step(p: &Mlp, x: &Tensor, labels: &Tensor) -> Mlp {
+    let g = grad(batch_loss)(p, x, labels);
+    p.zip_map(&g, |p, g| p - 0.1 * g)
+}
+
+fn mlp_inputs(batch: usize) -> Vec<(DType, Vec<usize>)> {
+    let weights = MLP.iter().map(|(dtype, shape)| (*dtype, shape.to_vec()));
+    weights.chain([(DType::F32, vec![batch, 784]), (DType::I32, vec![batch])]).collect()
+}
+
+fn mlp_row(name: &'static str, batch: usize) -> Row {
+    let step = jit(mlp_step);
+    let run = move |x: &[Tensor]| Ok(step.try_call((&mlp(x), &x[4], &x[5]))?.leaves());
+    Row { name, inputs: mlp_inputs(batch), run: Box::new(run) }
+}
+
+/// The time of preparing a program, not of running it; the result is a number that says nothing.
+fn preparing(name: &'static str, like: Row, plan: fn(&[Tensor]) -> Result<unloop::Plan>) -> Row {
+    let run = move |x: &[Tensor]| Ok(vec![Tensor::from(plan(x)?.peak_bytes().min(1) as f64)]);
+    Row { name, inputs: like.inputs, run: Box::new(run) }
 }
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
     let per_example = jit(vmap(grad(example_loss), (Shared, 0, 0)));
-    let inputs = [&MLP[..], &[(DType::F32, &[64, 784]), (DType::I32, &[64])]].concat();
     let value_and_gradient = jit(value_and_grad(rosenbrock));
-    vec![
+    let mut rows = vec![
         solve("1", DType::F64, 100, 5),
         solve("2", DType::F64, 100_000, 5),
         solve("3", DType::F32, 100_000, 5),
         solve("4", DType::F64, 10_000, 16),
         solve("5", DType::F64, 1_000, 64),
-        mean_of_products(128),
+        ternary("6", &CUBE, mean_of_products),
         matmul("7 f32 64", DType::F32, 64),
         matmul("7 f32 256", DType::F32, 256),
         matmul("7 f32 1024", DType::F32, 1024),
@@ -163,10 +183,14 @@ pub fn rows() -> Vec<Row> {
         }),
         unary("15", DType::F64, &[10], |x| hessian(rosenbrock)(x)),
         unary("16", DType::F64, &[100_000, 10], |x| vmap(grad(rosenbrock), 0)(x)),
-        mlp_step("17 64", 64),
-        mlp_step("17 1024", 1024),
-        Row::new("18", &inputs, move |x| {
-            Ok(per_example.try_call((&mlp(x), &x[4], &x[5]))?.leaves())
-        }),
-    ]
+        mlp_row("17 64", 64),
+        mlp_row("17 1024", 1024),
+        Row {
+            name: "18",
+            inputs: mlp_inputs(64),
+            run: Box::new(move |x| Ok(per_example.try_call((&mlp(x), &x[4], &x[5]))?.leaves())),
+        },
+    ];
+    rows.extend(models::rows());
+    rows
 }

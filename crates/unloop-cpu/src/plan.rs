@@ -469,6 +469,11 @@ impl Plan {
 }
 
 impl Executable for Plan {
+    fn peak_bytes(&self) -> usize {
+        let results = self.results.iter().map(|(dtype, shape)| shape.size() * dtype.size());
+        self.arena_bytes + results.sum::<usize>()
+    }
+
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check_inputs(inputs)?;
         let inputs: SmallVec<[Array; 8]> = inputs.iter().map(Array::to_standard).collect();

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use crate::error::Place;
 use crate::op::Types;
-use crate::{Array, Explanation, Graph, Op, Result, TensorType};
+use crate::{Array, Error, ErrorKind, Explanation, Graph, Op, Result, TensorType, ValueId};
 
 /// Something that compiles programs.
 pub trait Backend: Send + Sync {
@@ -20,6 +20,9 @@ pub trait Backend: Send + Sync {
 pub trait Executable: Send + Sync {
     /// Runs the program. Inputs have the types that it was compiled for, in any layout.
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>>;
+
+    /// Bytes that a run needs at most for results and values in between, without the inputs.
+    fn peak_bytes(&self) -> usize;
 }
 
 /// Runs programs by [`Graph::evaluate`].
@@ -34,6 +37,30 @@ impl Backend for Reference {
 impl Executable for Graph {
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.evaluate(inputs)
+    }
+
+    /// As if all values lived to the end.
+    fn peak_bytes(&self) -> usize {
+        let computed = self.inputs().len() as u32..self.value_count() as u32;
+        let bytes = |v| self.ty(ValueId(v)).shape.size() * self.ty(ValueId(v)).dtype.size();
+        computed.map(bytes).sum()
+    }
+}
+
+static MEMORY_LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// From now on a program that needs more than this many bytes for its results and the values in
+/// between (see [`Executable::peak_bytes`]) is an error when it is compiled.
+pub fn set_memory_limit(bytes: usize) {
+    MEMORY_LIMIT.store(bytes, Ordering::Relaxed);
+}
+
+/// A compiled program that keeps the limit of memory.
+fn within_limit(program: Arc<dyn Executable>) -> Result<Arc<dyn Executable>> {
+    let (needed, limit) = (program.peak_bytes(), MEMORY_LIMIT.load(Ordering::Relaxed));
+    match needed <= limit {
+        true => Ok(program),
+        false => Err(Error::new("run", ErrorKind::MemoryLimit { needed, limit }, Place(None))),
     }
 }
 
@@ -104,7 +131,7 @@ pub fn explain(graph: &Graph, known: &[Array]) -> Explanation {
 /// Compiles a program that is run many times, always with the same `known` last inputs: rewritten
 /// first.
 pub fn compile(graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
-    backend().compile(&explain(graph, known).after)
+    within_limit(backend().compile(&explain(graph, known).after)?)
 }
 
 /// A bounded cache of compiled programs.
@@ -151,7 +178,7 @@ const WHOLE_NODES: usize = 4096;
 
 /// Runs a program once; a program that was run before is not compiled again.
 pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
-    let afresh = |graph: &Graph| backend().compile(graph);
+    let afresh = |graph: &Graph| within_limit(backend().compile(graph)?);
     if graph.nodes().len() > WHOLE_NODES {
         return afresh(graph)?.run(inputs);
     }
@@ -164,7 +191,7 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
 pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> Result<Vec<Array>> {
     let inputs: Vec<TensorType> = operands.iter().map(Array::ty).collect();
     let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
-        backend().compile(&Graph::of_op(op.clone(), inputs.clone(), types, place))
+        within_limit(backend().compile(&Graph::of_op(op.clone(), inputs.clone(), types, place))?)
     })?;
     // A cached program knows the place where it was first used, not this one.
     program.run(operands).map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))

@@ -109,6 +109,17 @@ pub enum ErrorKind {
         /// The shape that was indexed.
         shape: Shape,
     },
+    /// A program needs more memory than `set_memory_limit` allows.
+    #[error(
+        "needs {needed} bytes at its peak, more than the limit of {limit}; \
+         vmap(…).chunks(n) or checkpoint need less, set_memory_limit allows more"
+    )]
+    MemoryLimit {
+        /// Bytes of results and of values in between.
+        needed: usize,
+        /// The limit that was set.
+        limit: usize,
+    },
     /// An argument that is wrong in some other way.
     #[error("{0}")]
     InvalidArgument(String),

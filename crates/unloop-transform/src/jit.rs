@@ -59,6 +59,39 @@ impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
         let known = Tensor::arrays(&captured).unwrap_or_default();
         Ok(backend::explain(&call.program.graph, &known))
     }
+
+    /// Compiles for these arguments without running: traces, rewrites and plans.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// # use unloop_transform::jit;
+    /// let product = jit(Tensor::outer);
+    /// let x = Tensor::zeros(DType::F64, [1000]);
+    /// assert_eq!(product.plan((&x, &x))?.peak_bytes(), 8_000_000);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What tracing and compiling report.
+    pub fn plan(&self, args: Args::Refs<'_>) -> Result<Plan> {
+        let call = traced::<Args, R>(&*self.function, args)?;
+        let captured: Vec<Tensor> = call.captured().collect();
+        let known = Tensor::arrays(&captured).unwrap_or_default();
+        Ok(Plan { program: backend::compile(&call.program.graph, &known)? })
+    }
+}
+
+/// A compiled program, made by [`Jit::plan`].
+pub struct Plan {
+    program: Arc<dyn Executable>,
+}
+
+impl Plan {
+    /// Bytes that a call takes at most, for its results and the values in between; those of the
+    /// arguments come on top.
+    pub fn peak_bytes(&self) -> usize {
+        self.program.peak_bytes()
+    }
 }
 
 struct Compiler<F, R> {

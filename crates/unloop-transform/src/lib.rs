@@ -44,6 +44,6 @@ pub use interpret::at_once;
 pub use jacobian::{
     Jacobian, JacobianTree, hessian, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
 };
-pub use jit::{Jit, jit};
+pub use jit::{Jit, Plan, jit};
 pub use vectorize::{Vectorize, vectorize};
 pub use vmap::{Vmap, vmap};

@@ -42,10 +42,11 @@
 //! | put parameters in a struct | [`Tree`] and its derive macro |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))`, `.graph_dot((&x,))` |
 //! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |
+//! | know its memory before it runs, or limit it | [`Jit::plan`], [`set_memory_limit`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_derive::Tree;
-pub use unloop_graph::backend::{Rewriting, set_rewriting};
+pub use unloop_graph::backend::{Rewriting, set_memory_limit, set_rewriting};
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
     Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg, Op,
@@ -54,7 +55,7 @@ pub use unloop_graph::{
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
-    IndexValue, IntoAxes, Jacobian, JacobianTree, Jit, Jvp, Linearize, Pullback, Pushforward,
+    IndexValue, IntoAxes, Jacobian, JacobianTree, Jit, Jvp, Linearize, Plan, Pullback, Pushforward,
     Selection, Shared, ValueAndGrad, Vectorize, Vjp, Vmap, all_gather, associative_scan,
     axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
     eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd, jacfwd_tree,
