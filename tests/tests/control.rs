@@ -212,3 +212,72 @@ fn mistakes_in_loops_are_errors() {
     let inner = fori_loop(2, |_, s: &Tensor| s + Tensor::from([1.0, 2.0, 3.0]), &x);
     assert!(message(inner).contains("shapes [2] and [3] differ"));
 }
+
+/// Many examples run in parts; each is what it is alone, whatever the parts are.
+#[test]
+fn loops_of_many_examples_are_those_of_each() -> Result<()> {
+    let count = 777;
+    let mut rng = fastrand::Rng::with_seed(9);
+    let x = unloop_tests::tensor(&mut rng, DType::F64, &[count, 3]);
+    let shared = unloop_tests::tensor(&mut rng, DType::F64, &[3, 3]);
+    let steps = |x: &Tensor, m: &Tensor| {
+        let turn = |c: &Tensor, entry: &Tensor| {
+            let next = m.matmul(c).tanh() + entry.sum() * 0.1;
+            (next.clone(), next.at(0) * 2.0)
+        };
+        let entries = Tensor::stack(&[x, &x.flip(&[0]), &(x * 0.5)], 0);
+        let (last, all) = scan(turn, x, &entries);
+        let counted = fori_loop(7, |i: &Tensor, c: &Tensor| c + i.cast(DType::F64) * 0.25, &last);
+        (counted, all)
+    };
+    let halve = |x: &Tensor, _: &Tensor| {
+        let large = |(x, _): &(Tensor, Tensor)| x.abs().max().greater(&Tensor::from(0.01));
+        let (x, n) = while_loop(
+            large,
+            |(x, n): &(Tensor, Tensor)| (x * 0.7, n + 1.0),
+            &(x.clone(), Tensor::from(0.0)),
+        );
+        (x, n)
+    };
+    let (a, b) = jit(vmap(steps, (0, Shared)))(&x, &shared);
+    let (c, n) = jit(vmap(halve, (0, Shared)))(&x, &shared);
+    for i in (0..count).step_by(31).chain([count - 1]) {
+        let at = (i as i64, ..);
+        let row = x.at(at);
+        let (a1, b1) = steps(&row, &shared);
+        let (c1, n1) = halve(&row, &shared);
+        for (all, one) in [(&a, &a1), (&b, &b1), (&c, &c1)] {
+            unloop_tests::assert_close(&all.at(at), one, "an example");
+        }
+        assert_eq!(n.at(i as i64).item::<f64>()?, n1.item::<f64>()?);
+    }
+    Ok(())
+}
+
+/// A loop that goes on for all as long as any wants to is not one loop for each.
+#[test]
+fn loops_over_a_whole_vector_stay_whole() -> Result<()> {
+    let x = Tensor::from_fn([500], |i| i[0] as f64 + 1.0);
+    let grow = jit(|x: &Tensor| {
+        while_loop(|x: &Tensor| x.less(&Tensor::from(1000.0)).any(), |x: &Tensor| x * 2.0, x)
+    });
+    // 1 is doubled ten times until nothing is below 1,000, and so is everything else.
+    assert_eq!(grow(&x).at(499).item::<f64>()?, 500.0 * 1024.0);
+    // The same with a choice that looks like that of examples, but of another condition.
+    let choose = jit(|x: &Tensor| {
+        while_loop(
+            |x: &Tensor| x.less(&Tensor::from(1000.0)).any(),
+            |x: &Tensor| x.less(&Tensor::from(2000.0)).select(&(x * 2.0), x),
+            x,
+        )
+    });
+    assert_eq!(choose(&x).at(499).item::<f64>()?, 2000.0);
+    assert_eq!(choose(&x).at(0).item::<f64>()?, 1024.0);
+    // Sums across the vector hold it together, too.
+    let mix = jit(|x: &Tensor| {
+        fori_loop(3, |_: &Tensor, x: &Tensor| x + x.mean().broadcast_to([500]), x)
+    });
+    assert_eq!(mix(&x.zeros_like()).at(7).item::<f64>()?, 0.0);
+    assert_eq!(mix(&x.ones_like()).at(7).item::<f64>()?, 8.0);
+    Ok(())
+}

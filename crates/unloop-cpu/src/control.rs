@@ -1,10 +1,14 @@
 //! Control flow: plans run by plans, on memory of the outer one.
 
-use smallvec::SmallVec;
-use unloop_graph::op::{Scan, Switch, While};
-use unloop_graph::{DType, ErrorKind, Op, Result, TensorType};
+use std::sync::{Mutex, PoisonError};
 
-use crate::memory::{ALIGN, Addresses, Arena};
+use smallvec::SmallVec;
+use unloop_graph::op::{Switch, While};
+use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType};
+
+use crate::memory::{ALIGN, Addresses, Arena, SharedPtr};
+use crate::narrow::{keeps_what_is_done, narrow};
+use crate::parallel::for_ranges;
 use crate::plan::Plan;
 use crate::simd::Simd;
 
@@ -14,16 +18,46 @@ pub(crate) struct Control {
     /// Buffers of the operands, and of the results.
     sources: SmallVec<[usize; 8]>,
     targets: SmallVec<[usize; 8]>,
-    /// Bytes of each result; of results of a scan that are stacks, of one entry.
-    sizes: SmallVec<[usize; 8]>,
 }
 
 enum Kind {
     Switch(Vec<Plan>),
     Call(Plan),
-    While { condition: Plan, body: Plan, shared: usize },
-    Scan { body: Plan, scan: Scan, entries: SmallVec<[usize; 8]> },
+    Loop { whole: Box<Loop>, parts: Option<Box<Parts>> },
 }
+
+/// A loop over all examples, or over a part of them.
+struct Loop {
+    /// While this says so; else as often as there are entries.
+    condition: Option<Plan>,
+    body: Plan,
+    /// Operands that stay the same.
+    shared: usize,
+    /// Bytes of what is passed on.
+    carry: SmallVec<[usize; 8]>,
+    /// The order of entries, and the bytes between them, of operands and of results.
+    order: Vec<usize>,
+    entries: SmallVec<[usize; 8]>,
+    stacks: SmallVec<[usize; 8]>,
+}
+
+/// The same loop for parts of the examples, which do not depend on each other.
+struct Parts {
+    examples: usize,
+    width: usize,
+    part: Loop,
+    /// For what is left over.
+    rest: Option<Loop>,
+    /// Bytes of one example in each operand and result; zero where there are none.
+    operands: SmallVec<[usize; 8]>,
+    results: SmallVec<[usize; 8]>,
+}
+
+/// Bytes that a part passes on, about: it stays in a first-level cache with what is computed.
+const PART_BYTES: usize = 8 * 1024;
+
+/// Examples of a part, at least and at most.
+const PART: std::ops::RangeInclusive<usize> = 64..=1024;
 
 fn bytes(ty: &TensorType) -> usize {
     ty.shape.size() * ty.dtype.size()
@@ -38,24 +72,19 @@ impl Control {
         operands: &[(usize, &TensorType)],
         results: &[(usize, &TensorType)],
     ) -> Result<Option<Control>> {
-        let mut sizes: SmallVec<[usize; 8]> = results.iter().map(|r| bytes(r.1)).collect();
         let kind = match op {
             Op::Switch(Switch { branches }) => {
                 let plans = branches.iter().map(|branch| Plan::compile(branch, simd));
                 Kind::Switch(plans.collect::<Result<_>>()?)
             }
             Op::WithDerivative(custom) => Kind::Call(Plan::compile(&custom.body, simd)?),
-            Op::While(While { condition, body, shared }) => Kind::While {
-                condition: Plan::compile(condition, simd)?,
-                body: Plan::compile(body, simd)?,
-                shared: *shared,
-            },
+            Op::While(While { condition, body, shared }) => {
+                let whole = Loop::new(op, (Some(condition), body), *shared, simd)?;
+                Kind::Loop { whole: whole.into(), parts: Parts::compile(op, simd)?.map(Box::new) }
+            }
             Op::Scan(scan) => {
-                let per_entry = |size: &usize| size / scan.length.max(1);
-                sizes[scan.carry..].iter_mut().for_each(|size| *size = per_entry(size));
-                let whole = scan.shared + scan.carry;
-                let entries = operands[whole..].iter().map(|o| per_entry(&bytes(o.1))).collect();
-                Kind::Scan { body: Plan::compile(&scan.body, simd)?, scan: scan.clone(), entries }
+                let whole = Loop::new(op, (None, &scan.body), scan.shared, simd)?;
+                Kind::Loop { whole: whole.into(), parts: Parts::compile(op, simd)?.map(Box::new) }
             }
             _ => return Ok(None),
         };
@@ -63,7 +92,6 @@ impl Control {
             kind,
             sources: operands.iter().map(|o| o.0).collect(),
             targets: results.iter().map(|r| r.0).collect(),
-            sizes,
         }))
     }
 
@@ -83,46 +111,173 @@ impl Control {
                     branches[index.clamp(0, last) as usize].run_at(&sources[1..], &targets)
                 }
                 Kind::Call(body) => body.run_at(&sources, &targets),
-                Kind::While { condition, body, shared } => {
-                    let mut carry = Carry::new(&sources[*shared..], &self.sizes);
-                    let mut inputs = sources.clone();
-                    loop {
-                        let mut go_on = 0u8;
-                        inputs.truncate(*shared);
-                        inputs.extend_from_slice(&carry.now);
-                        condition.run_at(&inputs, &[&raw mut go_on])?;
-                        if go_on == 0 {
-                            break;
-                        }
-                        body.run_at(&inputs, &carry.next)?;
-                        carry.advance();
-                    }
-                    carry.store(&targets);
-                    Ok(())
-                }
-                Kind::Scan { body, scan, entries } => {
-                    let whole = scan.shared + scan.carry;
-                    let mut carry =
-                        Carry::new(&sources[scan.shared..whole], &self.sizes[..scan.carry]);
-                    let mut inputs = sources.clone();
-                    let mut outputs: SmallVec<[*mut u8; 8]> = SmallVec::new();
-                    for i in scan.order() {
-                        inputs.truncate(scan.shared);
-                        inputs.extend_from_slice(&carry.now);
-                        let at = |(&start, &size): (&*mut u8, &usize)| start.wrapping_add(i * size);
-                        inputs.extend(sources[whole..].iter().zip(entries).map(at));
-                        outputs.clear();
-                        outputs.extend_from_slice(&carry.next);
-                        let stacks = targets[scan.carry..].iter();
-                        outputs.extend(stacks.zip(&self.sizes[scan.carry..]).map(at));
-                        body.run_at(&inputs, &outputs)?;
-                        carry.advance();
-                    }
-                    carry.store(&targets[..scan.carry]);
-                    Ok(())
-                }
+                Kind::Loop { whole, parts: None } => whole.run(&sources, &targets),
+                Kind::Loop { parts: Some(parts), .. } => parts.run(&sources, &targets),
             }
         }
+    }
+}
+
+impl Loop {
+    /// The loop of an operation with these programs: its own, or those for a part of the examples.
+    fn new(
+        op: &Op,
+        (condition, body): (Option<&Graph>, &Graph),
+        shared: usize,
+        simd: Simd,
+    ) -> Result<Loop> {
+        let (carry, order) = match op {
+            Op::Scan(scan) => (scan.carry, scan.order().collect()),
+            _ => (body.outputs().len(), Vec::new()),
+        };
+        let results: SmallVec<[usize; 8]> = body.output_types().map(bytes).collect();
+        let inputs: SmallVec<[usize; 8]> = body.inputs().iter().map(bytes).collect();
+        Ok(Loop {
+            condition: condition.map(|c| Plan::compile(c, simd)).transpose()?,
+            body: Plan::compile(body, simd)?,
+            shared,
+            carry: results[..carry].into(),
+            order,
+            entries: inputs[shared + carry..].into(),
+            stacks: results[carry..].into(),
+        })
+    }
+
+    /// # Safety
+    /// The addresses are of operands and results of the loop's types.
+    unsafe fn run(&self, sources: &[*mut u8], targets: &[*mut u8]) -> Result<(), ErrorKind> {
+        let count = self.carry.len();
+        let whole = self.shared + count;
+        let mut carry = Carry::new(&sources[self.shared..whole], &self.carry);
+        let mut inputs: SmallVec<[*mut u8; 8]> = sources.into();
+        let mut outputs: SmallVec<[*mut u8; 8]> = SmallVec::new();
+        // SAFETY: inner programs get addresses of values of their types.
+        unsafe {
+            if let Some(condition) = &self.condition {
+                loop {
+                    let mut go_on = 0u8;
+                    inputs.truncate(self.shared);
+                    inputs.extend_from_slice(&carry.now);
+                    condition.run_at(&inputs, &[&raw mut go_on])?;
+                    if go_on == 0 {
+                        break;
+                    }
+                    self.body.run_at(&inputs, &carry.next)?;
+                    carry.advance();
+                }
+            }
+            for &i in &self.order {
+                let at = |(&start, &size): (&*mut u8, &usize)| start.wrapping_add(i * size);
+                inputs.truncate(self.shared);
+                inputs.extend_from_slice(&carry.now);
+                inputs.extend(sources[whole..].iter().zip(&self.entries).map(at));
+                outputs.clear();
+                outputs.extend_from_slice(&carry.next);
+                outputs.extend(targets[count..].iter().zip(&self.stacks).map(at));
+                self.body.run_at(&inputs, &outputs)?;
+                carry.advance();
+            }
+            carry.store(&targets[..count]);
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// The loop in parts, if it has examples that do not depend on each other, and enough of them.
+    fn compile(op: &Op, simd: Simd) -> Result<Option<Parts>> {
+        let (condition, body, shared, carry) = match op {
+            Op::While(w) => (Some(&*w.condition), &*w.body, w.shared, w.carry()),
+            Op::Scan(scan) if scan.length > 1 => (None, &*scan.body, scan.shared, scan.carry),
+            _ => return Ok(None),
+        };
+        let inputs = body.inputs();
+        let passed = &inputs[shared..shared + carry];
+        // The examples are what most of what is passed on has along its first axis.
+        let largest = passed.iter().max_by_key(|ty| bytes(ty));
+        let Some(&examples) = largest.and_then(|ty| ty.shape.first()) else { return Ok(None) };
+        let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
+        let row = |ty: &TensorType| if has(ty) { bytes(ty) / examples.max(1) } else { 0 };
+        let state: usize = passed.iter().map(row).sum();
+        let width = (PART_BYTES / state.max(1)).clamp(*PART.start(), *PART.end());
+        if examples < 2 * width {
+            return Ok(None);
+        }
+        let each: Vec<bool> = inputs.iter().map(has).collect();
+        let outputs: Vec<bool> = body.output_types().map(has).collect();
+        // A stack that is the same for all would be written by all.
+        if outputs[carry..].contains(&false) {
+            return Ok(None);
+        }
+        if let Op::While(repeat) = op
+            && !keeps_what_is_done(repeat, &each)
+        {
+            return Ok(None);
+        }
+        let part = |width: usize| -> Option<Result<Loop>> {
+            let sizes = (examples, width);
+            let body = narrow(body, &each, &outputs, sizes, None)?;
+            let condition = match condition {
+                Some(c) => Some(narrow(c, &each, &[false], sizes, c.outputs().first().copied())?),
+                None => None,
+            };
+            Some(Loop::new(op, (condition.as_ref(), &body), shared, simd))
+        };
+        let left = examples % width;
+        let rest = if left == 0 { Some(None) } else { part(left).map(Some) };
+        let (Some(part), Some(rest)) = (part(width), rest) else { return Ok(None) };
+        let mut parts = Parts {
+            examples,
+            width,
+            part: part?,
+            rest: rest.transpose()?,
+            operands: inputs.iter().map(row).collect(),
+            results: body.output_types().map(row).collect(),
+        };
+        // Entries of all examples lie as far apart as ever.
+        let entry = |ty: &TensorType| bytes(ty);
+        for part in std::iter::once(&mut parts.part).chain(&mut parts.rest) {
+            part.entries = inputs[shared + carry..].iter().map(entry).collect();
+            part.stacks = body.output_types().skip(carry).map(entry).collect();
+        }
+        Ok(Some(parts))
+    }
+
+    /// # Safety
+    /// As [`Loop::run`], for the whole loop.
+    unsafe fn run(&self, sources: &[*mut u8], targets: &[*mut u8]) -> Result<(), ErrorKind> {
+        let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
+            addresses.iter().map(|&a| SharedPtr(a)).collect()
+        };
+        let (sources, targets) = (shared(sources), shared(targets));
+        let failed = Mutex::new(None);
+        let count = self.examples.div_ceil(self.width);
+        for_ranges(count, f64::INFINITY, |range| {
+            for first in range.map(|part| part * self.width) {
+                let at = |(start, row): (&SharedPtr, &usize)| start.get().wrapping_add(first * row);
+                let from: SmallVec<[*mut u8; 8]> =
+                    sources.iter().zip(&self.operands).map(at).collect();
+                let mut to: SmallVec<[*mut u8; 8]> =
+                    targets.iter().zip(&self.results).map(at).collect();
+                // What is the same for all is written once.
+                let mut scratch: SmallVec<[Vec<u64>; 2]> = SmallVec::new();
+                for (i, &size) in self.part.carry.iter().enumerate() {
+                    if self.results[i] == 0 && first > 0 {
+                        scratch.push(vec![0; size.div_ceil(8)]);
+                        to[i] = scratch.last_mut().map_or(to[i], |s| s.as_mut_ptr().cast());
+                    }
+                }
+                let part = match &self.rest {
+                    Some(rest) if first + self.width > self.examples => rest,
+                    _ => &self.part,
+                };
+                // SAFETY: each part reads and writes what belongs to its examples.
+                if let Err(kind) = unsafe { part.run(&from, &to) } {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
+                }
+            }
+        });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 

@@ -11,6 +11,7 @@ mod host;
 mod linalg;
 mod map;
 mod memory;
+mod narrow;
 mod parallel;
 mod plan;
 mod product;

@@ -1,0 +1,290 @@
+//! A program for a part of its examples: the same operations with one axis shorter, where every
+//! example is computed from that example alone. Loops run on such parts one after the other, so that
+//! what a loop passes on stays in cache, and parts run in parallel.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+use unloop_graph::op::While;
+use unloop_graph::{Graph, Node, Op, Place, ReduceOp, TensorType, ValueId};
+
+/// How a value depends on the examples.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// It is the same for all.
+    Shared,
+    /// Each position along this axis belongs to one example.
+    Each(usize),
+}
+
+struct Narrow<'a> {
+    graph: &'a Graph,
+    from: usize,
+    to: usize,
+    types: Vec<TensorType>,
+    nodes: Vec<Node>,
+    /// The new values of each old one, by their state.
+    values: Vec<SmallVec<[(State, ValueId); 2]>>,
+    producer: Vec<Option<usize>>,
+    place: Place,
+    /// The value that is true if it is for any example.
+    any: Option<ValueId>,
+}
+
+/// The program for `to` of its `from` examples, which stand along the first axis of some inputs and of
+/// the outputs named; `None` if some example is computed from others, or by an operation of which that
+/// is not known. The value `any`, if there is one, may tell whether something holds for any example.
+pub(crate) fn narrow(
+    graph: &Graph,
+    inputs: &[bool],
+    outputs: &[bool],
+    (from, to): (usize, usize),
+    any: Option<ValueId>,
+) -> Option<Graph> {
+    let mut narrow = Narrow {
+        graph,
+        from,
+        to,
+        types: Vec::new(),
+        nodes: Vec::new(),
+        values: Vec::new(),
+        producer: vec![None; graph.inputs().len()],
+        place: Place(None),
+        any,
+    };
+    for (ty, &each) in graph.inputs().iter().zip(inputs) {
+        let mut ty = ty.clone();
+        if each {
+            *ty.shape.first_mut()? = to;
+        }
+        let id = ValueId(narrow.types.len() as u32);
+        let state = if each { State::Each(0) } else { State::Shared };
+        narrow.types.push(ty);
+        narrow.values.push(SmallVec::from_slice(&[(state, id)]));
+    }
+    for (i, node) in graph.nodes().iter().enumerate() {
+        narrow.place = node.place;
+        narrow.producer.extend(node.results().map(|_| Some(i)));
+        narrow.node(node)?;
+    }
+    let wanted = |each: bool| if each { State::Each(0) } else { State::Shared };
+    let outputs: Option<Vec<ValueId>> = graph
+        .outputs()
+        .iter()
+        .zip(outputs)
+        .map(|(&v, &each)| narrow.get(v, wanted(each)))
+        .collect();
+    let types = narrow.types[..graph.inputs().len()].to_vec();
+    Graph::new(types, narrow.nodes, outputs?).ok()
+}
+
+impl Narrow<'_> {
+    /// The axis along which some operand has the examples.
+    fn each(&self, node: &Node) -> Option<(usize, usize)> {
+        node.operands.iter().enumerate().find_map(|(k, v)| match self.values[v.index()].first() {
+            Some((State::Each(axis), _)) => Some((k, *axis)),
+            _ => None,
+        })
+    }
+
+    /// A value in a state; what repeats along the examples can be made shorter.
+    fn get(&mut self, v: ValueId, state: State) -> Option<ValueId> {
+        let known = self.values[v.index()].iter().find(|(s, _)| *s == state);
+        if let Some(&(_, id)) = known {
+            return Some(id);
+        }
+        let State::Each(axis) = state else { return None };
+        let node = &self.graph.nodes()[self.producer[v.index()]?];
+        let Op::Broadcast { shape, dims } = &node.op else { return None };
+        let mut shape = shape.clone();
+        if dims.contains(&axis) || shape.get(axis) != Some(&self.from) {
+            return None;
+        }
+        shape[axis] = self.to;
+        let operand = self.get(node.operands[0], State::Shared)?;
+        let id = self.emit(Op::Broadcast { shape, dims: dims.clone() }, &[operand])?;
+        self.values[v.index()].push((state, id));
+        Some(id)
+    }
+
+    fn emit(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
+        let types: SmallVec<[TensorType; 3]> =
+            operands.iter().map(|v| self.types[v.index()].clone()).collect();
+        let results = op.infer(&types).ok()?;
+        let first = ValueId(self.types.len() as u32);
+        self.types.extend(results);
+        self.nodes.push(Node { op, operands: operands.into(), first, place: self.place });
+        Some(first)
+    }
+
+    fn node(&mut self, node: &Node) -> Option<()> {
+        let Some((k, axis)) = self.each(node) else {
+            let operands: Option<SmallVec<[ValueId; 3]>> =
+                node.operands.iter().map(|&v| self.get(v, State::Shared)).collect();
+            let first = self.emit(node.op.clone(), &operands?)?;
+            let results = (0..node.results().len() as u32).map(|i| ValueId(first.0 + i));
+            let states = results.map(|id| SmallVec::from_slice(&[(State::Shared, id)]));
+            self.values.extend(states);
+            return Some(());
+        };
+        if self.any == Some(node.first)
+            && matches!(&node.op, Op::Reduce { op: ReduceOp::Or, axes } if axes.contains(&axis))
+        {
+            let operand = self.get(node.operands[0], State::Each(axis))?;
+            let id = self.emit(node.op.clone(), &[operand])?;
+            self.values.push(SmallVec::from_slice(&[(State::Shared, id)]));
+            return Some(());
+        }
+        let (op, out) = self.shorter(node, k, axis)?;
+        let mut operands: SmallVec<[ValueId; 3]> = SmallVec::new();
+        for (i, &v) in node.operands.iter().enumerate() {
+            let state = self.state_of(&node.op, i, k, axis, v)?;
+            operands.push(self.get(v, state)?);
+        }
+        if node.op.result_count() != 1 {
+            return None;
+        }
+        let id = self.emit(op, &operands)?;
+        self.values.push(SmallVec::from_slice(&[(State::Each(out), id)]));
+        Some(())
+    }
+
+    /// The state in which an operand is needed, where operand `k` has the examples along `axis`.
+    fn state_of(&self, op: &Op, i: usize, k: usize, axis: usize, v: ValueId) -> Option<State> {
+        let Op::Dot(dims) = op else {
+            let is_fill = matches!(op, Op::Pad(_)) && i == 1;
+            return Some(if is_fill { State::Shared } else { State::Each(axis) });
+        };
+        if i == k {
+            return Some(State::Each(axis));
+        }
+        let (own, other) = match k {
+            0 => (&dims.lhs_batch, &dims.rhs_batch),
+            _ => (&dims.rhs_batch, &dims.lhs_batch),
+        };
+        match own.iter().position(|&a| a == axis) {
+            Some(at) => Some(State::Each(other[at])),
+            // A product with the same matrix for all examples.
+            None => self.values[v.index()]
+                .iter()
+                .any(|(s, _)| *s == State::Shared)
+                .then_some(State::Shared),
+        }
+    }
+
+    /// The operation on fewer examples, and the axis of the result along which they stand.
+    fn shorter(&self, node: &Node, k: usize, axis: usize) -> Option<(Op, usize)> {
+        let before = |axes: &[usize]| axes.iter().filter(|&&a| a < axis).count();
+        let same = |fits: bool| fits.then(|| (node.op.clone(), axis));
+        let shape = &self.graph.ty(node.operands[k]).shape;
+        match &node.op {
+            Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Compare(_)
+            | Op::Select
+            | Op::Clamp
+            | Op::Betainc
+            | Op::Convert(_)
+            | Op::Bitcast(_)
+            | Op::StopGradient => same(true),
+            Op::Transpose(perm) => Some((node.op.clone(), perm.iter().position(|&p| p == axis)?)),
+            Op::Broadcast { shape, dims } => {
+                let mut shape = shape.clone();
+                shape[dims[axis]] = self.to;
+                Some((Op::Broadcast { shape, dims: dims.clone() }, dims[axis]))
+            }
+            Op::Reshape(to) => {
+                // The examples stay one axis, with as many elements before it.
+                let elements = |shape: &[usize], a: usize| shape[..a].iter().product::<usize>();
+                let fits =
+                    |&a: &usize| to[a] == self.from && elements(to, a) == elements(shape, axis);
+                let out = (0..to.rank()).find(fits)?;
+                let mut to = to.clone();
+                to[out] = self.to;
+                Some((Op::Reshape(to), out))
+            }
+            Op::Slice(slice) => {
+                let whole = slice.start[axis] == 0
+                    && slice.limit[axis] == self.from
+                    && slice.step[axis] == 1;
+                let mut slice = slice.clone();
+                slice.limit[axis] = self.to;
+                whole.then_some((Op::Slice(slice), axis))
+            }
+            Op::Pad(pad) => same(k == 0 && pad.0[axis] == Default::default()),
+            Op::Concatenate { axis: along } => same(*along != axis),
+            Op::Reverse(axes) => same(!axes.contains(&axis)),
+            Op::Reduce { axes, .. } if !axes.contains(&axis) => {
+                Some((node.op.clone(), axis - before(axes)))
+            }
+            Op::ArgReduce { axis: along, .. } if *along != axis => {
+                Some((node.op.clone(), axis - before(&[*along])))
+            }
+            Op::Dot(dims) => {
+                let rank = shape.rank();
+                let (own, free) = match k {
+                    0 => (&dims.lhs_batch, dims.lhs_free(rank)),
+                    _ => (&dims.rhs_batch, dims.rhs_free(rank)),
+                };
+                let others = self.graph.ty(node.operands[0]).rank();
+                let skip =
+                    dims.lhs_batch.len() + if k == 0 { 0 } else { dims.lhs_free(others).len() };
+                let place = |axes: &[usize]| axes.iter().position(|&a| a == axis);
+                let out = place(own).or_else(|| place(&free).map(|at| at + skip))?;
+                Some((node.op.clone(), out))
+            }
+            Op::Cholesky | Op::Solve { .. } | Op::TriangularSolve(_) => {
+                same(axis + 2 < shape.rank())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the examples of a loop that are done keep what they have, while it goes on for others: it
+/// goes on if it does for any, and each result that belongs to examples is the old one wherever the
+/// same condition fails.
+pub(crate) fn keeps_what_is_done(repeat: &While, each: &[bool]) -> bool {
+    let (condition, body) = (&repeat.condition, &repeat.body);
+    // Equal operations on the same inputs have equal numbers.
+    let mut known: HashMap<(&Op, SmallVec<[usize; 3]>), usize> = HashMap::new();
+    let mut next = condition.inputs().len();
+    let inputs = |graph: &Graph| -> Vec<usize> { (0..graph.inputs().len()).collect() };
+    let mut numbers = [inputs(condition), inputs(body)];
+    for (graph, numbers) in [condition, body].into_iter().zip(&mut numbers) {
+        for node in graph.nodes() {
+            let operands = node.operands.iter().map(|v| numbers[v.index()]).collect();
+            let first = *known.entry((&node.op, operands)).or_insert_with(|| {
+                next += node.op.result_count();
+                next - node.op.result_count()
+            });
+            numbers.extend((0..node.op.result_count()).map(|k| first + k));
+        }
+    }
+    let producer = |graph: &Graph, v: ValueId| -> Option<Node> {
+        graph.nodes().iter().find(|node| node.first == v).cloned()
+    };
+    let Some(any) = condition.outputs().first().and_then(|&v| producer(condition, v)) else {
+        return false;
+    };
+    if !matches!(any.op, Op::Reduce { op: ReduceOp::Or, .. }) {
+        return false;
+    }
+    let wanted = numbers[0][any.operands[0].index()];
+    let first = repeat.shared;
+    body.outputs().iter().enumerate().all(|(i, &v)| {
+        let Some(node) = producer(body, v) else { return v.index() == first + i };
+        if !each[first + i] || node.op != Op::Select {
+            return !each[first + i];
+        }
+        let mut on = node.operands[0];
+        // The condition, repeated over the axes of the value.
+        while let Some(below) = producer(body, on)
+            && let Op::Broadcast { dims, .. } = &below.op
+            && dims.first() == Some(&0)
+        {
+            on = below.operands[0];
+        }
+        numbers[1][on.index()] == wanted && node.operands[2].index() == first + i
+    })
+}
