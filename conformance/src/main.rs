@@ -1,15 +1,15 @@
-//! `unloop-conformance DIR [--group G] [--json FILE] [--reference] [--plain] [--verbose]`: runs the
+//! `unloop-conformance DIR [--group G] [--json FILE] [--reference] [--plain] [--rewriting off|exact|reassociating] [--verbose]`: runs the
 //! vectors of a directory and prints a table, one row a group.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use unloop_graph::backend::Rewriting;
 
 use unloop_conformance::{Archive, Case, Mode, Outcome, Part, check, read_manifest};
 
-const USAGE: &str =
-    "usage: unloop-conformance DIR [--group G] [--json FILE] [--reference] [--plain] [--verbose]";
+const USAGE: &str = "usage: unloop-conformance DIR [--group G] [--json FILE] [--reference] [--plain] [--rewriting off|exact|reassociating] [--verbose]";
 
 struct Options {
     directory: PathBuf,
@@ -17,6 +17,15 @@ struct Options {
     json: Option<PathBuf>,
     mode: Mode,
     verbose: bool,
+}
+
+fn rewriting(name: &str) -> Result<Rewriting, String> {
+    match name {
+        "off" => Ok(Rewriting::Off),
+        "exact" => Ok(Rewriting::Exact),
+        "reassociating" => Ok(Rewriting::Reassociating),
+        other => Err(format!("no rewriting {other}; there are off, exact and reassociating")),
+    }
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
@@ -30,6 +39,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--json" => json = Some(PathBuf::from(value()?)),
             "--reference" => unloop_graph::backend::use_reference(),
             "--plain" => mode = Mode::Plain,
+            "--rewriting" => unloop_graph::backend::set_rewriting(rewriting(&value()?)?),
             "--verbose" => verbose = true,
             option if option.starts_with('-') => {
                 return Err(format!("unknown option {option}\n{USAGE}").into());

@@ -126,10 +126,16 @@ pub(super) enum Which {
 }
 
 impl Simd {
-    /// The best instruction set of this processor.
+    /// The best instruction set of this processor, or the one that the environment variable
+    /// `UNLOOP_INSTRUCTION_SET` names, if the processor has it.
     pub fn best() -> Simd {
         static BEST: std::sync::OnceLock<Simd> = std::sync::OnceLock::new();
-        *BEST.get_or_init(|| *Simd::available().last().unwrap_or(&Simd(Which::Baseline)))
+        *BEST.get_or_init(|| {
+            let all = Simd::available();
+            let wanted = std::env::var("UNLOOP_INSTRUCTION_SET").ok();
+            let named = all.iter().find(|simd| Some(simd.name()) == wanted.as_deref());
+            *named.or(all.last()).unwrap_or(&Simd(Which::Baseline))
+        })
     }
 
     /// Every instruction set that this processor has, the best last.
