@@ -13,8 +13,10 @@ mod map;
 mod memory;
 mod narrow;
 mod parallel;
+mod parts;
 mod plan;
 mod product;
+mod profile;
 mod reduce;
 mod simd;
 mod sort;
@@ -23,3 +25,4 @@ mod steps;
 mod tape;
 
 pub use backend::{Cpu, install};
+pub use profile::{KernelTime, Profile, profile};

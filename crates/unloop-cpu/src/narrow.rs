@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
-use unloop_graph::op::While;
+use unloop_graph::op::{Gather, Scatter, While};
 use unloop_graph::{Graph, Node, Op, Place, ReduceOp, TensorType, ValueId};
 
 /// How a value depends on the examples.
@@ -151,13 +151,30 @@ impl Narrow<'_> {
 
     /// The state in which an operand is needed, where operand `k` has the examples along `axis`.
     fn state_of(&self, op: &Op, i: usize, k: usize, axis: usize, v: ValueId) -> Option<State> {
-        let Op::Dot(dims) = op else {
-            let is_fill = matches!(op, Op::Pad(_)) && i == 1;
-            return Some(if is_fill { State::Shared } else { State::Each(axis) });
-        };
         if i == k {
             return Some(State::Each(axis));
         }
+        let dims = match op {
+            Op::Dot(dims) => dims,
+            Op::Pad(_) if i == 1 => return Some(State::Shared),
+            Op::Gather(gather) => return Some(indices_of(gather, k, axis)),
+            Op::Scatter(_) if i == 1 => return Some(State::Shared),
+            Op::Scatter(scatter) => {
+                let windows = windows_of(scatter, self.graph.ty(v).rank().max(axis + 1));
+                let other = match k {
+                    0 => *scatter
+                        .dims
+                        .update_window_dims
+                        .get(windows_of(scatter, axis + 1).iter().position(|&a| a == axis)?)?,
+                    _ => {
+                        let at = scatter.dims.update_window_dims.iter().position(|&a| a == axis)?;
+                        *windows.get(at)?
+                    }
+                };
+                return Some(State::Each(other));
+            }
+            _ => return Some(State::Each(axis)),
+        };
         let (own, other) = match k {
             0 => (&dims.lhs_batch, &dims.rhs_batch),
             _ => (&dims.rhs_batch, &dims.lhs_batch),
@@ -233,12 +250,72 @@ impl Narrow<'_> {
                 let out = place(own).or_else(|| place(&free).map(|at| at + skip))?;
                 Some((node.op.clone(), out))
             }
+            Op::Gather(gather) => {
+                let mut gather = gather.clone();
+                let dims = &gather.dims;
+                let rank = self.graph.ty(node.first).rank();
+                // The axes of the indices stand where the window's do not.
+                let beside =
+                    |at: usize| (0..rank).filter(|a| !dims.offset_dims.contains(a)).nth(at);
+                if k == 1 {
+                    let out = beside(axis)?;
+                    return (!dims.start_indices_batching_dims.contains(&axis))
+                        .then_some((Op::Gather(gather), out));
+                }
+                if let State::Each(indices) = indices_of(&gather, k, axis) {
+                    let out = beside(indices)?;
+                    return Some((Op::Gather(gather), out));
+                }
+                let is_window = |a: &usize| {
+                    !dims.collapsed_slice_dims.contains(a)
+                        && !dims.operand_batching_dims.contains(a)
+                };
+                let at = (0..shape.rank()).filter(is_window).position(|a| a == axis)?;
+                let out = dims.offset_dims[at];
+                let whole =
+                    !dims.start_index_map.contains(&axis) && gather.slice_sizes[axis] == self.from;
+                gather.slice_sizes[axis] = self.to;
+                whole.then_some((Op::Gather(gather), out))
+            }
+            Op::Scatter(scatter) => {
+                let dims = &scatter.dims;
+                let windows = windows_of(scatter, self.graph.ty(node.first).rank());
+                let operand = match k {
+                    0 => axis,
+                    2 => *windows.get(dims.update_window_dims.iter().position(|&a| a == axis)?)?,
+                    _ => return None,
+                };
+                let at = windows.iter().position(|&a| a == operand)?;
+                let updates = self.graph.ty(node.operands[2]);
+                let whole = !dims.scatter_dims_to_operand_dims.contains(&operand)
+                    && updates.shape[dims.update_window_dims[at]] == self.from;
+                whole.then(|| (node.op.clone(), operand))
+            }
             Op::Cholesky | Op::Solve { .. } | Op::TriangularSolve(_) => {
                 same(axis + 2 < shape.rank())
             }
             _ => None,
         }
     }
+}
+
+/// How the other operand of a gather depends on the examples, which operand `k` has along `axis`.
+fn indices_of(gather: &Gather, k: usize, axis: usize) -> State {
+    let dims = &gather.dims;
+    let walked = dims.operand_batching_dims.iter().position(|&a| a == axis);
+    match (k, walked) {
+        (0, Some(at)) => State::Each(dims.start_indices_batching_dims[at]),
+        _ => State::Shared,
+    }
+}
+
+/// The axes of a scatter's operand that its windows run over.
+fn windows_of(scatter: &Scatter, rank: usize) -> SmallVec<[usize; 6]> {
+    let dims = &scatter.dims;
+    let is_window = |a: &usize| {
+        !dims.inserted_window_dims.contains(a) && !dims.operand_batching_dims.contains(a)
+    };
+    (0..rank).filter(is_window).collect()
 }
 
 /// Whether the examples of a loop that are done keep what they have, while it goes on for others: it

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use smallvec::SmallVec;
 use unloop_graph::backend::Executable;
 use unloop_graph::error::Place;
-use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
+use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Op, Result, Shape, TensorType, ValueId};
 use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, build};
 
 use crate::control::Control;
@@ -16,7 +16,9 @@ use crate::host::HostStep;
 use crate::linalg::Factorisation;
 use crate::map::{self, Map};
 use crate::memory::{ALIGN, Addresses, Arena, Output};
+use crate::parts::Parts;
 use crate::product::{self, Product};
+use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::simd::Simd;
 use crate::sort::SortStep;
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     /// Fresh vectors that a run fills.
     results: Vec<(DType, Shape)>,
     outputs: Vec<(Source, Shape)>,
+    /// The same program for a part of its examples, which then stays in cache.
+    parts: Option<Box<Parts>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,11 +55,11 @@ enum Source {
     Result(usize),
 }
 
-/// A step, and what an error of it says.
+/// A step, and what an error or a profile of it says.
 struct Task {
     run: Run,
     op: &'static str,
-    place: Place,
+    facts: Facts,
 }
 
 enum Run {
@@ -266,7 +270,11 @@ impl Lowering<'_> {
                     None => Run::Map(Map::compile(&kernel, simd, buffer)),
                 };
                 // Kernels do not fail.
-                return Ok(Some(Task { run, op: "kernel", place: Place(None) }));
+                let elements: usize = kernel.space.iter().product();
+                let name = profile::name_of(&kernel);
+                let flops = elements * kernel.exprs.len().saturating_sub(kernel.loads.len());
+                let facts = Facts { name, place: Place(None), bytes: self.bytes_of(step), flops };
+                return Ok(Some(Task { run, op: "kernel", facts }));
             }
             Step::Dot { node, operands } => {
                 let product = Product::compile(self.graph, *node, operands, buffer);
@@ -277,7 +285,24 @@ impl Lowering<'_> {
                 (node, self.compile_op(node, simd, &buffer)?)
             }
         };
-        Ok(Some(Task { run, op: node.op.name(), place: node.place }))
+        let flops = match &node.op {
+            Op::Dot(dims) => {
+                let x = self.graph.ty(node.operands[0]);
+                let summed: usize = dims.lhs_contract.iter().map(|&a| x.shape[a]).product();
+                2 * summed * self.graph.ty(node.first).shape.size()
+            }
+            _ => 0,
+        };
+        let (name, bytes) = (node.op.name().into(), self.bytes_of(step));
+        let facts = Facts { name, place: node.place, bytes, flops };
+        Ok(Some(Task { run, op: node.op.name(), facts }))
+    }
+
+    /// Bytes of the values that a step reads and writes.
+    fn bytes_of(&self, step: &Step) -> usize {
+        let (reads, writes) = self.uses(step);
+        let size = |&v: &usize| self.types[v].shape.size() * self.types[v].dtype.size();
+        reads.iter().chain(&writes).map(size).sum()
     }
 
     fn compile_op(
@@ -286,7 +311,6 @@ impl Lowering<'_> {
         simd: Simd,
         buffer: &dyn Fn(ValueId) -> usize,
     ) -> Result<Run> {
-        use unloop_graph::Op;
         let operands: SmallVec<[(usize, &TensorType); 3]> =
             node.operands.iter().map(|&v| (buffer(v), self.graph.ty(v))).collect();
         let results: SmallVec<[(usize, &TensorType); 3]> =
@@ -370,7 +394,7 @@ impl Plan {
             };
             (source, graph.ty(*v).shape.clone())
         });
-        Ok(Plan {
+        let mut plan = Plan {
             inputs: graph.inputs().to_vec(),
             outputs: outputs.collect(),
             tasks,
@@ -378,7 +402,18 @@ impl Plan {
             arena_bytes,
             arenas: Mutex::default(),
             results,
-        })
+            parts: None,
+        };
+        if plan.tasks.len() > 1 && plan.has_own_results() {
+            plan.parts = Parts::compile(graph, simd, plan.arena_bytes)?.map(Box::new);
+        }
+        Ok(plan)
+    }
+
+    /// Whether every output is a result of its own, in their order.
+    fn has_own_results(&self) -> bool {
+        let own = |(i, (source, _)): (usize, &(Source, Shape))| matches!(source, Source::Result(r) if *r == i);
+        self.outputs.len() == self.results.len() && self.outputs.iter().enumerate().all(own)
     }
 
     fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
@@ -399,8 +434,13 @@ impl Plan {
         for task in &self.tasks {
             // SAFETY: the plan gives every value memory of its size for as long as it lives, and a
             // run has its arena and its results for itself.
-            unsafe { task.run.run(memory) }
-                .map_err(|kind| Error::new(task.op, kind, task.place))?;
+            let run = || unsafe { task.run.run(memory) };
+            // The steps inside of control flow count for themselves.
+            let done = match task.run {
+                Run::Control(_) => run(),
+                _ => profile::timed(&task.facts, run),
+            };
+            done.map_err(|kind| Error::new(task.op, kind, task.facts.place))?;
         }
         Ok(())
     }
@@ -409,6 +449,12 @@ impl Plan {
 impl Plan {
     /// Runs the program with the memory of its inputs and results, given by their addresses.
     fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
+        // A part that fails does not know the line of the program; the whole does.
+        if let Some(parts) = &self.parts
+            && parts.run(inputs, results).is_ok()
+        {
+            return Ok(());
+        }
         let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arena = None;
         // Empty values have an aligned address, too.

@@ -42,9 +42,11 @@
 //! | put parameters in a struct | [`Tree`] and its derive macro |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))`, `.graph_dot((&x,))` |
 //! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |
+//! | see where time goes | [`profile`](fn@profile) |
 //! | know its memory before it runs, or limit it | [`Jit::plan`], [`set_memory_limit`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
+pub use unloop_cpu::{KernelTime, Profile, profile};
 pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_memory_limit, set_rewriting};
 pub use unloop_graph::{

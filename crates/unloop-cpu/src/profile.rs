@@ -1,0 +1,218 @@
+//! Where time goes: every step that runs while a profile is taken, by kernel.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use unloop_graph::Place;
+use unloop_kernel::{Expr, Kernel};
+
+/// What is known of a step before it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub name: Arc<str>,
+    pub place: Place,
+    /// Bytes of the values that it reads and writes.
+    pub bytes: usize,
+    /// Arithmetic operations.
+    pub flops: usize,
+}
+
+/// The names of a kernel's operations.
+pub(crate) fn name_of(kernel: &Kernel) -> Arc<str> {
+    let mut names: Vec<&str> = Vec::new();
+    for expr in &kernel.exprs {
+        names.push(match expr {
+            Expr::Load(_) | Expr::Constant(_) => continue,
+            Expr::Iota { .. } => "iota",
+            Expr::Unary(op, _) => op.name(),
+            Expr::Binary(op, ..) => op.name(),
+            Expr::Compare(op, ..) => op.name(),
+            Expr::Select(..) => "select",
+            Expr::Clamp(..) => "clamp",
+            Expr::Convert(..) => "convert",
+            Expr::Bitcast(..) => "bitcast",
+        });
+    }
+    names.extend(kernel.reduction.map(|r| r.op.name()));
+    if names.is_empty() {
+        return "copy".into();
+    }
+    const SHOWN: usize = 6;
+    let rest = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    match rest {
+        0 => names.join(" ").into(),
+        rest => format!("{} and {rest} more", names.join(" ")).into(),
+    }
+}
+
+struct Event {
+    facts: Facts,
+    start: Instant,
+    time: Duration,
+}
+
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+static EVENTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
+/// One profile at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Steps that a profile holds, at most: loops run many.
+const MOST: usize = 1_000_000;
+
+/// Runs a step, and takes its time if a profile is being taken.
+#[inline]
+pub(crate) fn timed<R>(facts: &Facts, run: impl FnOnce() -> R) -> R {
+    if !ACTIVE.load(Ordering::Relaxed) {
+        return run();
+    }
+    let start = Instant::now();
+    let result = run();
+    let time = start.elapsed();
+    let mut events = EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if events.len() < MOST {
+        events.push(Event { facts: facts.clone(), start, time });
+    }
+    result
+}
+
+/// Runs `f` and reports where its time went: one row for each kernel, the slowest first. Steps of other
+/// threads that run meanwhile are in it, too. Print it, or keep it as a trace.
+///
+/// ```
+/// use unloop_cpu::profile;
+/// let report = profile(|| {
+///     // … call what is slow …
+/// });
+/// println!("{report}");
+/// assert!(report.kernels().is_empty());
+/// ```
+pub fn profile(f: impl FnOnce()) -> Profile {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let take = || std::mem::take(&mut *EVENTS.lock().unwrap_or_else(PoisonError::into_inner));
+    take();
+    let begin = Instant::now();
+    ACTIVE.store(true, Ordering::Relaxed);
+    let guard = Stop;
+    f();
+    drop(guard);
+    let wall = begin.elapsed();
+    Profile { begin, wall, events: take() }
+}
+
+/// Ends a profile, also when the function panics.
+struct Stop;
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        ACTIVE.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Where time went; made by [`profile`].
+pub struct Profile {
+    begin: Instant,
+    wall: Duration,
+    events: Vec<Event>,
+}
+
+/// A kernel of a [`Profile`].
+#[derive(Clone, Debug)]
+pub struct KernelTime {
+    /// The operations in it.
+    pub name: String,
+    /// The line of the program that the operation stands in; fused kernels stand in several.
+    pub place: Place,
+    /// How often it ran.
+    pub calls: usize,
+    /// All calls together.
+    pub time: Duration,
+    /// Bytes of the values read and written, of all calls.
+    pub bytes: usize,
+    /// Arithmetic operations of all calls.
+    pub flops: usize,
+}
+
+impl Profile {
+    /// The time from the beginning to the end.
+    pub fn wall(&self) -> Duration {
+        self.wall
+    }
+
+    /// The kernels that ran, the slowest first.
+    pub fn kernels(&self) -> Vec<KernelTime> {
+        let mut all: HashMap<(&str, Option<_>), KernelTime> = HashMap::new();
+        for Event { facts, time, .. } in &self.events {
+            let line = facts.place.0.map(|l| (l.file(), l.line(), l.column()));
+            let entry = all.entry((&facts.name, line)).or_insert_with(|| KernelTime {
+                name: facts.name.to_string(),
+                place: facts.place,
+                calls: 0,
+                time: Duration::ZERO,
+                bytes: 0,
+                flops: 0,
+            });
+            entry.calls += 1;
+            entry.time += *time;
+            entry.bytes += facts.bytes;
+            entry.flops += facts.flops;
+        }
+        let mut all: Vec<KernelTime> = all.into_values().collect();
+        all.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.name.cmp(&b.name)));
+        all
+    }
+
+    /// The steps as a trace for `chrome://tracing` and other viewers of its format, in JSON.
+    pub fn to_chrome_trace(&self) -> String {
+        let event = |event: &Event| {
+            let start = event.start.saturating_duration_since(self.begin);
+            let micro = |time: Duration| time.as_nanos() as f64 / 1e3;
+            format!(
+                "{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":0,\"ts\":{},\"dur\":{},\
+                 \"args\":{{\"bytes\":{},\"flops\":{}}}}}",
+                event.facts.name,
+                micro(start),
+                micro(event.time),
+                event.facts.bytes,
+                event.facts.flops
+            )
+        };
+        let events: Vec<String> = self.events.iter().map(event).collect();
+        format!("{{\"traceEvents\":[{}]}}\n", events.join(",\n"))
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernels = self.kernels();
+        let total: Duration = kernels.iter().map(|k| k.time).sum();
+        let micro = |time: Duration| time.as_nanos() as f64 / 1e3;
+        writeln!(f, "{:.1} µs, of which {:.1} µs in kernels", micro(self.wall), micro(total))?;
+        writeln!(
+            f,
+            "{:>12} {:>6} {:>8} {:>8} {:>8}  kernel",
+            "µs", "%", "calls", "GB/s", "GFLOP/s"
+        )?;
+        for kernel in &kernels {
+            let nanoseconds = kernel.time.as_nanos().max(1) as f64;
+            write!(
+                f,
+                "{:12.1} {:6.1} {:8} {:8.1} {:8.1}  {}",
+                micro(kernel.time),
+                100.0 * micro(kernel.time) / micro(total).max(1e-9),
+                kernel.calls,
+                kernel.bytes as f64 / nanoseconds,
+                kernel.flops as f64 / nanoseconds,
+                kernel.name
+            )?;
+            match kernel.place.0 {
+                Some(line) => writeln!(f, " at {line}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! What a user can see of a program: where its time goes, and how much memory it needs.
+
+use std::sync::Mutex;
+
+use unloop::prelude::*;
+use unloop::{ErrorKind, Result, profile, set_memory_limit};
+
+/// Both are settings of the process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_profile_names_kernels() -> Result<()> {
+    let _alone = ALONE.lock();
+    let x = Tensor::ones(DType::F32, [300, 200]);
+    let f = jit(|x: &Tensor| (x.sin() * 2.0).matmul(&x.t()).sum_axis(0));
+    f(&x).check()?;
+    let report = profile(|| {
+        for _ in 0..3 {
+            f(&x);
+        }
+    });
+    let kernels = report.kernels();
+    let calls = |name: &str| kernels.iter().find(|k| k.name.contains(name)).map(|k| k.calls);
+    assert_eq!(calls("sin"), Some(3), "{report}");
+    assert!(kernels.iter().all(|k| k.bytes > 0 && k.time <= report.wall()), "{report}");
+    assert!(kernels.windows(2).all(|pair| pair[0].time >= pair[1].time));
+    assert!(report.to_string().contains("GFLOP/s"));
+    let trace: serde_json::Value = serde_json::from_str(&report.to_chrome_trace()).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("a list");
+    assert_eq!(events.len(), kernels.iter().map(|k| k.calls).sum::<usize>());
+    // Nothing is recorded afterwards.
+    f(&x);
+    assert!(profile(|| ()).kernels().is_empty());
+    Ok(())
+}
+
+#[test]
+fn memory_is_known_and_limited() -> Result<()> {
+    let _alone = ALONE.lock();
+    let x = Tensor::ones(DType::F64, [1000]);
+    let table = |x: &Tensor| (x.outer(x) + 1.0).exp();
+    assert_eq!(jit(table).plan((&x,))?.peak_bytes(), 8_000_000);
+    // What lies in between counts, too: the product reads a table that is written first.
+    let twice = jit(|x: &Tensor| table(x).matmul(&table(x)));
+    assert!(twice.plan((&x,))?.peak_bytes() >= 16_000_000);
+    set_memory_limit(1 << 20);
+    let refused = jit(table).try_call((&x,));
+    let small = jit(table).try_call((&x.at(..10),));
+    set_memory_limit(usize::MAX);
+    let error = refused.expect_err("more than the limit");
+    assert!(matches!(error.kind(), ErrorKind::MemoryLimit { needed: 8_000_000, .. }), "{error}");
+    assert!(error.to_string().contains("chunks"), "{error}");
+    small?.check()?;
+    jit(table)(&x).check()?;
+    Ok(())
+}
