@@ -1,7 +1,7 @@
 //! Loops and choices that depend on values, under every transform.
 
 use unloop::prelude::*;
-use unloop::{Result, map, scan_reverse, switch};
+use unloop::{Result, map, scan_reverse, scan_times, switch};
 use unloop_tests::{assert_close, tensor};
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
@@ -279,5 +279,19 @@ fn loops_over_a_whole_vector_stay_whole() -> Result<()> {
     });
     assert_eq!(mix(&x.zeros_like()).at(7).item::<f64>()?, 0.0);
     assert_eq!(mix(&x.ones_like()).at(7).item::<f64>()?, 8.0);
+    Ok(())
+}
+
+/// A loop without entries stacks what each run gives, and is differentiated through all of them.
+#[test]
+fn scans_without_entries() -> Result<()> {
+    let decay = |x: &Tensor| scan_times(4, |x: &Tensor| (x * 0.5, x.square()), x);
+    let (last, all) = decay(&Tensor::from(8.0));
+    assert_eq!(last.item::<f64>()?, 0.5);
+    assert_eq!(all.to_vec::<f64>()?, [64.0, 16.0, 4.0, 1.0]);
+    let slope: f64 = grad(|x: &Tensor| decay(x).1.sum())(&Tensor::from(8.0)).item()?;
+    assert!((slope - 2.0 * 85.0 / 8.0).abs() < 1e-12, "{slope}");
+    let rows = jit(vmap(|x: &Tensor| decay(x).1, 0))(&Tensor::from([8.0, 2.0]));
+    assert_eq!(rows.at((1, ..)).to_vec::<f64>()?, [4.0, 1.0, 0.25, 0.0625]);
     Ok(())
 }

@@ -1,14 +1,12 @@
 //! Control flow: plans run by plans, on memory of the outer one.
 
-use std::sync::{Mutex, PoisonError};
-
 use smallvec::SmallVec;
 use unloop_graph::op::{Switch, While};
 use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType};
 
-use crate::memory::{ALIGN, Addresses, Arena, SharedPtr};
+use crate::memory::{ALIGN, Addresses, Arena};
 use crate::narrow::{keeps_what_is_done, narrow};
-use crate::parallel::for_ranges;
+use crate::parts::{Division, bytes, row};
 use crate::plan::Plan;
 use crate::simd::Simd;
 
@@ -43,14 +41,10 @@ struct Loop {
 
 /// The same loop for parts of the examples, which do not depend on each other.
 struct Parts {
-    examples: usize,
-    width: usize,
+    division: Division,
     part: Loop,
     /// For what is left over.
     rest: Option<Loop>,
-    /// Bytes of one example in each operand and result; zero where there are none.
-    operands: SmallVec<[usize; 8]>,
-    results: SmallVec<[usize; 8]>,
 }
 
 /// Bytes that a part passes on, about: it stays in a first-level cache with what is computed.
@@ -58,10 +52,6 @@ const PART_BYTES: usize = 8 * 1024;
 
 /// Examples of a part, at least and at most.
 const PART: std::ops::RangeInclusive<usize> = 64..=1024;
-
-fn bytes(ty: &TensorType) -> usize {
-    ty.shape.size() * ty.dtype.size()
-}
 
 impl Control {
     /// Compiles control flow, with the buffers of operands and results; `None` for any other
@@ -196,9 +186,8 @@ impl Parts {
         // The examples are what most of what is passed on has along its first axis.
         let largest = passed.iter().max_by_key(|ty| bytes(ty));
         let Some(&examples) = largest.and_then(|ty| ty.shape.first()) else { return Ok(None) };
-        let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
-        let row = |ty: &TensorType| if has(ty) { bytes(ty) / examples.max(1) } else { 0 };
-        let state: usize = passed.iter().map(row).sum();
+        let has = |ty: &TensorType| Division::has(examples, ty);
+        let state: usize = passed.iter().map(|ty| row(examples, ty)).sum();
         let width = (PART_BYTES / state.max(1)).clamp(*PART.start(), *PART.end());
         if examples < 2 * width {
             return Ok(None);
@@ -226,14 +215,8 @@ impl Parts {
         let left = examples % width;
         let rest = if left == 0 { Some(None) } else { part(left).map(Some) };
         let (Some(part), Some(rest)) = (part(width), rest) else { return Ok(None) };
-        let mut parts = Parts {
-            examples,
-            width,
-            part: part?,
-            rest: rest.transpose()?,
-            operands: inputs.iter().map(row).collect(),
-            results: body.output_types().map(row).collect(),
-        };
+        let division = Division::new((examples, width), inputs.iter(), body.output_types());
+        let mut parts = Parts { division, part: part?, rest: rest.transpose()? };
         // Entries of all examples lie as far apart as ever.
         let entry = |ty: &TensorType| bytes(ty);
         for part in std::iter::once(&mut parts.part).chain(&mut parts.rest) {
@@ -246,38 +229,19 @@ impl Parts {
     /// # Safety
     /// As [`Loop::run`], for the whole loop.
     unsafe fn run(&self, sources: &[*mut u8], targets: &[*mut u8]) -> Result<(), ErrorKind> {
-        let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
-            addresses.iter().map(|&a| SharedPtr(a)).collect()
-        };
-        let (sources, targets) = (shared(sources), shared(targets));
-        let failed = Mutex::new(None);
-        let count = self.examples.div_ceil(self.width);
-        for_ranges(count, f64::INFINITY, |range| {
-            for first in range.map(|part| part * self.width) {
-                let at = |(start, row): (&SharedPtr, &usize)| start.get().wrapping_add(first * row);
-                let from: SmallVec<[*mut u8; 8]> =
-                    sources.iter().zip(&self.operands).map(at).collect();
-                let mut to: SmallVec<[*mut u8; 8]> =
-                    targets.iter().zip(&self.results).map(at).collect();
-                // What is the same for all is written once.
-                let mut scratch: SmallVec<[Vec<u64>; 2]> = SmallVec::new();
-                for (i, &size) in self.part.carry.iter().enumerate() {
-                    if self.results[i] == 0 && first > 0 {
-                        scratch.push(vec![0; size.div_ceil(8)]);
-                        to[i] = scratch.last_mut().map_or(to[i], |s| s.as_mut_ptr().cast());
-                    }
-                }
-                let part = match &self.rest {
-                    Some(rest) if first + self.width > self.examples => rest,
-                    _ => &self.part,
-                };
-                // SAFETY: each part reads and writes what belongs to its examples.
-                if let Err(kind) = unsafe { part.run(&from, &to) } {
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
+        self.division.for_parts(sources, targets, |first, is_short, from, to| {
+            // What is the same for all is written once.
+            let mut scratch: SmallVec<[Vec<u64>; 2]> = SmallVec::new();
+            for (i, &size) in self.part.carry.iter().enumerate() {
+                if self.division.results[i] == 0 && first > 0 {
+                    scratch.push(vec![0; size.div_ceil(8)]);
+                    to[i] = scratch.last_mut().map_or(to[i], |s| s.as_mut_ptr().cast());
                 }
             }
-        });
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+            let part = self.rest.as_ref().filter(|_| is_short).unwrap_or(&self.part);
+            // SAFETY: each part reads and writes what belongs to its examples.
+            unsafe { part.run(from, to) }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! examples goes through all steps before the next part begins, so that what lies in between stays in
 //! cache. Parts run in parallel.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use smallvec::SmallVec;
 use unloop_graph::{ErrorKind, Graph, Op, Result, TensorType};
@@ -13,16 +13,79 @@ use crate::parallel::for_ranges;
 use crate::plan::Plan;
 use crate::simd::Simd;
 
+/// How the examples of a program or a loop are divided.
+pub(crate) struct Division {
+    pub examples: usize,
+    /// Examples of a part; the last may have fewer.
+    pub width: usize,
+    /// Bytes of one example in each operand and result; zero in those that are the same for all.
+    pub operands: SmallVec<[usize; 8]>,
+    pub results: SmallVec<[usize; 8]>,
+}
+
+impl Division {
+    /// Whether a value has the examples along its first axis.
+    pub fn has(examples: usize, ty: &TensorType) -> bool {
+        ty.shape.first() == Some(&examples)
+    }
+
+    /// The division of values of these types.
+    pub fn new<'a>(
+        (examples, width): (usize, usize),
+        operands: impl Iterator<Item = &'a TensorType>,
+        results: impl Iterator<Item = &'a TensorType>,
+    ) -> Division {
+        let row = |ty: &TensorType| row(examples, ty);
+        let (operands, results) = (operands.map(row).collect(), results.map(row).collect());
+        Division { examples, width, operands, results }
+    }
+
+    /// Calls `f` for each part, in parallel: with its first example, whether it is a shorter one, and
+    /// the addresses of its operands and results in those of all. One of the failures comes back.
+    pub fn for_parts(
+        &self,
+        operands: &[*mut u8],
+        results: &[*mut u8],
+        f: impl Fn(usize, bool, &[*mut u8], &mut [*mut u8]) -> Result<(), ErrorKind> + Sync,
+    ) -> Result<(), ErrorKind> {
+        let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
+            addresses.iter().map(|&a| SharedPtr(a)).collect()
+        };
+        let (operands, results) = (shared(operands), shared(results));
+        let failed = Mutex::new(None);
+        for_ranges(self.examples.div_ceil(self.width), f64::INFINITY, |range| {
+            for first in range.map(|part| part * self.width) {
+                let at = |(start, row): (&SharedPtr, &usize)| start.get().wrapping_add(first * row);
+                let from: SmallVec<[*mut u8; 8]> =
+                    operands.iter().zip(&self.operands).map(at).collect();
+                let mut to: SmallVec<[*mut u8; 8]> =
+                    results.iter().zip(&self.results).map(at).collect();
+                let is_short = first + self.width > self.examples;
+                if let Err(kind) = f(first, is_short, &from, &mut to) {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
+                }
+            }
+        });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+}
+
+/// Bytes of one example of a value; zero if it has none.
+pub(crate) fn row(examples: usize, ty: &TensorType) -> usize {
+    if Division::has(examples, ty) { bytes(ty) / examples.max(1) } else { 0 }
+}
+
+/// Bytes of a value.
+pub(crate) fn bytes(ty: &TensorType) -> usize {
+    ty.shape.size() * ty.dtype.size()
+}
+
 /// A program for a part of its examples.
 pub(crate) struct Parts {
-    examples: usize,
-    width: usize,
+    division: Division,
     part: Plan,
     /// For what is left over.
     rest: Option<Plan>,
-    /// Bytes of one example in each input and output; zero in inputs that are the same for all.
-    inputs: SmallVec<[usize; 8]>,
-    outputs: SmallVec<[usize; 8]>,
 }
 
 /// Bytes in between that do not stay in cache: below this nothing is gained.
@@ -34,24 +97,20 @@ const PART_BYTES: usize = 1 << 18;
 /// Parts, at least, so that threads have equal work.
 const FEWEST: usize = 8;
 
-fn bytes(ty: &TensorType) -> usize {
-    ty.shape.size() * ty.dtype.size()
-}
-
 impl Parts {
     /// The program in parts, if its examples do not depend on each other and it gains from it.
     pub fn compile(graph: &Graph, simd: Simd, in_between: usize) -> Result<Option<Parts>> {
         let Some(&examples) = graph.output_types().next().and_then(|ty| ty.shape.first()) else {
             return Ok(None);
         };
-        let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
+        let has = |ty: &TensorType| Division::has(examples, ty);
         let each: Vec<bool> = graph.inputs().iter().map(has).collect();
         let outputs: Vec<bool> = graph.output_types().map(has).collect();
         if in_between < WORTH_IT || outputs.contains(&false) || !each.contains(&true) {
             return Ok(None);
         }
-        let row = |ty: &TensorType| if has(ty) { bytes(ty) / examples.max(1) } else { 0 };
-        let own: usize = graph.inputs().iter().chain(graph.output_types()).map(row).sum();
+        let all = graph.inputs().iter().chain(graph.output_types());
+        let own: usize = all.map(|ty| row(examples, ty)).sum();
         let example = own + in_between / examples.max(1);
         let width = match PART_BYTES / example.max(1) {
             0 if example <= 16 * PART_BYTES => 1,
@@ -69,45 +128,19 @@ impl Parts {
         let left = examples % width;
         let rest = if left == 0 { Some(None) } else { plan(left).map(Some) };
         let (Some(part), Some(rest)) = (plan(width), rest) else { return Ok(None) };
-        Ok(Some(Parts {
-            examples,
-            width,
-            part: part?,
-            rest: rest.transpose()?,
-            inputs: graph.inputs().iter().map(row).collect(),
-            outputs: graph.output_types().map(row).collect(),
-        }))
+        let types = (graph.inputs().iter(), graph.output_types());
+        let division = Division::new((examples, width), types.0, types.1);
+        Ok(Some(Parts { division, part: part?, rest: rest.transpose()? }))
     }
 
     /// Runs all parts. The addresses are those that the whole program would have.
     pub fn run(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<(), ErrorKind> {
-        let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
-            addresses.iter().map(|&a| SharedPtr(a)).collect()
-        };
-        let (inputs, outputs) = (shared(inputs), shared(outputs));
-        let failed = AtomicBool::new(false);
-        for_ranges(self.examples.div_ceil(self.width), f64::INFINITY, |range| {
-            for first in range.map(|part| part * self.width) {
-                let at = |(start, row): (&SharedPtr, &usize)| start.get().wrapping_add(first * row);
-                let from: SmallVec<[*mut u8; 8]> =
-                    inputs.iter().zip(&self.inputs).map(at).collect();
-                let to: SmallVec<[*mut u8; 8]> =
-                    outputs.iter().zip(&self.outputs).map(at).collect();
-                let plan = match &self.rest {
-                    Some(rest) if first + self.width > self.examples => rest,
-                    _ => &self.part,
-                };
-                // SAFETY: the part's examples lie in the values of the whole program, and no other
-                // part writes them.
-                if unsafe { plan.run_at(&from, &to) }.is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                }
-            }
-        });
-        match failed.into_inner() {
-            true => Err(ErrorKind::Unsupported("a part of the examples failed".into())),
-            false => Ok(()),
-        }
+        self.division.for_parts(inputs, outputs, |_, is_short, from, to| {
+            let plan = self.rest.as_ref().filter(|_| is_short).unwrap_or(&self.part);
+            // SAFETY: the part's examples lie in the values of the whole program, and no other part
+            // writes them.
+            unsafe { plan.run_at(from, to) }
+        })
     }
 }
 

@@ -126,6 +126,23 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
     run_scan("scan_reverse", f, init, xs, true, Location::caller())
 }
 
+/// [`scan`] without entries: runs `f` a number of times on a state, and stacks what it gives besides.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::scan_times;
+/// let halve = |x: &Tensor| (x * 0.5, x.clone());
+/// let (last, all) = scan_times(3, halve, &Tensor::from(8.0));
+/// assert_eq!(last.item::<f64>()?, 1.0);
+/// assert_eq!(all.to_vec::<f64>()?, [8.0, 4.0, 2.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn scan_times<C: Tree, Y: Tree>(count: usize, f: impl Fn(&C) -> (C, Y), init: &C) -> (C, Y) {
+    let steps = Tensor::iota(DType::I32, [count], 0);
+    run_scan("scan_times", |c: &C, _: &Tensor| f(c), init, &steps, false, Location::caller())
+}
+
 fn run_scan<C: Tree, X: Tree, Y: Tree>(
     name: &'static str,
     f: impl Fn(&C, &X) -> (C, Y),

@@ -62,8 +62,8 @@ pub use unloop_transform::{
     axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
     eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd, jacfwd_tree,
     jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples, pmax, pmean,
-    pmin, psum, reduce, scan, scan_reverse, switch, value_and_grad, value_and_grad_with_aux,
-    vectorize, vjp, vmap, while_loop,
+    pmin, psum, reduce, scan, scan_reverse, scan_times, switch, value_and_grad,
+    value_and_grad_with_aux, vectorize, vjp, vmap, while_loop,
 };
 
 pub mod complex;
