@@ -195,15 +195,8 @@ impl Narrow<'_> {
         let same = |fits: bool| fits.then(|| (node.op.clone(), axis));
         let shape = &self.graph.ty(node.operands[k]).shape;
         match &node.op {
-            Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Clamp
-            | Op::Betainc
-            | Op::Convert(_)
-            | Op::Bitcast(_)
-            | Op::StopGradient => same(true),
+            op if op.is_elementwise() => same(true),
+            Op::StopGradient => same(true),
             Op::Transpose(perm) => Some((node.op.clone(), perm.iter().position(|&p| p == axis)?)),
             Op::Broadcast { shape, dims } => {
                 let mut shape = shape.clone();

@@ -462,10 +462,5 @@ fn number(programs: &Programs, value: Id) -> Option<f64> {
 
 /// Whether a value is computed element by element, so that it has no memory of its own.
 fn computed(programs: &Programs, value: Id) -> bool {
-    programs.ops(value).any(|(op, _)| {
-        matches!(
-            op,
-            Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Clamp | Op::Convert(_) | Op::Compare(_)
-        )
-    })
+    programs.ops(value).any(|(op, _)| op.is_elementwise())
 }

@@ -89,13 +89,7 @@ pub(crate) fn of_op(op: &Op, operands: &[&TensorType], results: &[TensorType]) -
         | Op::Slice(_)
         | Op::Reverse(_)
         | Op::StopGradient => 0.0,
-        Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Compare(_)
-        | Op::Select
-        | Op::Clamp
-        | Op::Convert(_)
-        | Op::Bitcast(_) => 1.0 + out * LANE_BYTE * weight(op),
+        op if op.is_elementwise() => 1.0 + out * LANE_BYTE * weight(op),
         Op::Reduce { .. } => START + read * LANE_BYTE,
         Op::Dot(dims) => {
             let [batch, m, n, k] = extents(dims, operands[0], operands[1]);

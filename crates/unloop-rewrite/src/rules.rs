@@ -78,16 +78,6 @@ fn stop_gradient(_: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
 
 /// Elementwise operations of known numbers are known numbers.
 fn constants(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
-    let elementwise = matches!(
-        op,
-        Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Clamp
-            | Op::Convert(_)
-            | Op::Bitcast(_)
-    );
     // The last digits of other functions are the backend's own.
     let exact = match op {
         Op::Unary(op) => matches!(
@@ -103,9 +93,10 @@ fn constants(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
                 | BinaryOp::Max
                 | BinaryOp::Min
         ),
+        Op::Betainc => false,
         _ => true,
     };
-    if !elementwise || (!exact && b.rewriting == Exact) {
+    if !op.is_elementwise() || (!exact && b.rewriting == Exact) {
         return None;
     }
     let known: Option<Vec<Scalar>> = x.iter().map(|&v| b.uniform(v)).collect();

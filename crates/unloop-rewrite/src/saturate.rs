@@ -234,13 +234,8 @@ impl<'a> Choice<'a> {
             let Term::Op(op) = self.programs.egraph.analysis.term(node) else { return false };
             match **op {
                 Op::Transpose(_) | Op::Reshape(_) | Op::Slice(_) => id = node.operands[0],
-                Op::Unary(_)
-                | Op::Binary(_)
-                | Op::Compare(_)
-                | Op::Select
-                | Op::Clamp
-                | Op::Convert(_)
-                | Op::Broadcast { .. } => return true,
+                Op::Broadcast { .. } => return true,
+                _ if op.is_elementwise() => return true,
                 _ => return false,
             }
         }

@@ -206,6 +206,21 @@ impl Op {
         }
     }
 
+    /// Whether each element of the result is computed from those at the same place of the operands.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(
+            self,
+            Op::Unary(_)
+                | Op::Binary(_)
+                | Op::Compare(_)
+                | Op::Select
+                | Op::Clamp
+                | Op::Betainc
+                | Op::Convert(_)
+                | Op::Bitcast(_)
+        )
+    }
+
     /// How many results the operation has.
     pub fn result_count(&self) -> usize {
         match self {

@@ -241,17 +241,7 @@ fn compute(
 
 /// What is computed element by element from constants is a constant.
 fn constant(op: &Op, operands: &[Array], types: &Types, place: Place) -> Result<Option<Array>> {
-    let is_elementwise = matches!(
-        op,
-        Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Compare(_)
-            | Op::Select
-            | Op::Clamp
-            | Op::Convert(_)
-            | Op::Bitcast(_)
-    );
-    if !is_elementwise || types[0].rank() == 0 {
+    if !op.is_elementwise() || types[0].rank() == 0 {
         return Ok(None);
     }
     let scalars: Option<Vec<Array>> = operands
