@@ -273,6 +273,21 @@ fn loops_over_a_whole_vector_stay_whole() -> Result<()> {
     });
     assert_eq!(choose(&x).at(499).item::<f64>()?, 2000.0);
     assert_eq!(choose(&x).at(0).item::<f64>()?, 1024.0);
+    // A count of all runs is not that of a part: the largest is there from the start.
+    let counted = jit(|x: &Tensor| {
+        while_loop(
+            |(x, _): &(Tensor, Tensor)| x.less(&Tensor::from(1000.0)).any(),
+            |(x, n): &(Tensor, Tensor)| {
+                (x.less(&Tensor::from(1000.0)).select(&(x * 2.0), x), n + 1.0)
+            },
+            &(x.clone(), Tensor::from(0.0)),
+        )
+    });
+    let falling = x.flip(&[0]).broadcast_to([500]) * 2.0;
+    let many = Tensor::concatenate(&[&falling, &falling, &falling, &falling, &falling, &x], 0);
+    let (all, runs) = counted(&many);
+    assert_eq!(runs.item::<f64>()?, 10.0);
+    assert_eq!(all.at(2500).item::<f64>()?, 1024.0);
     // Sums across the vector hold it together, too.
     let mix = jit(|x: &Tensor| {
         fori_loop(3, |_: &Tensor, x: &Tensor| x + x.mean().broadcast_to([500]), x)

@@ -344,8 +344,9 @@ pub(crate) fn keeps_what_is_done(repeat: &While, each: &[bool]) -> bool {
     let first = repeat.shared;
     body.outputs().iter().enumerate().all(|(i, &v)| {
         let Some(node) = producer(body, v) else { return v.index() == first + i };
+        // What is passed on for all at once, such as a count of runs, ends with the last of all.
         if !each[first + i] || node.op != Op::Select {
-            return !each[first + i];
+            return false;
         }
         let mut on = node.operands[0];
         // The condition, repeated over the axes of the value.

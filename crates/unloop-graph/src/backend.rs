@@ -95,8 +95,8 @@ pub enum Rewriting {
     Off,
     /// Only what gives the same bits.
     Exact,
-    /// Sums and products may be reordered, so that the last digits differ; infinities and NaN
-    /// survive.
+    /// Sums and products may be reordered, so that the last digits differ. Infinities and NaN of the
+    /// inputs survive; an overflow in between may come or go, as in `log(exp(x)) = x`.
     #[default]
     Reassociating,
     /// Numbers may be assumed to be finite.
