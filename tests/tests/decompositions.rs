@@ -53,7 +53,7 @@ fn backends_agree_on_what_is_unique() {
         let graph = f.graph((&a,)).unwrap();
         let inputs = [a.value("test").unwrap().clone()];
         let expected = graph.evaluate(&inputs).unwrap();
-        let actual = unloop_cpu::Cpu.compile(&graph).unwrap().run(&inputs).unwrap();
+        let actual = unloop_cpu::Cpu.compile(&graph, &[]).unwrap().run(&inputs).unwrap();
         for (a, b) in expected.iter().zip(&actual) {
             assert!(
                 unloop_tests::deviation(a, b) < 1e-10,

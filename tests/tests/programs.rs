@@ -117,7 +117,7 @@ fn check_graph(graph: &unloop::Graph, seed: u64) -> Result<(), TestCaseError> {
     let inputs: Vec<Array> =
         graph.inputs().iter().map(random).map(|t| t.value("test").unwrap().clone()).collect();
     let expected = graph.evaluate(&inputs).unwrap();
-    let actual = unloop_cpu::Cpu.compile(graph).unwrap().run(&inputs).unwrap();
+    let actual = unloop_cpu::Cpu.compile(graph, &[]).unwrap().run(&inputs).unwrap();
     for (a, b) in expected.iter().zip(&actual) {
         let error = deviation(a, b);
         prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use unloop_graph::backend::{self, Backend, Executable};
-use unloop_graph::{Graph, Result};
+use unloop_graph::{Array, Graph, Result};
 
 use crate::plan::Plan;
 use crate::simd::Simd;
@@ -13,8 +13,8 @@ use crate::simd::Simd;
 pub struct Cpu;
 
 impl Backend for Cpu {
-    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Executable>> {
-        Ok(Arc::new(Plan::compile(graph, Simd::best())?))
+    fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
+        Ok(Arc::new(Plan::of(graph, known, Simd::best())?))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Control flow: plans run by plans, on memory of the outer one.
 
 use smallvec::SmallVec;
-use unloop_graph::op::{Switch, While};
+use unloop_graph::op::Switch;
 use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType};
 
 use crate::memory::{ALIGN, Addresses, Arena};
-use crate::narrow::{keeps_what_is_done, narrow};
+use crate::narrow::shorter_loop;
 use crate::parts::{Division, bytes, row};
 use crate::plan::Plan;
 use crate::simd::Simd;
@@ -68,13 +68,10 @@ impl Control {
                 Kind::Switch(plans.collect::<Result<_>>()?)
             }
             Op::WithDerivative(custom) => Kind::Call(Plan::compile(&custom.body, simd)?),
-            Op::While(While { condition, body, shared }) => {
-                let whole = Loop::new(op, (Some(condition), body), *shared, simd)?;
-                Kind::Loop { whole: whole.into(), parts: Parts::compile(op, simd)?.map(Box::new) }
-            }
-            Op::Scan(scan) => {
-                let whole = Loop::new(op, (None, &scan.body), scan.shared, simd)?;
-                Kind::Loop { whole: whole.into(), parts: Parts::compile(op, simd)?.map(Box::new) }
+            Op::While(_) | Op::Scan(_) => {
+                let Some(whole) = Loop::of(op, simd) else { return Ok(None) };
+                let parts = Parts::compile(op, simd)?.map(Box::new);
+                Kind::Loop { whole: whole?.into(), parts }
             }
             _ => return Ok(None),
         };
@@ -109,17 +106,27 @@ impl Control {
 }
 
 impl Loop {
-    /// The loop of an operation with these programs: its own, or those for a part of the examples.
+    /// The loop of an operation; `None` for any other.
+    fn of(op: &Op, simd: Simd) -> Option<Result<Loop>> {
+        match op {
+            Op::While(w) => {
+                let carry = w.carry();
+                Some(Loop::new((Some(&w.condition), &w.body), (w.shared, carry), Vec::new(), simd))
+            }
+            Op::Scan(scan) => {
+                let sizes = (scan.shared, scan.carry);
+                Some(Loop::new((None, &scan.body), sizes, scan.order().collect(), simd))
+            }
+            _ => None,
+        }
+    }
+
     fn new(
-        op: &Op,
         (condition, body): (Option<&Graph>, &Graph),
-        shared: usize,
+        (shared, carry): (usize, usize),
+        order: Vec<usize>,
         simd: Simd,
     ) -> Result<Loop> {
-        let (carry, order) = match op {
-            Op::Scan(scan) => (scan.carry, scan.order().collect()),
-            _ => (body.outputs().len(), Vec::new()),
-        };
         let results: SmallVec<[usize; 8]> = body.output_types().map(bytes).collect();
         let inputs: SmallVec<[usize; 8]> = body.inputs().iter().map(bytes).collect();
         Ok(Loop {
@@ -176,9 +183,9 @@ impl Loop {
 impl Parts {
     /// The loop in parts, if it has examples that do not depend on each other, and enough of them.
     fn compile(op: &Op, simd: Simd) -> Result<Option<Parts>> {
-        let (condition, body, shared, carry) = match op {
-            Op::While(w) => (Some(&*w.condition), &*w.body, w.shared, w.carry()),
-            Op::Scan(scan) if scan.length > 1 => (None, &*scan.body, scan.shared, scan.carry),
+        let (body, shared, carry) = match op {
+            Op::While(w) => (&*w.body, w.shared, w.carry()),
+            Op::Scan(scan) if scan.length > 1 => (&*scan.body, scan.shared, scan.carry),
             _ => return Ok(None),
         };
         let inputs = body.inputs();
@@ -198,19 +205,9 @@ impl Parts {
         if outputs[carry..].contains(&false) {
             return Ok(None);
         }
-        if let Op::While(repeat) = op
-            && !keeps_what_is_done(repeat, &each)
-        {
-            return Ok(None);
-        }
         let part = |width: usize| -> Option<Result<Loop>> {
-            let sizes = (examples, width);
-            let body = narrow(body, &each, &outputs, sizes, None)?;
-            let condition = match condition {
-                Some(c) => Some(narrow(c, &each, &[false], sizes, c.outputs().first().copied())?),
-                None => None,
-            };
-            Some(Loop::new(op, (condition.as_ref(), &body), shared, simd))
+            let (op, results) = shorter_loop(op, &each, (examples, width))?;
+            (results[..] == outputs[..]).then(|| Loop::of(&op, simd))?
         };
         let left = examples % width;
         let rest = if left == 0 { Some(None) } else { part(left).map(Some) };

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 use unloop_graph::{DType, Scalar};
 use unloop_kernel::Window;
 
-use crate::simd::{fill, gather_run};
+use crate::simd::{Columns, Simd, fill, gather_run};
 use crate::tape::Slot;
 
 /// How an address comes about that differs from tile to tile.
@@ -15,6 +15,17 @@ pub(crate) enum Feed {
     Uniform { slot: Slot, stream: usize, size: isize },
     /// Copied to a tile from elements at a distance.
     Strided { slot: Slot, stream: usize, stride: isize, dtype: DType },
+    /// Copied to tiles from elements at a distance, for the next rows too, whose elements lie beside
+    /// those of this one. `buffer` has a tile for each of [`BLOCK`] rows, `key` tells what is there.
+    Block {
+        slot: Slot,
+        stream: usize,
+        stride: isize,
+        dtype: DType,
+        axis: Axis,
+        buffer: Slot,
+        key: Slot,
+    },
     /// Copied to a tile, with a fill outside of windows.
     Windowed { slot: Slot, stream: usize, stride: isize, dtype: DType, windows: Windows },
     /// Positions along the inner axis.
@@ -23,6 +34,16 @@ pub(crate) enum Feed {
     Row { slot: Slot, axis: usize, scale: isize, offset: isize, dtype: DType },
     /// The position along an outer axis, one element.
     Position { slot: Slot, axis: usize, scale: isize, offset: isize, dtype: DType },
+}
+
+/// Rows that are read together: as many elements of eight bytes as a cache line has.
+pub(crate) const BLOCK: usize = 8;
+
+/// An outer axis: its number among these, and its extent.
+#[derive(Clone, Copy)]
+pub(crate) struct Axis {
+    pub number: usize,
+    pub extent: usize,
 }
 
 pub(crate) struct Windows {
@@ -50,6 +71,7 @@ impl Feed {
         start: usize,
         n: usize,
         shift: usize,
+        (simd, tile): (Simd, usize),
     ) {
         let to = |ptrs: &[*mut u8], slot: Slot, dtype: DType| {
             ptrs[slot as usize].wrapping_add(shift * dtype.size())
@@ -76,6 +98,25 @@ impl Feed {
                         }
                         _ => gather_run(to(ptrs, *slot, *dtype), source, *stride, n, *dtype),
                     }
+                }
+                Feed::Block { slot, stream, stride, dtype, axis, buffer, key } => {
+                    let row = index[axis.number] % BLOCK;
+                    let size = dtype.size();
+                    // The block's first row.
+                    let rows = at(*stream, *stride, size as isize).wrapping_sub(row * size);
+                    let buffer = ptrs[*buffer as usize];
+                    let pitch = (tile * size) as u32;
+                    let key = ptrs[*key as usize].cast::<usize>();
+                    if key.read() != rows.addr() {
+                        let left = axis.extent - (index[axis.number] - row);
+                        let columns: SmallVec<[Option<u32>; BLOCK]> =
+                            (0..left.min(BLOCK) as u32).map(|k| Some(k * pitch)).collect();
+                        let stride = *stride as usize;
+                        let columns = Columns { rows, stride, columns: &columns, start: buffer, n };
+                        simd.split(columns, *dtype);
+                        key.write(rows.addr());
+                    }
+                    ptrs[*slot as usize] = buffer.wrapping_add(row * tile * size);
                 }
                 Feed::Windowed { slot, stream, stride, dtype, windows } => {
                     let base = bases[*stream];

@@ -8,6 +8,7 @@ mod decompose;
 mod feed;
 mod gather;
 mod host;
+mod instruction;
 mod linalg;
 mod map;
 mod memory;
@@ -23,6 +24,7 @@ mod sort;
 mod space;
 mod steps;
 mod tape;
+mod unroll;
 
 pub use backend::{Cpu, install};
 pub use profile::{KernelTime, Profile, profile};

@@ -15,7 +15,7 @@ use unloop_graph::op::TriangularSolve;
 use unloop_graph::{DType, ErrorKind, Op, TensorType};
 
 use crate::memory::{Addresses, SharedPtr, with_scratch};
-use crate::parallel::for_ranges;
+use crate::parallel::{for_ranges, within};
 use crate::simd::{Group, Lanes, Simd, Task};
 
 /// A factorisation or solve of every matrix of a stack, ready to run.
@@ -155,6 +155,7 @@ impl Factorisation {
             self.targets.iter().map(|&t| SharedPtr(memory.of(t))).collect();
         let work = (m * n * (m.min(n) + k)) as f64;
         let count = self.stack.unwrap_or(1);
+        let par = within(count, m.min(n));
         let is_singular = AtomicBool::new(false);
         for_ranges(count, count as f64 * (20.0 + 0.4 * work), |range| {
             // Room for the matrix and for the order of its rows.
@@ -174,11 +175,11 @@ impl Factorisation {
                     unsafe {
                         let order = scratch.add(bytes).cast::<usize>();
                         match self.kind {
-                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n),
+                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n, par),
                             Kind::Lu => {
                                 let lu = copied(write(0, m * n), a);
                                 let order = identity(order, m);
-                                factorise(lu, m, n, order);
+                                factorise(lu, m, n, order, par);
                                 let at = |t: usize, len: usize| {
                                     targets[t].get().cast::<i32>().wrapping_add(i * len)
                                 };
@@ -192,15 +193,35 @@ impl Factorisation {
                             Kind::Solve { transpose } => {
                                 let b = read(1, n * k);
                                 let lu = copied(scratch.cast::<T>(), a);
-                                if transpose {
-                                    transpose_square(lu, n);
-                                }
                                 let order = identity(order, n);
-                                factorise(lu, n, n, order);
+                                // A large matrix is taken by columns, so that what is factorised is
+                                // the transpose.
+                                let by_columns = n > SMALL;
+                                if by_columns {
+                                    let lu = MatMut::from_column_major_slice_mut(lu, n, n);
+                                    factorise_large(lu, order, par);
+                                } else {
+                                    if transpose {
+                                        transpose_square(lu, n);
+                                    }
+                                    factorise(lu, n, n, order, par);
+                                }
                                 let x = write(0, n * k);
                                 if (0..n).any(|j| lu[j * n + j] == T::ZERO) {
                                     is_singular.store(true, Ordering::Relaxed);
                                     (0..n * k).for_each(|j| x.add(j).write(T::NAN));
+                                    continue;
+                                }
+                                let lu = View::new(lu, n, by_columns && transpose);
+                                if by_columns && !transpose {
+                                    // `aᵀ = pᵀ·l·u`, so `uᵀ·lᵀ·p·x = b`.
+                                    let mut y = b.to_vec();
+                                    substitute(lu, &mut y, k, true, false);
+                                    substitute(lu, &mut y, k, false, true);
+                                    for (row, &to) in order.iter().enumerate() {
+                                        let from = y.as_ptr().add(row * k);
+                                        std::ptr::copy_nonoverlapping(from, x.add(to * k), k);
+                                    }
                                     continue;
                                 }
                                 for (row, &from) in order.iter().enumerate() {
@@ -208,7 +229,6 @@ impl Factorisation {
                                     std::ptr::copy_nonoverlapping(from, x.add(row * k), k);
                                 }
                                 let x = std::slice::from_raw_parts_mut(x, n * k);
-                                let lu = View::new(lu, n, false);
                                 substitute(lu, x, k, true, true);
                                 substitute(lu, x, k, false, false);
                             }
@@ -334,17 +354,21 @@ unsafe fn write_pivots(order: &[usize], pivots: *mut i32, permutation: *mut i32,
     }
 }
 
+/// Gaussian elimination with partial pivoting, in place, of a large matrix. `order` follows the rows.
+fn factorise_large<T: Real>(a: MatMut<'_, T>, order: &mut [usize], par: Par) {
+    let (m, n) = (a.nrows(), a.ncols());
+    let mut inverse = vec![0; m];
+    let need = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
+    let mut buffer = MemBuffer::new(need);
+    let stack = MemStack::new(&mut buffer);
+    plu::lu_in_place(a, order, &mut inverse, par, stack, Default::default());
+}
+
 /// Gaussian elimination with partial pivoting, in place, of a row-major matrix. `order` follows the
 /// rows.
-fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize]) {
+fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize], par: Par) {
     if m.min(n) > SMALL {
-        let matrix = MatMut::from_row_major_slice_mut(a, m, n);
-        let mut inverse = vec![0; m];
-        let need = plu::lu_in_place_scratch::<usize, T>(m, n, Par::Seq, Default::default());
-        let mut buffer = MemBuffer::new(need);
-        let stack = MemStack::new(&mut buffer);
-        plu::lu_in_place(matrix, order, &mut inverse, Par::Seq, stack, Default::default());
-        return;
+        return factorise_large(MatMut::from_row_major_slice_mut(a, m, n), order, par);
     }
     for step in 0..m.min(n) {
         let mut pivot = step;
@@ -414,20 +438,15 @@ fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit:
 }
 
 /// The lower Cholesky factor of `a`, in `l`, which starts as its copy.
-fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) {
+fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) {
     let is_definite = match n > SMALL {
         true => {
             let matrix = MatMut::from_row_major_slice_mut(l, n, n);
-            let need = llt::cholesky_in_place_scratch::<T>(n, Par::Seq, Default::default());
+            let need = llt::cholesky_in_place_scratch::<T>(n, par, Default::default());
             let mut buffer = MemBuffer::new(need);
             let stack = MemStack::new(&mut buffer);
-            let done = llt::cholesky_in_place(
-                matrix,
-                Default::default(),
-                Par::Seq,
-                stack,
-                Default::default(),
-            );
+            let done =
+                llt::cholesky_in_place(matrix, Default::default(), par, stack, Default::default());
             // NaN passes through as NaN.
             done.is_ok()
         }

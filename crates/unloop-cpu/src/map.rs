@@ -169,7 +169,7 @@ impl Map {
         let by_rows = is_whole && rows_cost(kernel) < layout_cost(kernel, inner);
         let (inner, tiling, cost) = match by_rows {
             true => (kernel.space.len() - 1, Tiling::Rows, rows_cost(kernel)),
-            false => (inner, Tiling::Part, layout_cost(kernel, inner)),
+            false => (inner, Tiling::InOrder, layout_cost(kernel, inner)),
         };
         let outer: Vec<usize> = (0..kernel.space.len()).filter(|&a| a != inner).collect();
         let tape = Tape::compile(kernel, inner, simd, tiling);

@@ -4,7 +4,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-use unloop_graph::{Buffer, DType, Element, with_dtype};
+use unloop_graph::{Buffer, DType, with_room};
 
 /// Alignment of arenas and tiles: a cache line, and the widest vector.
 pub(crate) const ALIGN: usize = 64;
@@ -75,8 +75,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub fn new(dtype: DType, len: usize) -> Output {
-        let buffer = with_dtype!(dtype, T => T::into_buffer(Vec::with_capacity(len)));
-        Output { buffer, len }
+        Output { buffer: with_room(dtype, len), len }
     }
 
     pub fn as_ptr(&self) -> *mut u8 {
@@ -88,7 +87,7 @@ impl Output {
     /// # Safety
     /// All elements have been written.
     pub unsafe fn finish(mut self) -> Buffer {
-        // SAFETY: the capacity is `len`, and the caller has written all elements.
+        // SAFETY: the capacity is at least `len`, and the caller has written all elements.
         unsafe {
             match &mut self.buffer {
                 Buffer::Bool(v) => v.set_len(self.len),

@@ -3,9 +3,10 @@
 //! what a loop passes on stays in cache, and parts run in parallel.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
-use unloop_graph::op::{Gather, Scatter, While};
+use unloop_graph::op::{Gather, Scan, Scatter, While};
 use unloop_graph::{Graph, Node, Op, Place, ReduceOp, TensorType, ValueId};
 
 /// How a value depends on the examples.
@@ -135,6 +136,9 @@ impl Narrow<'_> {
             self.values.push(SmallVec::from_slice(&[(State::Shared, id)]));
             return Some(());
         }
+        if matches!(node.op, Op::While(_) | Op::Scan(_)) {
+            return self.repeat(node);
+        }
         let (op, out) = self.shorter(node, k, axis)?;
         let mut operands: SmallVec<[ValueId; 3]> = SmallVec::new();
         for (i, &v) in node.operands.iter().enumerate() {
@@ -146,6 +150,40 @@ impl Narrow<'_> {
         }
         let id = self.emit(op, &operands)?;
         self.values.push(SmallVec::from_slice(&[(State::Each(out), id)]));
+        Some(())
+    }
+
+    /// A loop whose examples do not depend on each other.
+    fn repeat(&mut self, node: &Node) -> Option<()> {
+        let (passed, entries) = match &node.op {
+            Op::While(w) => (w.shared..node.operands.len(), node.operands.len()),
+            Op::Scan(scan) => {
+                let whole = scan.shared + scan.carry;
+                (scan.shared..whole, whole)
+            }
+            _ => return None,
+        };
+        // Entries lie along the first axis, so that examples lie along the second.
+        let state = |i: usize| State::Each(usize::from(i >= entries));
+        let each: SmallVec<[bool; 8]> = (0..node.operands.len())
+            .map(|i| {
+                let v = node.operands[i];
+                // What is passed on may begin the same for all.
+                let may_be =
+                    passed.contains(&i) && self.graph.ty(v).shape.first() == Some(&self.from);
+                may_be || self.values[v.index()].iter().any(|(s, _)| *s == state(i))
+            })
+            .collect();
+        let (op, results) = shorter_loop(&node.op, &each, (self.from, self.to))?;
+        let wanted = |i: usize| if each[i] { state(i) } else { State::Shared };
+        let operands: Option<SmallVec<[ValueId; 6]>> =
+            node.operands.iter().enumerate().map(|(i, &v)| self.get(v, wanted(i))).collect();
+        let first = self.emit(op, &operands?)?;
+        for (i, &each) in results.iter().enumerate() {
+            let axis = usize::from(i >= passed.len());
+            let state = if each { State::Each(axis) } else { State::Shared };
+            self.values.push(SmallVec::from_slice(&[(state, ValueId(first.0 + i as u32))]));
+        }
         Some(())
     }
 
@@ -290,6 +328,47 @@ impl Narrow<'_> {
             _ => None,
         }
     }
+}
+
+/// A loop for `to` of its `from` examples, which stand along the first axis of some inputs of its body,
+/// and which results of the body have them; `None` if they depend on each other.
+pub(crate) fn shorter_loop(
+    op: &Op,
+    each: &[bool],
+    (from, to): (usize, usize),
+) -> Option<(Op, SmallVec<[bool; 8]>)> {
+    let body = match op {
+        Op::While(w) => &w.body,
+        Op::Scan(scan) => &scan.body,
+        _ => return None,
+    };
+    let (shared, carry) = match op {
+        Op::Scan(scan) => (scan.shared, scan.carry),
+        Op::While(w) => (w.shared, w.carry()),
+        _ => return None,
+    };
+    let has = |ty: &TensorType| ty.shape.first() == Some(&from);
+    let stacks = body.output_types().skip(carry).map(has);
+    let results: SmallVec<[bool; 8]> =
+        each[shared..shared + carry].iter().copied().chain(stacks).collect();
+    let body = Arc::new(narrow(body, each, &results, (from, to), None)?);
+    let op = match op {
+        Op::Scan(scan) => Op::Scan(Scan { body, ..scan.clone() }),
+        Op::While(w) => {
+            let any = w.condition.outputs().first().copied();
+            let condition = match narrow(&w.condition, each, &[false], (from, to), None) {
+                Some(condition) => condition,
+                // A loop that goes on for any example.
+                None if keeps_what_is_done(w, each) => {
+                    narrow(&w.condition, each, &[false], (from, to), any)?
+                }
+                None => return None,
+            };
+            Op::While(While { condition: condition.into(), body, shared: w.shared })
+        }
+        _ => return None,
+    };
+    Some((op, results))
 }
 
 /// How the other operand of a gather depends on the examples, which operand `k` has along `axis`.

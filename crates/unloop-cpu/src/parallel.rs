@@ -1,6 +1,7 @@
 //! The one place that decides about threads. Work is cut by its size, never by the number of
 //! threads, so results do not depend on it.
 
+use faer::Par;
 use rayon::prelude::*;
 
 /// Predicted nanoseconds below which starting threads costs more than it gains.
@@ -26,4 +27,15 @@ pub(crate) fn for_ranges(units: usize, ns: f64, f: impl Fn(std::ops::Range<usize
     let threads = rayon::current_num_threads();
     let pieces = ((ns / PIECE_NS) as usize).clamp(2, 8 * threads).min(units);
     (0..pieces).into_par_iter().for_each(|i| f(i * units / pieces..(i + 1) * units / pieces));
+}
+
+/// Rows of a matrix from which several threads work on it.
+const LARGE: usize = 384;
+
+/// How each of `count` matrices with this many rows or columns is worked on.
+pub(crate) fn within(count: usize, rows: usize) -> Par {
+    match count == 1 && rows >= LARGE && rayon::current_num_threads() > 1 {
+        true => Par::rayon(0),
+        false => Par::Seq,
+    }
 }

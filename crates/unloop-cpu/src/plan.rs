@@ -23,6 +23,7 @@ use crate::reduce::Reduce;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
+use crate::unroll::Unrolled;
 
 /// A compiled program.
 pub(crate) struct Plan {
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     outputs: Vec<(Source, Shape)>,
     /// The same program for a part of its examples, which then stays in cache.
     parts: Option<Box<Parts>>,
+    /// The same program on single numbers.
+    unrolled: Option<Box<Unrolled>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -360,6 +363,11 @@ impl Lowering<'_> {
 
 impl Plan {
     pub fn compile(graph: &Graph, simd: Simd) -> Result<Plan> {
+        Plan::of(graph, &[], simd)
+    }
+
+    /// The plan of a program whose last inputs are always `known`.
+    pub fn of(graph: &Graph, known: &[Array], simd: Simd) -> Result<Plan> {
         let steps = build(graph).steps;
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
@@ -375,16 +383,6 @@ impl Plan {
         lowering.pack_kernels();
         let mut results = Vec::new();
         let (homes, arena_bytes) = lowering.place_values(&mut results);
-        let mut tasks = Vec::new();
-        for step in &lowering.steps {
-            // A mistake of the kernel builder must not become an access to foreign memory.
-            let is_lost = |&&v: &&usize| homes[v] == Home::Nowhere;
-            if let Some(v) = lowering.uses(step).0.iter().find(is_lost) {
-                let kind = ErrorKind::InvalidArgument(format!("value {v} does not lie in memory"));
-                return Err(Error::new("plan", kind, Place(None)));
-            }
-            tasks.extend(lowering.compile(step, simd)?);
-        }
         let outputs = graph.outputs().iter().map(|v| {
             let source = match homes[lowering.root[v.index()]] {
                 Home::Input(i) => Source::Input(i),
@@ -397,13 +395,31 @@ impl Plan {
         let mut plan = Plan {
             inputs: graph.inputs().to_vec(),
             outputs: outputs.collect(),
-            tasks,
+            tasks: Vec::new(),
             homes,
             arena_bytes,
             arenas: Mutex::default(),
             results,
             parts: None,
+            unrolled: None,
         };
+        let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
+        if plan.has_own_results()
+            && let Some(unrolled) = Unrolled::compile(graph, known, simd, steps.count())
+        {
+            plan.unrolled = Some(unrolled.into());
+            plan.arena_bytes = 0;
+            return Ok(plan);
+        }
+        for step in &lowering.steps {
+            // A mistake of the kernel builder must not become an access to foreign memory.
+            let is_lost = |&&v: &&usize| plan.homes[v] == Home::Nowhere;
+            if let Some(v) = lowering.uses(step).0.iter().find(is_lost) {
+                let kind = ErrorKind::InvalidArgument(format!("value {v} does not lie in memory"));
+                return Err(Error::new("plan", kind, Place(None)));
+            }
+            plan.tasks.extend(lowering.compile(step, simd)?);
+        }
         if plan.tasks.len() > 1 && plan.has_own_results() {
             plan.parts = Parts::compile(graph, simd, plan.arena_bytes)?.map(Box::new);
         }
@@ -449,6 +465,11 @@ impl Plan {
 impl Plan {
     /// Runs the program with the memory of its inputs and results, given by their addresses.
     fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
+        if let Some(unrolled) = &self.unrolled {
+            // SAFETY: inputs and results have the types of the program, and results are of their own.
+            unsafe { unrolled.run(inputs, results) };
+            return Ok(());
+        }
         // A part that fails does not know the line of the program; the whole does.
         if let Some(parts) = &self.parts
             && parts.run(inputs, results).is_ok()

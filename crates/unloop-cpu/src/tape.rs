@@ -3,11 +3,12 @@
 //! all along the inner axis are computed once a tile, as single elements.
 
 use smallvec::SmallVec;
-use unloop_graph::{BinaryOp, DType};
+use unloop_graph::DType;
 use unloop_kernel::{Expr, ExprId, Kernel, Window};
 
-use crate::feed::{Feed, Windows};
-use crate::simd::{Fused, Mode, Simd, TileFn, fill};
+use crate::feed::{Axis, BLOCK, Feed, Windows};
+use crate::instruction::{Program, cost, fused_instruction, instruction, operands, product_within};
+use crate::simd::{Simd, TileFn, fill};
 use crate::space::Cursor;
 
 /// The number of an address in the table of a running tape.
@@ -59,6 +60,8 @@ pub(crate) enum Place {
 pub(crate) enum Tiling {
     /// A part of one row.
     Part,
+    /// A part of one row; the rows come in their order.
+    InOrder,
     /// Several whole rows, side by side.
     Rows,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Tape {
     registers: Vec<(Slot, usize)>,
     slots: usize,
     scratch: usize,
+    simd: Simd,
     /// Elements of a tile.
     pub tile: usize,
     pub result: Place,
@@ -87,39 +91,11 @@ const REGISTER_BYTES: usize = 24 * 1024;
 /// Elements of a tile, at most; more gains nothing, as calls are amortised.
 const MAX_TILE: usize = 1024;
 
+/// Elements of a row that is read together with the next ones, at most.
+const MAX_ROW: usize = 4096;
+
 /// Elements of a tile, at least, so that calls are amortised.
 const MIN_TILE: usize = 128;
-
-/// Predicted nanoseconds an element of one instruction.
-fn cost(expr: &Expr, dtype: DType) -> f64 {
-    let width = dtype.size() as f64 / 4.0;
-    match expr {
-        Expr::Load(_) | Expr::Constant(_) => 0.03 * width,
-        Expr::Iota { .. } => 0.1 * width,
-        Expr::Unary(op, _) => {
-            use unloop_graph::UnaryOp::*;
-            match op {
-                Neg | Abs | Sign | Floor | Ceil | Round | RoundAway | Trunc | Square | Not
-                | IsFinite | PopulationCount => 0.06 * width,
-                Sqrt | Rsqrt | Reciprocal => 0.2 * width,
-                _ => 0.7 * width,
-            }
-        }
-        Expr::Binary(BinaryOp::Pow | BinaryOp::Atan2, ..) => 2.0 * width,
-        Expr::Binary(BinaryOp::Div, ..) => 0.2 * width,
-        Expr::Binary(BinaryOp::Rem, ..) => 2.0 * width,
-        Expr::Binary(
-            BinaryOp::Polygamma | BinaryOp::Igamma | BinaryOp::Igammac | BinaryOp::IgammaGradA,
-            ..,
-        ) => 100.0,
-        Expr::Binary(..)
-        | Expr::Compare(..)
-        | Expr::Select(..)
-        | Expr::Clamp(..)
-        | Expr::Convert(..)
-        | Expr::Bitcast(..) => 0.06 * width,
-    }
-}
 
 struct Compiler<'a> {
     kernel: &'a Kernel,
@@ -136,6 +112,8 @@ struct Compiler<'a> {
     free: Vec<Slot>,
     /// Slots that are registers of tiles.
     tiles: Vec<Slot>,
+    /// Slots of tiles for [`BLOCK`] rows.
+    blocks: Vec<Slot>,
     /// Expressions that are computed by the instruction that reads them.
     fused: Vec<bool>,
 }
@@ -151,16 +129,6 @@ pub(crate) fn is_row_major(load: &unloop_kernel::Load, space: &[usize]) -> bool 
         })
 }
 
-/// The operands of an expression.
-fn operands(expr: &Expr) -> SmallVec<[ExprId; 3]> {
-    match *expr {
-        Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => SmallVec::new(),
-        Expr::Unary(_, a) | Expr::Convert(_, a) | Expr::Bitcast(_, a) => SmallVec::from_slice(&[a]),
-        Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[a, b]),
-        Expr::Select(a, b, c) | Expr::Clamp(a, b, c) => SmallVec::from_slice(&[a, b, c]),
-    }
-}
-
 impl Tape {
     /// Compiles the program of a kernel whose axis `inner` is cut into tiles. Streams are the
     /// loads, in order; outer axes are all others, in order.
@@ -173,6 +141,7 @@ impl Tape {
             registers: Vec::new(),
             slots: 2,
             scratch: 0,
+            simd,
             tile: 0,
             result: Place::Result,
             dtype: kernel.dtype(),
@@ -198,11 +167,12 @@ impl Tape {
             uses,
             free: Vec::new(),
             tiles: Vec::new(),
+            blocks: Vec::new(),
             fused: vec![false; count],
         };
         compiler.mark_fused();
         for i in 0..count {
-            compiler.expr(i);
+            compiler.emit(i);
         }
         compiler.finish()
     }
@@ -246,7 +216,7 @@ impl Tape {
         ptrs[RESULT as usize] = result;
         for feed in &self.feeds {
             // SAFETY: the caller vouches for what the loads name; tiles have room for `n` elements.
-            unsafe { feed.run(ptrs, bases, offsets, index, start, n, 0) };
+            unsafe { feed.run(ptrs, bases, offsets, index, start, n, 0, (self.simd, self.tile)) };
         }
         // SAFETY: as the caller's.
         unsafe { self.compute(ptrs, n) };
@@ -271,7 +241,18 @@ impl Tape {
         for row in 0..rows {
             for feed in &self.feeds {
                 // SAFETY: as the caller's.
-                unsafe { feed.run(ptrs, bases, &cursor.offsets, &cursor.index, 0, n, row * n) };
+                unsafe {
+                    feed.run(
+                        ptrs,
+                        bases,
+                        &cursor.offsets,
+                        &cursor.index,
+                        0,
+                        n,
+                        row * n,
+                        (self.simd, self.tile),
+                    )
+                };
             }
             cursor.advance();
         }
@@ -309,11 +290,25 @@ impl Table {
     }
 }
 
-impl Compiler<'_> {
+impl Program for Compiler<'_> {
+    fn simd(&self) -> Simd {
+        self.simd
+    }
+
+    fn expr(&self, x: ExprId) -> &Expr {
+        &self.kernel.exprs[x.index()]
+    }
+
     fn dtype(&self, x: ExprId) -> DType {
         self.kernel.dtypes[x.index()]
     }
 
+    fn is_uniform(&self, x: ExprId) -> bool {
+        matches!(self.values[x.index()], Some(Value::Uniform(_)))
+    }
+}
+
+impl Compiler<'_> {
     fn slot(&mut self) -> Slot {
         self.tape.slots += 1;
         (self.tape.slots - 1) as Slot
@@ -337,30 +332,16 @@ impl Compiler<'_> {
         slot
     }
 
-    /// Whether an expression is the same all along the inner axis.
-    fn is_uniform(&self, x: ExprId) -> bool {
-        matches!(self.values[x.index()], Some(Value::Uniform(_)))
-    }
-
     /// Products that the addition or subtraction which alone reads them takes in.
     fn mark_fused(&mut self) {
-        let exprs = &self.kernel.exprs;
-        for expr in exprs {
-            let (Expr::Binary(BinaryOp::Add, a, b) | Expr::Binary(BinaryOp::Sub, a, b)) = expr
-            else {
-                continue;
-            };
-            let is_product = |x: ExprId| {
-                matches!(exprs[x.index()], Expr::Binary(BinaryOp::Mul, ..))
-                    && self.uses[x.index()] == 1
-                    && self.kernel.dtypes[x.index()].is_float()
-            };
-            if let Some(x) = [*a, *b].into_iter().find(|&x| is_product(x)) {
-                let (Expr::Binary(_, p, q), i) = (&exprs[x.index()], x.index()) else { continue };
-                self.fused[i] = true;
+        let kernel = self.kernel;
+        for expr in &kernel.exprs {
+            let is_free = |x: ExprId| self.uses[x.index()] == 1;
+            if let Some(x) = product_within(self, expr, is_free) {
+                self.fused[x.index()] = true;
                 // The factors live on to where the sum is computed.
-                let user = self.last[i];
-                for factor in [p, q] {
+                let user = self.last[x.index()];
+                for factor in operands(&kernel.exprs[x.index()]) {
                     let last = &mut self.last[factor.index()];
                     *last = (*last).max(user);
                 }
@@ -390,17 +371,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn mode(&self, a: ExprId, b: ExprId) -> Mode {
-        match (self.is_uniform(a), self.is_uniform(b)) {
-            (false, true) => Mode::VectorScalar,
-            (true, false) => Mode::ScalarVector,
-            (false, false) | (true, true) => Mode::VectorVector,
-        }
-    }
-
-    fn expr(&mut self, i: usize) {
+    fn emit(&mut self, i: usize) {
         let expr = &self.kernel.exprs[i];
-        let dtype = self.kernel.dtypes[i];
         if self.fused[i] && !operands(expr).iter().all(|x| self.is_uniform(*x)) {
             return;
         }
@@ -413,16 +385,17 @@ impl Compiler<'_> {
                 Value::Uniform(slot)
             }
             Expr::Iota { axis, scale, offset, dtype } => self.iota(*axis, *scale, *offset, *dtype),
-            _ => self.call(i, expr, dtype),
+            _ => self.call(i, expr),
         };
         self.values[i] = Some(value);
         // Registers read for the last time here may be written by the next instruction.
         for x in operands(expr) {
             self.release(x, i);
         }
-        if let Some((p, q)) = self.fused_product(expr) {
-            self.release(p, i);
-            self.release(q, i);
+        if let Some(product) = self.fused_product(expr) {
+            for factor in operands(&self.kernel.exprs[product.index()]) {
+                self.release(factor, i);
+            }
         }
     }
 
@@ -436,16 +409,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// The factors of a product that is computed together with this sum.
-    fn fused_product(&self, expr: &Expr) -> Option<(ExprId, ExprId)> {
-        let (Expr::Binary(BinaryOp::Add, a, b) | Expr::Binary(BinaryOp::Sub, a, b)) = expr else {
-            return None;
-        };
-        let x = [*a, *b].into_iter().find(|x| self.fused[x.index()])?;
-        match self.kernel.exprs[x.index()] {
-            Expr::Binary(BinaryOp::Mul, p, q) => Some((p, q)),
-            _ => None,
-        }
+    /// A product that is computed together with this sum.
+    fn fused_product(&self, expr: &Expr) -> Option<ExprId> {
+        product_within(self, expr, |x| self.fused[x.index()])
     }
 
     fn load(&mut self, index: usize) -> Value {
@@ -476,10 +442,19 @@ impl Compiler<'_> {
                     let slot = self.slot();
                     (Feed::Direct { slot, stream, size }, Value::Tile(slot))
                 }
-                _ => {
-                    let slot = self.fed();
-                    (Feed::Strided { slot, stream, stride, dtype }, Value::Tile(slot))
-                }
+                _ => match self.block_axis(load, stride) {
+                    Some(axis) => {
+                        let (slot, buffer, key) = (self.slot(), self.slot(), self.cell());
+                        self.blocks.push(buffer);
+                        self.tape.constants.push((key, u64::MAX));
+                        let feed = Feed::Block { slot, stream, stride, dtype, axis, buffer, key };
+                        (feed, Value::Tile(slot))
+                    }
+                    None => {
+                        let slot = self.fed();
+                        (Feed::Strided { slot, stream, stride, dtype }, Value::Tile(slot))
+                    }
+                },
             };
             self.tape.feeds.push(feed);
             return value;
@@ -505,6 +480,19 @@ impl Compiler<'_> {
         let stride = load.source.strides[self.inner];
         self.tape.feeds.push(Feed::Windowed { slot, stream, stride, dtype, windows });
         Value::Tile(slot)
+    }
+
+    /// The axis along which elements of a load at a distance lie side by side, if rows come in its
+    /// order: it is the last but the inner one.
+    fn block_axis(&self, load: &unloop_kernel::Load, stride: isize) -> Option<Axis> {
+        let axis = (0..self.kernel.space.len()).rev().find(|&a| a != self.inner)?;
+        let extent = self.kernel.space[axis];
+        let fits = self.tiling == Tiling::InOrder
+            && stride > 1
+            && load.source.strides[axis] == 1
+            && extent >= BLOCK
+            && (BLOCK..=MAX_ROW).contains(&self.kernel.space[self.inner]);
+        fits.then_some(Axis { number: axis - usize::from(axis > self.inner), extent })
     }
 
     /// A register that is filled before the first instruction, so nothing else may use it.
@@ -540,78 +528,22 @@ impl Compiler<'_> {
         }
     }
 
-    fn call(&mut self, i: usize, expr: &Expr, dtype: DType) -> Value {
-        if let Some(value) = self.fused_call(i, expr, dtype) {
-            return value;
-        }
-        let simd = self.simd;
-        let uniform = operands(expr).iter().all(|x| self.is_uniform(*x));
-        let (f, slots) = match *expr {
-            Expr::Unary(op, a) => {
-                (simd.unary(op, self.dtype(a)), [self.slot_of(a), NOTHING, NOTHING])
-            }
-            Expr::Binary(op, a, b) => {
-                let f = simd.binary(op, dtype, self.mode(a, b));
-                (f, [self.slot_of(a), self.slot_of(b), NOTHING])
-            }
-            Expr::Compare(op, a, b) => {
-                let f = simd.compare(op, self.dtype(a), self.mode(a, b));
-                (Some(f), [self.slot_of(a), self.slot_of(b), NOTHING])
-            }
-            Expr::Select(p, a, b) => {
-                let p = if uniform { self.slot_of(p) } else { self.tile(p) };
-                let (x, y) = (!uniform && self.is_uniform(a), !uniform && self.is_uniform(b));
-                (Some(simd.select(dtype, x, y)), [p, self.slot_of(a), self.slot_of(b)])
-            }
-            Expr::Clamp(low, x, high) => {
-                let bounds = !uniform && self.is_uniform(low) && self.is_uniform(high);
-                let f = simd.clamp(dtype, bounds);
-                let slots = match uniform || bounds {
-                    true => {
-                        let x = if uniform { self.slot_of(x) } else { self.tile(x) };
-                        [self.slot_of(low), x, self.slot_of(high)]
-                    }
-                    false => [self.tile(low), self.tile(x), self.tile(high)],
-                };
-                (Some(f), slots)
-            }
-            Expr::Convert(to, a) => {
-                (Some(simd.convert(self.dtype(a), to)), [self.slot_of(a), NOTHING, NOTHING])
-            }
-            // The same bytes: a copy.
-            Expr::Bitcast(to, a) => {
-                (Some(simd.convert(to, to)), [self.slot_of(a), NOTHING, NOTHING])
-            }
-            Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => (None, [NOTHING; 3]),
-        };
-        let dst = self.target(i, uniform);
-        let [a, b, c] = slots;
+    fn call(&mut self, i: usize, expr: &Expr) -> Value {
+        let x = ExprId(i as u32);
+        let product = self.fused_product(expr);
+        let fused = product.and_then(|product| fused_instruction(self, x, product));
         // The type rules leave no operation without a kernel.
-        if let Some(f) = f {
-            self.tape.insts.push(Inst::Call { f, dst, a, b, c, uniform });
-        }
-        if uniform { Value::Uniform(dst) } else { Value::Tile(dst) }
-    }
-
-    /// A sum or difference together with the product that it takes in.
-    fn fused_call(&mut self, i: usize, expr: &Expr, dtype: DType) -> Option<Value> {
-        let (mut p, mut q) = self.fused_product(expr)?;
-        let (op, other) = match *expr {
-            Expr::Binary(BinaryOp::Add, a, b) => {
-                (Fused::MulAdd, if self.fused[a.index()] { b } else { a })
-            }
-            Expr::Binary(_, a, b) if self.fused[a.index()] => (Fused::MulSub, b),
-            Expr::Binary(_, a, _) => (Fused::SubMul, a),
-            _ => return None,
+        let Some(instruction) = fused.or_else(|| instruction(self, x)) else {
+            return Value::Uniform(NOTHING);
         };
-        if self.is_uniform(p) {
-            std::mem::swap(&mut p, &mut q);
+        let mut slots = [NOTHING; 3];
+        for (slot, (operand, as_tile)) in slots.iter_mut().zip(instruction.operands) {
+            *slot = if as_tile { self.tile(operand) } else { self.slot_of(operand) };
         }
-        let f = self.simd.fused(op, dtype, self.is_uniform(q), self.is_uniform(other))?;
-        let (a, b, c) = (self.slot_of(p), self.slot_of(q), self.slot_of(other));
-        let dst = self.target(i, false);
-        self.tape.insts.push(Inst::Call { f, dst, a, b, c, uniform: false });
-        Some(Value::Tile(dst))
+        let (f, uniform, [a, b, c]) = (instruction.f, instruction.uniform, slots);
+        let dst = self.target(i, uniform);
+        self.tape.insts.push(Inst::Call { f, dst, a, b, c, uniform });
+        if uniform { Value::Uniform(dst) } else { Value::Tile(dst) }
     }
 
     /// Lays the registers out in scratch memory.
@@ -627,7 +559,9 @@ impl Compiler<'_> {
         let extent = self.kernel.space[self.inner];
         let most = (fit / 64 * 64).clamp(MIN_TILE, MAX_TILE);
         let tile = match self.tiling {
-            Tiling::Part => most.min(extent.next_multiple_of(8).max(8)),
+            // A block is read for whole rows.
+            Tiling::InOrder if !self.blocks.is_empty() => extent.next_multiple_of(8),
+            Tiling::Part | Tiling::InOrder => most.min(extent.next_multiple_of(8).max(8)),
             Tiling::Rows => most.max(extent),
         };
         self.tape.tile = tile;
@@ -635,6 +569,10 @@ impl Compiler<'_> {
         for slot in &self.tiles {
             self.tape.registers.push((*slot, self.tape.scratch));
             self.tape.scratch += (tile * widest).next_multiple_of(64);
+        }
+        for slot in &self.blocks {
+            self.tape.registers.push((*slot, self.tape.scratch));
+            self.tape.scratch += BLOCK * (tile * widest).next_multiple_of(64);
         }
         self.tape
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::recycle::Shared;
 use crate::{Buffer, DType, Element, Number, Scalar, Shape, TensorType, with_dtype};
 
 /// Strides in elements, one an axis; negative ones walk backwards.
@@ -17,7 +18,7 @@ pub struct Array {
     shape: Shape,
     strides: Strides,
     offset: usize,
-    buffer: Arc<Buffer>,
+    buffer: Shared,
 }
 
 impl Array {
@@ -36,7 +37,7 @@ impl Array {
     pub fn from_buffer(shape: Shape, buffer: Buffer) -> Array {
         assert_eq!(buffer.len(), shape.size(), "buffer does not fill shape {shape}");
         let strides = shape.strides();
-        Array { shape, strides, offset: 0, buffer: Arc::new(buffer) }
+        Array { shape, strides, offset: 0, buffer: Shared::new(buffer) }
     }
 
     /// One value everywhere; takes the memory of one element.
@@ -50,7 +51,7 @@ impl Array {
             Scalar::F64(v) => Buffer::F64(vec![v]),
         };
         let strides = SmallVec::from_elem(0, shape.rank());
-        Array { shape, strides, offset: 0, buffer: Arc::new(buffer) }
+        Array { shape, strides, offset: 0, buffer: Shared::new(buffer) }
     }
 
     /// An array computed index by index.
@@ -89,7 +90,7 @@ impl Array {
 
     /// The shared buffer that holds the elements.
     pub fn buffer(&self) -> &Arc<Buffer> {
-        &self.buffer
+        self.buffer.arc()
     }
 
     /// The number of elements.
@@ -200,7 +201,7 @@ impl Array {
             return None;
         }
         if self.offset == 0 && self.is_standard() && self.buffer.len() == self.len() {
-            return match Arc::try_unwrap(self.buffer) {
+            return match self.buffer.try_unwrap() {
                 Ok(buffer) => T::from_buffer(buffer),
                 Err(shared) => T::slice(&shared).map(<[T]>::to_vec),
             };

@@ -6,14 +6,18 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
+use smallvec::SmallVec;
+
 use crate::error::Place;
 use crate::op::Types;
-use crate::{Array, Error, ErrorKind, Explanation, Graph, Op, Result, TensorType, ValueId};
+use crate::{
+    Array, Axes, Error, ErrorKind, Explanation, Graph, Op, Result, Shape, TensorType, ValueId,
+};
 
 /// Something that compiles programs.
 pub trait Backend: Send + Sync {
-    /// Compiles a program for its types.
-    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Executable>>;
+    /// Compiles a program for its types. Its last inputs are always `known`.
+    fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>>;
 }
 
 /// A compiled program; may run on several threads at once.
@@ -29,7 +33,7 @@ pub trait Executable: Send + Sync {
 pub struct Reference;
 
 impl Backend for Reference {
-    fn compile(&self, graph: &Graph) -> Result<Arc<dyn Executable>> {
+    fn compile(&self, graph: &Graph, _: &[Array]) -> Result<Arc<dyn Executable>> {
         Ok(Arc::new(graph.clone()))
     }
 }
@@ -119,8 +123,38 @@ pub fn set_rewriting(rewriting: Rewriting) {
     *REWRITING.lock().unwrap_or_else(PoisonError::into_inner) = rewriting;
 }
 
+/// A program whose last inputs are always `known`, and the same ones with nothing twice: what repeats
+/// along an axis is one entry, which the program repeats.
+fn without_repeats(graph: &Graph, known: &[Array]) -> (Graph, Vec<Array>) {
+    let first = graph.inputs().len() - known.len().min(graph.inputs().len());
+    let mut smaller = Vec::new();
+    let mut arrays = Vec::with_capacity(known.len());
+    for (i, x) in known.iter().enumerate() {
+        let moves = |&a: &usize| x.strides()[a] != 0 || x.shape()[a] == 1;
+        let dims: Axes = (0..x.shape().rank()).filter(moves).collect();
+        if dims.len() == x.shape().rank() || x.is_empty() {
+            arrays.push(x.to_standard());
+            continue;
+        }
+        let one: Shape =
+            x.shape().iter().enumerate().map(|(a, &d)| if moves(&a) { d } else { 1 }).collect();
+        let start: Axes = SmallVec::from_elem(0, one.rank());
+        let step: Axes = SmallVec::from_elem(1, one.rank());
+        let shape: Shape = dims.iter().map(|&a| x.shape()[a]).collect();
+        let x = x.slice(&start, &one, &step).to_standard().reshape(&shape);
+        smaller.push((first + i, x.ty(), dims));
+        arrays.push(x);
+    }
+    (graph.with_repeats(&smaller), arrays)
+}
+
 /// How a program that `jit` compiles is rewritten. Its last inputs are always `known`.
 pub fn explain(graph: &Graph, known: &[Array]) -> Explanation {
+    let (graph, known) = without_repeats(graph, known);
+    rewritten(&graph, &known)
+}
+
+fn rewritten(graph: &Graph, known: &[Array]) -> Explanation {
     let rewriting = *REWRITING.lock().unwrap_or_else(PoisonError::into_inner);
     match REWRITER.get() {
         Some(rewrite) => rewrite(graph, known, rewriting),
@@ -128,10 +162,15 @@ pub fn explain(graph: &Graph, known: &[Array]) -> Explanation {
     }
 }
 
+/// A compiled program, and the last of its inputs, which are the same at each run.
+pub type Compiled = (Arc<dyn Executable>, Vec<Array>);
+
 /// Compiles a program that is run many times, always with the same `known` last inputs: rewritten
-/// first.
-pub fn compile(graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
-    within_limit(backend().compile(&explain(graph, known).after)?)
+/// first. The program takes other last inputs, which come with it.
+pub fn compile(graph: &Graph, known: &[Array]) -> Result<Compiled> {
+    let (graph, known) = without_repeats(graph, known);
+    let program = backend().compile(&rewritten(&graph, &known).after, &known)?;
+    Ok((within_limit(program)?, known))
 }
 
 /// A bounded cache of compiled programs.
@@ -178,7 +217,7 @@ const WHOLE_NODES: usize = 4096;
 
 /// Runs a program once; a program that was run before is not compiled again.
 pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
-    let afresh = |graph: &Graph| within_limit(backend().compile(graph)?);
+    let afresh = |graph: &Graph| within_limit(backend().compile(graph, &[])?);
     if graph.nodes().len() > WHOLE_NODES {
         return afresh(graph)?.run(inputs);
     }
@@ -191,7 +230,8 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
 pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> Result<Vec<Array>> {
     let inputs: Vec<TensorType> = operands.iter().map(Array::ty).collect();
     let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
-        within_limit(backend().compile(&Graph::of_op(op.clone(), inputs.clone(), types, place))?)
+        let graph = Graph::of_op(op.clone(), inputs.clone(), types, place);
+        within_limit(backend().compile(&graph, &[])?)
     })?;
     // A cached program knows the place where it was first used, not this one.
     program.run(operands).map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))

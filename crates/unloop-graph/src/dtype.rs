@@ -142,6 +142,30 @@ impl Buffer {
         self.len() == 0
     }
 
+    /// For how many elements there is room.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Buffer::Bool(v) => v.capacity(),
+            Buffer::I32(v) => v.capacity(),
+            Buffer::I64(v) => v.capacity(),
+            Buffer::U32(v) => v.capacity(),
+            Buffer::F32(v) => v.capacity(),
+            Buffer::F64(v) => v.capacity(),
+        }
+    }
+
+    /// Removes all elements; the room stays.
+    pub fn clear(&mut self) {
+        match self {
+            Buffer::Bool(v) => v.clear(),
+            Buffer::I32(v) => v.clear(),
+            Buffer::I64(v) => v.clear(),
+            Buffer::U32(v) => v.clear(),
+            Buffer::F32(v) => v.clear(),
+            Buffer::F64(v) => v.clear(),
+        }
+    }
+
     /// The address of the first element.
     pub fn as_ptr(&self) -> *const u8 {
         match self {

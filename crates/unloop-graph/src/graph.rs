@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
-use crate::{Array, Op, Result, TensorType};
+use crate::{Array, Axes, Op, Result, TensorType};
 
 /// The number of a value of a [`Graph`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -103,6 +103,33 @@ impl Graph {
         let nodes = self.nodes.iter().map(renumbered).collect();
         let types = inputs.into_iter().chain(self.types[old..].iter().cloned()).collect();
         Graph::from_parts(new, types, nodes, self.outputs.iter().map(|&v| moved(v)).collect())
+    }
+
+    /// The same program with smaller inputs in the place of some, of which it makes the old ones by
+    /// repeating them: each with its type, and the axes of the old one that its axes become.
+    pub fn with_repeats(&self, smaller: &[(usize, TensorType, Axes)]) -> Graph {
+        let (old, more) = (self.input_count, smaller.len());
+        let mut types = self.types.clone();
+        let mut nodes = Vec::with_capacity(self.nodes.len() + more);
+        let mut moved: Vec<ValueId> = (0..self.types.len() as u32)
+            .map(|v| ValueId(if (v as usize) < old { v } else { v + more as u32 }))
+            .collect();
+        for (k, (input, ty, dims)) in smaller.iter().enumerate() {
+            let first = ValueId((old + k) as u32);
+            let whole = std::mem::replace(&mut types[*input], ty.clone());
+            let op = Op::Broadcast { shape: whole.shape.clone(), dims: dims.clone() };
+            let operands = SmallVec::from_slice(&[ValueId(*input as u32)]);
+            nodes.push(Node { op, operands, first, place: Place(None) });
+            types.insert(old + k, whole);
+            moved[*input] = first;
+        }
+        nodes.extend(self.nodes.iter().map(|node| Node {
+            operands: node.operands.iter().map(|v| moved[v.index()]).collect(),
+            first: moved[node.first.index()],
+            ..node.clone()
+        }));
+        let outputs = self.outputs.iter().map(|v| moved[v.index()]).collect();
+        Graph::from_parts(old, types, nodes, outputs)
     }
 
     /// The types of the inputs, which are the values `0..inputs().len()`.

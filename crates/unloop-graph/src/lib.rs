@@ -10,6 +10,7 @@ mod explanation;
 mod graph;
 mod graphviz;
 pub mod op;
+mod recycle;
 pub mod shape;
 pub mod special;
 mod tensor;
@@ -22,6 +23,7 @@ pub use error::{Error, ErrorKind, ErrorMode, Place, Result, set_error_mode};
 pub use explanation::Explanation;
 pub use graph::{Graph, Node, ValueId};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
+pub use recycle::{release_memory, with_room};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
     AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis, strided,

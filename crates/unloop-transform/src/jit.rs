@@ -77,7 +77,7 @@ impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
         let call = traced::<Args, R>(&*self.function, args)?;
         let captured: Vec<Tensor> = call.captured().collect();
         let known = Tensor::arrays(&captured).unwrap_or_default();
-        Ok(Plan { program: backend::compile(&call.program.graph, &known)? })
+        Ok(Plan { program: backend::compile(&call.program.graph, &known)?.0 })
     }
 }
 
@@ -178,7 +178,7 @@ impl<F, R: Tree + Send + Sync> Compiler<F, R> {
                     let outputs = eval(&call.program.graph, &call.inputs(&leaves));
                     return call.result.with_leaves(&outputs);
                 };
-                let program = backend::compile(&call.program.graph, &captured)?;
+                let (program, captured) = backend::compile(&call.program.graph, &captured)?;
                 // The traced tensors would keep their whole trace alive.
                 let result = call.result.map_leaves(|_| Tensor::from(0.0));
                 let compiled = Arc::new(Compiled { structures, types, program, captured, result });

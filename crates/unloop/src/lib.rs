@@ -44,11 +44,13 @@
 //! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |
 //! | see where time goes | [`profile`](fn@profile) |
 //! | know its memory before it runs, or limit it | [`Jit::plan`], [`set_memory_limit`] |
+//! | give memory of old results back | [`release_memory`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_cpu::{KernelTime, Profile, profile};
 pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_memory_limit, set_rewriting};
+pub use unloop_graph::release_memory;
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
     Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg, Op,

@@ -2,6 +2,7 @@
 //! every step is a vector operation however small the matrices are. Pivots are chosen by selects, so
 //! a singular or indefinite member does not disturb its neighbours.
 
+use super::columns::{Block, Pairs, Words};
 use super::level::{Level, Simd, at_level};
 
 /// Bytes of one value of all lanes: one AVX-512 vector.
@@ -102,14 +103,8 @@ pub(super) trait Float:
     const ZERO: Self;
     const ONE: Self;
     const NAN: Self;
-    /// The rows and columns of [`Float::transpose`]; divides the number of lanes.
-    const BLOCK: usize;
-    /// Moves a square block: element `j` of row `i` becomes element `i` of row `j`; rows are `row`
-    /// and `to_row` elements apart.
-    ///
-    /// # Safety
-    /// The rows are readable and writable.
-    unsafe fn transpose(from: *const Self, row: usize, to: *mut Self, to_row: usize);
+    /// What moves as it does.
+    type Bits: Block;
     fn magnitude(self) -> Self;
     fn root(self) -> Self;
     fn index(i: usize) -> Self;
@@ -119,14 +114,9 @@ pub(super) trait Float:
 }
 
 macro_rules! float {
-    ($($t:ty, $block:literal $transpose:ident;)+) => { $(
+    ($($t:ty, $bits:ty;)+) => { $(
         impl Float for $t {
-            const BLOCK: usize = $block;
-            #[inline(always)]
-            unsafe fn transpose(from: *const $t, row: usize, to: *mut $t, to_row: usize) {
-                // SAFETY: as the caller's.
-                unsafe { $transpose(from, row, to, to_row) }
-            }
+            type Bits = $bits;
             const ZERO: $t = 0.0;
             const ONE: $t = 1.0;
             const NAN: $t = <$t>::NAN;
@@ -154,55 +144,8 @@ macro_rules! float {
     )+ };
 }
 float! {
-    f32, 4 transpose4;
-    f64, 2 transpose2;
-}
-
-/// # Safety
-/// As [`Float::transpose`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn transpose2(from: *const f64, row: usize, to: *mut f64, to_row: usize) {
-    use std::arch::x86_64::{_mm_loadu_pd, _mm_storeu_pd, _mm_unpackhi_pd, _mm_unpacklo_pd};
-    // SAFETY: as the caller's; SSE2 is there on x86-64.
-    unsafe {
-        let (a, b) = (_mm_loadu_pd(from), _mm_loadu_pd(from.add(row)));
-        _mm_storeu_pd(to, _mm_unpacklo_pd(a, b));
-        _mm_storeu_pd(to.add(to_row), _mm_unpackhi_pd(a, b));
-    }
-}
-
-/// # Safety
-/// As [`Float::transpose`].
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn transpose4(from: *const f32, row: usize, to: *mut f32, to_row: usize) {
-    use std::arch::x86_64::{_MM_TRANSPOSE4_PS, _mm_loadu_ps, _mm_storeu_ps};
-    // SAFETY: as the caller's; SSE2 is there on x86-64.
-    unsafe {
-        let mut rows = [0, 1, 2, 3].map(|i| _mm_loadu_ps(from.add(i * row)));
-        let [a, b, c, d] = &mut rows;
-        _MM_TRANSPOSE4_PS(a, b, c, d);
-        rows.into_iter().enumerate().for_each(|(i, r)| _mm_storeu_ps(to.add(i * to_row), r));
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-use transpose_plainly as transpose2;
-#[cfg(not(target_arch = "x86_64"))]
-use transpose_plainly as transpose4;
-
-/// # Safety
-/// As [`Float::transpose`].
-#[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
-unsafe fn transpose_plainly<T: Float>(from: *const T, row: usize, to: *mut T, to_row: usize) {
-    for i in 0..T::BLOCK {
-        for j in 0..T::BLOCK {
-            // SAFETY: as the caller's.
-            unsafe { to.add(j * to_row + i).write(from.add(i * row + j).read()) };
-        }
-    }
+    f32, Words;
+    f64, Pairs;
 }
 
 /// One value of every lane.
@@ -253,6 +196,21 @@ fn opaque(i: usize) -> usize {
     i
 }
 
+/// Transposes a block: rows of `from` are `row`, those of `to` `to_row` elements apart.
+///
+/// # Safety
+/// As [`Block::transpose`].
+#[inline(always)]
+unsafe fn transpose<T: Float>(from: *const T, row: usize, to: *mut T, to_row: usize) {
+    // SAFETY: as the caller's.
+    unsafe {
+        T::Bits::transpose(
+            |i| from.wrapping_add(i * row).cast(),
+            |j| to.wrapping_add(j * to_row).cast(),
+        );
+    }
+}
+
 impl<T: Float, const W: usize> Interleaved<T, W> {
     /// # Safety
     /// The element lies within what was interleaved.
@@ -278,12 +236,12 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// The matrices are readable, and the interleaved memory has room.
     #[inline(always)]
     unsafe fn read(self, from: *const T, members: usize, size: usize) {
-        let whole = if members == W { size / T::BLOCK * T::BLOCK } else { 0 };
+        let whole = if members == W { size / T::Bits::SIDE * T::Bits::SIDE } else { 0 };
         // SAFETY: whole blocks lie within matrices of all lanes; the rest goes one by one.
         unsafe {
-            for e in (0..whole).step_by(T::BLOCK) {
-                for l in (0..W).step_by(T::BLOCK) {
-                    T::transpose(from.add(l * size + e), size, self.start.add(e * W + l), W);
+            for e in (0..whole).step_by(T::Bits::SIDE) {
+                for l in (0..W).step_by(T::Bits::SIDE) {
+                    transpose(from.add(l * size + e), size, self.start.add(e * W + l), W);
                 }
             }
             for e in whole..size {
@@ -301,12 +259,12 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// The matrices are writable.
     #[inline(always)]
     unsafe fn write(self, to: *mut T, members: usize, size: usize, spoilt: [bool; W]) {
-        let whole = if members == W { size / T::BLOCK * T::BLOCK } else { 0 };
+        let whole = if members == W { size / T::Bits::SIDE * T::Bits::SIDE } else { 0 };
         // SAFETY: as in `read`.
         unsafe {
-            for e in (0..whole).step_by(T::BLOCK) {
-                for l in (0..W).step_by(T::BLOCK) {
-                    T::transpose(self.start.add(e * W + l), W, to.add(l * size + e), size);
+            for e in (0..whole).step_by(T::Bits::SIDE) {
+                for l in (0..W).step_by(T::Bits::SIDE) {
+                    transpose(self.start.add(e * W + l), W, to.add(l * size + e), size);
                 }
             }
             for e in whole..size {

@@ -7,6 +7,7 @@
 
 mod arith;
 mod choose;
+mod columns;
 mod convert;
 mod each;
 mod fused;
@@ -20,7 +21,8 @@ mod strided;
 mod tests;
 
 pub use arith::Mode;
+pub use columns::Columns;
 pub use fused::Fused;
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
-pub use strided::{fill, gather_run, scatter_run};
+pub use strided::{count_true, fill, gather_run, pick, put, scatter_run};

@@ -22,7 +22,6 @@ macro_rules! by_size {
         }
     };
 }
-
 /// `dst[i] = src[i·stride]` for `i` in `0..n`.
 ///
 /// # Safety
@@ -68,4 +67,45 @@ pub unsafe fn fill(dst: *mut u8, value: *const u8, n: usize, dtype: DType) {
             unsafe { dst.add(i).write_unaligned(value) }
         }
     })
+}
+
+/// `tile[i] = tile[kept[i]]`, for increasing `kept`.
+///
+/// # Safety
+///
+/// The elements named must be readable and writable.
+pub unsafe fn pick(tile: *mut u8, kept: &[u32], dtype: DType) {
+    by_size!(dtype, T => {
+        let tile = tile.cast::<T>();
+        for (i, &from) in kept.iter().enumerate() {
+            // SAFETY: the caller makes both elements valid; those behind `i` are read later.
+            unsafe { tile.add(i).write_unaligned(tile.add(from as usize).read_unaligned()) }
+        }
+    })
+}
+
+/// `dst[places[i]] = tile[i]`.
+///
+/// # Safety
+///
+/// The elements named must be readable and writable.
+pub unsafe fn put(dst: *mut u8, places: &[u32], tile: *const u8, dtype: DType) {
+    by_size!(dtype, T => {
+        let (dst, tile) = (dst.cast::<T>(), tile.cast::<T>());
+        for (i, &to) in places.iter().enumerate() {
+            // SAFETY: the caller makes both elements valid.
+            unsafe { dst.add(to as usize).write_unaligned(tile.add(i).read_unaligned()) }
+        }
+    })
+}
+
+/// How many of `n` booleans are true.
+///
+/// # Safety
+///
+/// They must be readable.
+pub unsafe fn count_true(mask: *const u8, n: usize) -> usize {
+    // SAFETY: as the caller's.
+    let mask = unsafe { std::slice::from_raw_parts(mask, n) };
+    mask.iter().map(|&byte| usize::from(byte)).sum()
 }

@@ -358,14 +358,19 @@ impl Scatter {
 }
 
 impl ScatterOp {
-    fn combine(self, old: Number, update: Number, dtype: DType) -> Number {
+    /// The binary operation that combines an element with an update; none if it is replaced.
+    pub fn binary(self) -> Option<BinaryOp> {
         match self {
-            ScatterOp::Set => update,
-            ScatterOp::Add => BinaryOp::Add.apply(old, update, dtype),
-            ScatterOp::Mul => BinaryOp::Mul.apply(old, update, dtype),
-            ScatterOp::Min => BinaryOp::Min.apply(old, update, dtype),
-            ScatterOp::Max => BinaryOp::Max.apply(old, update, dtype),
+            ScatterOp::Set => None,
+            ScatterOp::Add => Some(BinaryOp::Add),
+            ScatterOp::Mul => Some(BinaryOp::Mul),
+            ScatterOp::Min => Some(BinaryOp::Min),
+            ScatterOp::Max => Some(BinaryOp::Max),
         }
+    }
+
+    fn combine(self, old: Number, update: Number, dtype: DType) -> Number {
+        self.binary().map_or(update, |op| op.apply(old, update, dtype))
     }
 }
 

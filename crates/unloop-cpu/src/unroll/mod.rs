@@ -1,0 +1,158 @@
+//! Programs on small arrays, unrolled: every element of an example is a number of its own, examples
+//! stand side by side in tiles, and a tile goes through the whole program, loops included, before the
+//! next one begins. A program without examples is the same with one.
+
+mod emit;
+mod memory;
+mod scalars;
+mod tape;
+
+use smallvec::SmallVec;
+use unloop_graph::{Array, Graph, Op, TensorType};
+use unloop_kernel::Expr;
+
+use crate::instruction::cost;
+use crate::narrow::narrow;
+use crate::simd::Simd;
+use scalars::{Entry, Scalars, Until};
+use tape::Tape;
+
+/// A program that runs on numbers.
+pub(crate) struct Unrolled {
+    tape: Tape,
+    examples: usize,
+    /// Elements of one example of each input and output; zero where all share them.
+    inputs: SmallVec<[usize; 8]>,
+    outputs: SmallVec<[usize; 8]>,
+    /// Predicted nanoseconds of all examples.
+    ns: f64,
+}
+
+/// Bytes of a tile's registers, about: most of them stay in a first-level cache.
+const REGISTER_BYTES: usize = 64 * 1024;
+
+/// Examples of a tile, at least and at most.
+const WIDTH: std::ops::RangeInclusive<usize> = 192..=1024;
+
+/// Examples of a program, at least.
+const FEWEST: usize = 32;
+
+/// Elements of an example up to which moving them about costs more than computing with them, so that
+/// unrolling gains.
+const SHORT: usize = 16;
+
+/// Predicted nanoseconds of one instruction, however few examples there are.
+const CALL_NS: f64 = 4.0;
+
+/// Runs of a `while` loop that are expected.
+const EXPECTED_RUNS: f64 = 100.0;
+
+impl Unrolled {
+    /// The program unrolled, if it is small enough and gains from it; `steps` is how many steps it
+    /// takes otherwise. Its last inputs are always `known`.
+    pub fn compile(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
+        Unrolled::with_examples(graph, known, simd, steps)
+            .or_else(|| Unrolled::single(graph, known, simd, steps))
+    }
+
+    fn with_examples(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
+        let &examples = graph.output_types().next()?.shape.first()?;
+        let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
+        let each: Vec<bool> = graph.inputs().iter().map(has).collect();
+        let outputs: Vec<bool> = graph.output_types().map(has).collect();
+        if examples < FEWEST || outputs.contains(&false) || !each.contains(&true) {
+            return None;
+        }
+        let largest = graph.nodes().iter().flat_map(|n| n.results());
+        let largest = largest.map(|v| graph.ty(unloop_graph::ValueId(v)).shape.size()).max()?;
+        if !is_iterative(graph) && (steps < 2 || largest > SHORT * examples) {
+            return None;
+        }
+        let one = narrow(graph, &each, &outputs, (examples, 1), None)?;
+        let first_known = each.len() - known.len();
+        // What is the same for all is no example's, even if it has as many entries.
+        let known = if each[first_known..].contains(&true) { &[] } else { known };
+        let scalars = scalars::unroll(&one, known)?;
+        Some(Unrolled::new(graph, &scalars, &each, (examples, &outputs), simd))
+    }
+
+    /// A program without examples, if it has so few numbers that its steps would cost more.
+    fn single(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
+        const MOST: f64 = 100.0;
+        let scalars = scalars::unroll(graph, known)?;
+        let calls = calls(&scalars.block);
+        let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
+        if !is_iterative(graph) && calls * CALL_NS > MOST * steps.saturating_sub(1) as f64 {
+            return None;
+        }
+        let (none, all) = (vec![false; inputs], vec![false; outputs]);
+        Some(Unrolled::new(graph, &scalars, &none, (1, &all), simd))
+    }
+
+    fn new(
+        graph: &Graph,
+        scalars: &Scalars,
+        each: &[bool],
+        (examples, outputs): (usize, &[bool]),
+        simd: Simd,
+    ) -> Unrolled {
+        let emitted = emit::emit(scalars, each, simd);
+        let fit = REGISTER_BYTES / (emitted.widest * emitted.registers.max(1));
+        let width = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end()).min(examples);
+        let stride = |(ty, &each): (&TensorType, &bool)| {
+            if each { ty.shape.size() / examples.max(1) } else { 0 }
+        };
+        let example = |e: f64| e * examples as f64;
+        let ns = example(nanoseconds(scalars, &scalars.block));
+        Unrolled {
+            tape: Tape::new(emitted, width, simd),
+            examples,
+            inputs: graph.inputs().iter().zip(each).map(stride).collect(),
+            outputs: graph.output_types().zip(outputs).map(stride).collect(),
+            ns,
+        }
+    }
+
+    /// Runs the program.
+    ///
+    /// # Safety
+    /// The addresses are of values of the program's types, and nobody else uses the outputs.
+    pub unsafe fn run(&self, inputs: &[*mut u8], outputs: &[*mut u8]) {
+        let strides = (&self.inputs[..], &self.outputs[..]);
+        // SAFETY: as the caller's.
+        unsafe { self.tape.run(self.examples, strides, (inputs, outputs), self.ns) }
+    }
+}
+
+/// Whether a program repeats something small, or takes apart small matrices.
+fn is_iterative(graph: &Graph) -> bool {
+    let is = |op: &Op| matches!(op, Op::While(_) | Op::Scan(_) | Op::Cholesky);
+    graph.nodes().iter().any(|node| is(&node.op))
+}
+
+/// How many instructions a block has.
+fn calls(block: &[Entry]) -> f64 {
+    let of = |entry: &Entry| match entry {
+        Entry::Compute(_) => 1.0,
+        Entry::Repeat(repeat) => calls(&repeat.head) + calls(&repeat.body),
+    };
+    block.iter().map(of).sum()
+}
+
+/// Predicted nanoseconds of a block for one example.
+fn nanoseconds(scalars: &Scalars, block: &[Entry]) -> f64 {
+    let of = |entry: &Entry| match entry {
+        Entry::Compute(x) => {
+            let expr: &Expr = &scalars.exprs[x.index()];
+            cost(expr, scalars.dtypes[x.index()])
+        }
+        Entry::Repeat(repeat) => {
+            let runs = match repeat.until {
+                Until::Count { count, .. } => count as f64,
+                Until::False(_) => EXPECTED_RUNS,
+            };
+            runs * (nanoseconds(scalars, &repeat.head) + nanoseconds(scalars, &repeat.body))
+        }
+    };
+    block.iter().map(of).sum()
+}
