@@ -155,7 +155,13 @@ fn is_shared_work_small(graph: &Graph, width: usize) -> bool {
         let size: usize =
             node.operands.iter().map(|&v| graph.ty(v).shape.size()).max().unwrap_or(0);
         match node.op {
-            Op::Constant(_) | Op::Iota { .. } | Op::Broadcast { .. } | Op::Reshape(_) => {}
+            // Nothing is computed.
+            Op::Constant(_)
+            | Op::Iota { .. }
+            | Op::Broadcast { .. }
+            | Op::Reshape(_)
+            | Op::Transpose(_)
+            | Op::Slice(_) => {}
             _ if depends_on => own += size,
             _ => shared += size,
         }

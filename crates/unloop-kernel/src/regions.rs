@@ -2,7 +2,8 @@
 //! of its users when they all are in one kernel and would not compute it more than once; otherwise
 //! its result is written to memory and it is the root of a kernel of its own.
 
-use unloop_graph::{Graph, Node, Op};
+use smallvec::SmallVec;
+use unloop_graph::{BinaryOp, Graph, Node, Op, UnaryOp, ValueId};
 
 use crate::access::is_view;
 
@@ -39,6 +40,42 @@ pub(crate) struct Regions {
 /// Bounds the scalar operations of one kernel, and so its registers and the depth of its
 /// expressions.
 const MAX_EXPRS: usize = 64;
+
+/// Operations, one on the other, that several kernels compute each for itself, at most.
+const MAX_AGAIN: usize = 3;
+
+/// Whether computing an operation again, wherever it is needed, costs less than reading its result: it
+/// is fast, and reads no more than one large value.
+fn is_cheap_again(graph: &Graph, node: &Node, producer: &[Option<usize>], class: &[Class]) -> bool {
+    let is_fast = match &node.op {
+        Op::Unary(op) => matches!(
+            op,
+            UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Square | UnaryOp::Not | UnaryOp::IsFinite
+        ),
+        Op::Binary(op) => matches!(
+            op,
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Max | BinaryOp::Min
+        ),
+        Op::Compare(_) | Op::Select | Op::Convert(_) => true,
+        _ => false,
+    };
+    let size = graph.ty(node.first).shape.size();
+    let is_large = |v: &ValueId| {
+        let mut v = *v;
+        // What views repeat is smaller than they are.
+        while let Some(p) = producer[v.index()]
+            && matches!(class[p], Class::View | Class::Alias)
+        {
+            v = graph.nodes()[p].operands[0];
+        }
+        let is_leaf = producer[v.index()].is_some_and(|p| class[p] == Class::Leaf);
+        !is_leaf && graph.ty(v).shape.size() * 4 > size
+    };
+    let mut large: SmallVec<[ValueId; 3]> =
+        node.operands.iter().copied().filter(|v| is_large(v)).collect();
+    large.dedup();
+    is_fast && large.len() <= 1
+}
 
 /// Where a node's result is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,6 +149,8 @@ impl Regions {
         let mut plain = vec![true; nodes.len()];
         // Whether somebody reads it, through views, from memory only.
         let mut solid = vec![false; nodes.len()];
+        // How many operations after the node, one on the other, are computed in each of their kernels.
+        let mut again = vec![0usize; nodes.len()];
         // Kernels are numbered by their root; an operand of a concatenation has its own number.
         let mut size = vec![0usize; nodes.len()];
         for v in graph.outputs() {
@@ -136,6 +175,21 @@ impl Regions {
                     Use::Kernel { root, .. } => Use::Kernel { root, via: Some(i) },
                     Use::None | Use::Several => used[i],
                 },
+                Class::Elementwise
+                    if used[i] == Use::Several
+                        && !in_memory[i]
+                        && !solid[i]
+                        && again[i] < MAX_AGAIN
+                        && is_cheap_again(graph, node, producer, &class) =>
+                {
+                    // What it reads is read again, too.
+                    for v in &node.operands {
+                        if let Some(p) = producer[v.index()] {
+                            again[p] = again[p].max(again[i] + 1);
+                        }
+                    }
+                    Use::Several
+                }
                 Class::Elementwise => match used[i] {
                     Use::Kernel { root, .. } if !in_memory[i] && size[root] < MAX_EXPRS => {
                         size[root] += 1;
@@ -168,6 +222,7 @@ impl Regions {
                         solid[p] |= solid[i] && !in_memory[i];
                         // What a broadcast repeats is computed once, before.
                         let repeats = graph.ty(node.first).shape.size() > graph.ty(*v).shape.size();
+                        again[p] = again[p].max(again[i]);
                         join(if repeats { Use::Several } else { kernel });
                     }
                     Class::Pad if k == 1 => {}
