@@ -37,7 +37,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
         match argument.as_str() {
             "--group" => group = Some(value()?),
             "--json" => json = Some(PathBuf::from(value()?)),
-            "--reference" => unloop_graph::backend::use_reference(),
+            "--reference" => unloop_graph::backend::use_reference(true),
             "--plain" => mode = Mode::Plain,
             "--rewriting" => unloop_graph::backend::set_rewriting(rewriting(&value()?)?),
             "--verbose" => verbose = true,

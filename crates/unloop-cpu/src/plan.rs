@@ -276,7 +276,8 @@ impl Lowering<'_> {
                 let elements: usize = kernel.space.iter().product();
                 let name = profile::name_of(&kernel);
                 let flops = elements * kernel.exprs.len().saturating_sub(kernel.loads.len());
-                let facts = Facts { name, place: Place(None), bytes: self.bytes_of(step), flops };
+                let (place, bytes, dtype) = (Place(None), self.bytes_of(step), kernel.dtype());
+                let facts = Facts { name, place, bytes, flops, dtype };
                 return Ok(Some(Task { run, op: "kernel", facts }));
             }
             Step::Dot { node, operands } => {
@@ -297,7 +298,8 @@ impl Lowering<'_> {
             _ => 0,
         };
         let (name, bytes) = (node.op.name().into(), self.bytes_of(step));
-        let facts = Facts { name, place: node.place, bytes, flops };
+        let dtype = self.types[node.first.index()].dtype;
+        let facts = Facts { name, place: node.place, bytes, flops, dtype };
         Ok(Some(Task { run, op: node.op.name(), facts }))
     }
 
@@ -467,7 +469,8 @@ impl Plan {
     fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
         if let Some(unrolled) = &self.unrolled {
             // SAFETY: inputs and results have the types of the program, and results are of their own.
-            unsafe { unrolled.run(inputs, results) };
+            let run = || unsafe { unrolled.run(inputs, results) };
+            profile::timed(unrolled.facts(), run);
             return Ok(());
         }
         // A part that fails does not know the line of the program; the whole does.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use unloop_graph::Place;
+use unloop_graph::{DType, Place, Tensor};
 use unloop_kernel::{Expr, Kernel};
 
 /// What is known of a step before it runs.
@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub bytes: usize,
     /// Arithmetic operations.
     pub flops: usize,
+    /// The dtype that they are in.
+    pub dtype: DType,
 }
 
 /// The names of a kernel's operations.
@@ -134,6 +136,50 @@ pub struct KernelTime {
     pub bytes: usize,
     /// Arithmetic operations of all calls.
     pub flops: usize,
+    /// What part of the best that all processors together can do: of the memory's bandwidth or of the
+    /// arithmetic of matrix products, whichever is more. A kernel whose values are in cache may exceed
+    /// one; a kernel that runs on one processor of several beside others does not come near it.
+    pub share_of_peak: f64,
+}
+
+/// What this machine can do in a nanosecond.
+struct Peak {
+    /// Bytes that all processors together read.
+    bytes: f64,
+    /// Arithmetic operations of a product of matrices of f32, and of f64.
+    single: f64,
+    double: f64,
+}
+
+impl Peak {
+    /// Measured once, which takes some milliseconds.
+    fn get() -> &'static Peak {
+        static PEAK: OnceLock<Peak> = OnceLock::new();
+        PEAK.get_or_init(|| Peak {
+            bytes: Peak::measure(Tensor::sum, DType::F64, &[1 << 23])
+                .map_or(10.0, |ns| (8 << 23) as f64 / ns),
+            single: Peak::product(DType::F32),
+            double: Peak::product(DType::F64),
+        })
+    }
+
+    fn product(dtype: DType) -> f64 {
+        const N: usize = 512;
+        let square = |x: &Tensor| x.matmul(x);
+        Peak::measure(square, dtype, &[N, N]).map_or(10.0, |ns| (2 * N * N * N) as f64 / ns)
+    }
+
+    /// The nanoseconds of the fastest of some runs.
+    fn measure(f: impl Fn(&Tensor) -> Tensor, dtype: DType, shape: &[usize]) -> Option<f64> {
+        let x = Tensor::zeros(dtype, shape) + Tensor::ones(dtype, [1]);
+        f(&x).value("peak").ok()?;
+        let run = |_| {
+            let start = Instant::now();
+            drop(f(&x));
+            start.elapsed().as_nanos().max(1) as f64
+        };
+        (0..5).map(run).reduce(f64::min)
+    }
 }
 
 impl Profile {
@@ -144,6 +190,10 @@ impl Profile {
 
     /// The kernels that ran, the slowest first.
     pub fn kernels(&self) -> Vec<KernelTime> {
+        if self.events.is_empty() {
+            return Vec::new();
+        }
+        let peak = Peak::get();
         let mut all: HashMap<(&str, Option<_>), KernelTime> = HashMap::new();
         for Event { facts, time, .. } in &self.events {
             let line = facts.place.0.map(|l| (l.file(), l.line(), l.column()));
@@ -154,11 +204,19 @@ impl Profile {
                 time: Duration::ZERO,
                 bytes: 0,
                 flops: 0,
+                share_of_peak: 0.0,
             });
             entry.calls += 1;
             entry.time += *time;
             entry.bytes += facts.bytes;
             entry.flops += facts.flops;
+            // The time that it would take at best, until all are known.
+            let arithmetic = if facts.dtype.size() == 8 { peak.double } else { peak.single };
+            let best = (facts.bytes as f64 / peak.bytes).max(facts.flops as f64 / arithmetic);
+            entry.share_of_peak += best;
+        }
+        for kernel in all.values_mut() {
+            kernel.share_of_peak /= kernel.time.as_nanos().max(1) as f64;
         }
         let mut all: Vec<KernelTime> = all.into_values().collect();
         all.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.name.cmp(&b.name)));
@@ -193,19 +251,20 @@ impl fmt::Display for Profile {
         writeln!(f, "{:.1} µs, of which {:.1} µs in kernels", micro(self.wall), micro(total))?;
         writeln!(
             f,
-            "{:>12} {:>6} {:>8} {:>8} {:>8}  kernel",
-            "µs", "%", "calls", "GB/s", "GFLOP/s"
+            "{:>12} {:>6} {:>8} {:>8} {:>8} {:>6}  kernel",
+            "µs", "%", "calls", "GB/s", "GFLOP/s", "peak %"
         )?;
         for kernel in &kernels {
             let nanoseconds = kernel.time.as_nanos().max(1) as f64;
             write!(
                 f,
-                "{:12.1} {:6.1} {:8} {:8.1} {:8.1}  {}",
+                "{:12.1} {:6.1} {:8} {:8.1} {:8.1} {:6.0}  {}",
                 micro(kernel.time),
                 100.0 * micro(kernel.time) / micro(total).max(1e-9),
                 kernel.calls,
                 kernel.bytes as f64 / nanoseconds,
                 kernel.flops as f64 / nanoseconds,
+                100.0 * kernel.share_of_peak,
                 kernel.name
             )?;
             match kernel.place.0 {

@@ -78,10 +78,10 @@ pub fn install(backend: &'static dyn Backend) -> bool {
 
 static USE_REFERENCE: AtomicBool = AtomicBool::new(false);
 
-/// From now on programs run by reference evaluation, whatever is installed: slow, for tests of what
-/// stands above backends. Programs that were compiled before stay as they are.
-pub fn use_reference() {
-    USE_REFERENCE.store(true, Ordering::Relaxed);
+/// From now on programs run by reference evaluation, whatever is installed, or no longer: slow, for
+/// tests of what stands above backends. Programs that were compiled before stay as they are.
+pub fn use_reference(on: bool) {
+    USE_REFERENCE.store(on, Ordering::Relaxed);
 }
 
 /// The installed backend, or the reference evaluator.

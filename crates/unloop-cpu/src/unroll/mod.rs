@@ -8,11 +8,13 @@ mod scalars;
 mod tape;
 
 use smallvec::SmallVec;
-use unloop_graph::{Array, Graph, Op, TensorType};
+use unloop_graph::{Array, DType, Graph, Op, Place, TensorType};
 use unloop_kernel::Expr;
 
 use crate::instruction::cost;
 use crate::narrow::narrow;
+use crate::parts::bytes;
+use crate::profile::Facts;
 use crate::simd::Simd;
 use scalars::{Entry, Scalars, Until};
 use tape::Tape;
@@ -26,6 +28,7 @@ pub(crate) struct Unrolled {
     outputs: SmallVec<[usize; 8]>,
     /// Predicted nanoseconds of all examples.
     ns: f64,
+    facts: Facts,
 }
 
 /// Bytes of a tile's registers, about: most of them stay in a first-level cache.
@@ -103,14 +106,28 @@ impl Unrolled {
             if each { ty.shape.size() / examples.max(1) } else { 0 }
         };
         let example = |e: f64| e * examples as f64;
-        let ns = example(nanoseconds(scalars, &scalars.block));
+        let sum = |cost: fn(&Expr, DType) -> f64| example(total(scalars, &scalars.block, cost));
+        let all = graph.inputs().iter().chain(graph.output_types());
+        let facts = Facts {
+            name: "unrolled".into(),
+            place: graph.nodes().last().map_or(Place(None), |node| node.place),
+            bytes: all.map(bytes).sum(),
+            flops: sum(|_, _| 1.0) as usize,
+            dtype: graph.output_types().next().map_or(DType::F64, |ty| ty.dtype),
+        };
         Unrolled {
             tape: Tape::new(emitted, width, simd),
             examples,
             inputs: graph.inputs().iter().zip(each).map(stride).collect(),
             outputs: graph.output_types().zip(outputs).map(stride).collect(),
-            ns,
+            ns: sum(cost),
+            facts,
         }
+    }
+
+    /// What a profile says of it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Runs the program.
@@ -139,19 +156,16 @@ fn calls(block: &[Entry]) -> f64 {
     block.iter().map(of).sum()
 }
 
-/// Predicted nanoseconds of a block for one example.
-fn nanoseconds(scalars: &Scalars, block: &[Entry]) -> f64 {
+/// The cost of what a block computes for one example, loops as often as they run.
+fn total(scalars: &Scalars, block: &[Entry], cost: fn(&Expr, DType) -> f64) -> f64 {
     let of = |entry: &Entry| match entry {
-        Entry::Compute(x) => {
-            let expr: &Expr = &scalars.exprs[x.index()];
-            cost(expr, scalars.dtypes[x.index()])
-        }
+        Entry::Compute(x) => cost(&scalars.exprs[x.index()], scalars.dtypes[x.index()]),
         Entry::Repeat(repeat) => {
             let runs = match repeat.until {
                 Until::Count { count, .. } => count as f64,
                 Until::False(_) => EXPECTED_RUNS,
             };
-            runs * (nanoseconds(scalars, &repeat.head) + nanoseconds(scalars, &repeat.body))
+            runs * (total(scalars, &repeat.head, cost) + total(scalars, &repeat.body, cost))
         }
     };
     block.iter().map(of).sum()

@@ -26,6 +26,9 @@ const MAX_KNOWN: usize = 256;
 /// Elements of an array that is moved about only, at most.
 const MAX_MOVED: usize = 16_384;
 
+/// Runs of a loop that are written out, at most, if its entries are no input's.
+const MAX_RUNS: usize = 16;
+
 /// Rows of a matrix that is eliminated with pivots, at most.
 const MAX_PIVOTED: usize = 4;
 
@@ -303,7 +306,7 @@ impl Unroller {
                         false => None,
                     });
                     let stacks: Option<Vec<View>> = stacks.collect();
-                    self.repeat_scan(scan, &operands, &stacks?)?
+                    self.repeat_scan(scan, &operands, stacks, &types)?
                 }
                 Op::While(repeat) => self.repeat_while(repeat, &operands)?,
                 Op::WithDerivative(custom) => {
@@ -676,20 +679,32 @@ impl Unroller {
         &mut self,
         scan: &Scan,
         operands: &[&Value],
-        stacks: &[View],
+        stacks: Option<Vec<View>>,
+        results: &[&TensorType],
     ) -> Option<Vec<Value>> {
         let (shared, start) = operands.split_at(scan.shared);
         let (start, entries) = start.split_at(scan.carry);
+        let in_memory = entries.iter().all(|x| x.memory.is_some());
+        let stacks = match stacks {
+            Some(stacks) if in_memory => stacks,
+            _ if scan.length <= MAX_RUNS => return self.runs(scan, operands, results),
+            Some(stacks) => stacks,
+            None => return None,
+        };
         let types = &scan.body.inputs()[scan.shared + scan.carry..];
         let until = Until::Count { count: scan.length, reverse: scan.reverse };
         let mut results = self.repeat(start, |s, passed| {
-            let entries: Option<Vec<Value>> =
-                entries.iter().zip(types).map(|(x, ty)| s.entry(x.memory.as_ref()?, ty)).collect();
+            let entry = |(x, ty): (&&Value, _)| match &x.memory {
+                Some(memory) => s.entry(memory, ty),
+                // Nothing, which the body may not read.
+                None => Some(Value::default()),
+            };
+            let entries: Option<Vec<Value>> = entries.iter().zip(types).map(entry).collect();
             let entries = entries?;
             let inputs = shared.iter().copied().chain(passed).chain(&entries).cloned().collect();
             let mut next = s.graph(&scan.body, inputs, false)?;
             let mut stacked = Vec::new();
-            for (ids, view) in next.split_off(scan.carry).iter().zip(stacks) {
+            for (ids, view) in next.split_off(scan.carry).iter().zip(&stacks) {
                 let (places, step) = view.entries();
                 let ids = elements(ids.ids.as_ref()?);
                 stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
@@ -704,6 +719,38 @@ impl Unroller {
         // The stacks have been written.
         results.extend(stacks.iter().map(|_| Value::default()));
         Some(results)
+    }
+
+    /// A short loop, run after run.
+    fn runs(
+        &mut self,
+        scan: &Scan,
+        operands: &[&Value],
+        results: &[&TensorType],
+    ) -> Option<Vec<Value>> {
+        let whole = scan.shared + scan.carry;
+        let mut carry: Vec<Value> = operands[scan.shared..whole].iter().copied().cloned().collect();
+        let mut stacks = vec![vec![Vec::new(); scan.length]; results.len() - scan.carry];
+        for i in scan.order() {
+            let entry = |x: &&Value| {
+                let all = x.ids.as_ref()?;
+                let shape = Shape::from(&all.shape()[1..]);
+                let ids = elements(all);
+                let size = shape.size();
+                Some(Value::of(array(shape, ids[i * size..(i + 1) * size].to_vec())))
+            };
+            let entries: Option<Vec<Value>> = operands[whole..].iter().map(entry).collect();
+            let shared = operands[..scan.shared].iter().copied();
+            let inputs = shared.chain(&carry).chain(&entries?).cloned().collect();
+            let mut next = self.graph(&scan.body, inputs, false)?;
+            for (stack, value) in stacks.iter_mut().zip(next.split_off(scan.carry)) {
+                stack[i] = elements(value.ids.as_ref()?);
+            }
+            carry = next;
+        }
+        let stacks = stacks.into_iter().zip(&results[scan.carry..]);
+        let stacks = stacks.map(|(runs, ty)| Value::of(array(ty.shape.clone(), runs.concat())));
+        Some(carry.into_iter().chain(stacks).collect())
     }
 
     /// The entry of an input that a run of the innermost loop reads.

@@ -1,0 +1,210 @@
+//! Small programs run on numbers, examples side by side: they give what the reference evaluator gives,
+//! for one example, for some, and for more than a tile holds.
+
+use std::sync::Mutex;
+
+use unloop::prelude::*;
+use unloop::{Result, profile};
+use unloop_graph::backend;
+use unloop_tests::{assert_close, tensor};
+
+/// A profile has the steps of other threads, too.
+static ALONE: Mutex<()> = Mutex::new(());
+
+type Program = fn(&Tensor, &Tensor) -> (Tensor, Tensor);
+
+fn rosenbrock(x: &Tensor) -> Tensor {
+    let n = x.shape()[0];
+    let (a, b) = (x.slice_axis(0, 0, n - 1), x.slice_axis(0, 1, n));
+    (100.0 * (b - a.square()).square() + (1.0 - a).square()).sum()
+}
+
+fn pendulum(s: &Tensor) -> Tensor {
+    Tensor::stack(&[&s.at(1), &(-s.at(0).sin() - 0.1 * s.at(1))], 0)
+}
+
+fn spread(x: &Tensor) -> Tensor {
+    (x.outer(x) * 0.1 + Tensor::eye(DType::F64, 3) * 2.0).symmetrize()
+}
+
+trait Symmetrize {
+    fn symmetrize(&self) -> Tensor;
+}
+
+impl Symmetrize for Tensor {
+    fn symmetrize(&self) -> Tensor {
+        0.5 * (self + self.t())
+    }
+}
+
+/// Programs of a vector of six numbers and a vector that all examples share.
+const PROGRAMS: &[(&str, Program)] = &[
+    ("gradient", |x, m| (grad(rosenbrock)(x), (x * m).sum())),
+    ("steps", |x, m| {
+        let step = |i: &Tensor, s: &Tensor| {
+            let half = s + 0.05 * pendulum(s);
+            s + 0.1 * pendulum(&half) + 1e-3 * i.cast(DType::F64) * m.at(..2)
+        };
+        (fori_loop(40, step, &x.at(..2)), x.square())
+    }),
+    ("until it is small", |x, m| {
+        let on = |(v, _): &(Tensor, Tensor)| v.abs().max().greater(&Tensor::from(0.05));
+        let step =
+            |(v, n): &(Tensor, Tensor)| (v * (0.6 + 0.3 * x.at(5).tanh()) * m.at(0).cos(), n + 1);
+        let (v, n) = while_loop(on, step, &(x.at(..3), Tensor::from(0i64)));
+        // What the loop reads is what it was.
+        (v + x.at(5), n.cast(DType::F64) + x.at(0))
+    }),
+    ("loops in loops", |x, _| {
+        let inner = |_: &Tensor, s: &Tensor| s * 0.9 + x.at(1);
+        let on = |(s, n): &(Tensor, Tensor)| {
+            s.abs().less(&Tensor::from(8.0)) & n.less(&Tensor::from(9i64))
+        };
+        let outer = |(s, n): &(Tensor, Tensor)| {
+            (fori_loop(3, inner, s) * 0.8 + 0.2 * s * x.at(2).tanh(), n + 1)
+        };
+        let (last, _) = while_loop(on, outer, &(x.at(0), Tensor::from(0i64)));
+        let again = |i: &Tensor, s: &Tensor| {
+            let on = |v: &Tensor| v.greater(&(Tensor::from(1.5) + s.tanh()));
+            s * 0.5
+                + while_loop(on, |v: &Tensor| v * 0.7, &(x.at(3).abs() * 9.0))
+                    * (i + 1).cast(DType::F64)
+        };
+        (last, fori_loop(4, again, &x.at(4)))
+    }),
+    ("sequences", |x, m| {
+        let step = |s: &Tensor, e: &Tensor| {
+            let next = s * 0.5 + e * m.at(0);
+            (next.clone(), next.sin() + e)
+        };
+        let (last, all) = scan(step, &Tensor::from(0.3), x);
+        (all, last.expand_dims(0))
+    }),
+    ("gradient of a sequence", |x, m| {
+        let loss = |x: &Tensor| {
+            let step = |s: &Tensor, e: &Tensor| {
+                let next = (s * m.at(..2) + e).tanh();
+                (next.clone(), next.sum())
+            };
+            let (last, all) = scan(step, &m.at(2..4), x);
+            last.sum() + all.square().sum()
+        };
+        (grad(loss)(x), loss(x))
+    }),
+    ("exchange", |x, _| {
+        let step = |_: &Tensor, (a, b, c): &(Tensor, Tensor, Tensor)| {
+            (b.clone(), (a + b) * 0.7, a.clone() - c * 0.1)
+        };
+        let (a, b, c) = fori_loop(9, step, &(x.at(0), x.at(1), x.at(2)));
+        (Tensor::stack(&[&a, &b, &c], 0), x.flip(&[0]))
+    }),
+    ("systems", |x, m| {
+        let a = spread(&x.at(..3));
+        let factor = a.cholesky();
+        let pivoted = x.at(..4).reshape([2, 2]).solve(&m.at(..2));
+        let whole = a.flip(&[0]).solve(&x.at(3..));
+        (
+            factor.solve_lower(&x.at(3..)) + factor.diagonal(0).log(),
+            Tensor::concatenate(&[&pivoted, &whole], 0),
+        )
+    }),
+    ("gradient of a density", |x, m| {
+        let density = |x: &Tensor| {
+            let factor = spread(&x.at(..3)).cholesky();
+            -0.5 * factor.solve_lower(&m.at(..3)).square().sum() - factor.diagonal(0).log().sum()
+        };
+        (grad(density)(x), density(x))
+    }),
+    ("places", |x, m| {
+        let places = Tensor::from([4i64, 0, 2]);
+        let moved = x.at(&places) * 2.0;
+        let added = m.add_at(&Tensor::from([5i64, 1, 3]), &moved);
+        (added.pad(&[(1, 2)], &Tensor::from(0.5)), moved.cumsum(0))
+    }),
+    ("choices", |x, m| {
+        let whole = (x * 4.0).round().cast(DType::I32);
+        let even = (&whole & &Tensor::from(1i32)).equal(&Tensor::from(0i32));
+        let small = x.clamp(&Tensor::from(-0.5), &Tensor::from(0.5)).cast(DType::F32);
+        (even.select(m, &small.cast(DType::F64)), (whole * 3i32).max().cast(DType::F64))
+    }),
+    ("nothing of the example", |x, m| (m.exp(), 0.0 * x + Tensor::from(2.0))),
+];
+
+#[test]
+fn numbers_are_what_arrays_are() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(77);
+    for count in [1usize, 33, 300] {
+        let x = tensor(&mut rng, DType::F64, &[count, 6]);
+        let m = tensor(&mut rng, DType::F64, &[6]);
+        for (name, f) in PROGRAMS {
+            let one = |i: usize| (x.at((i as i64, ..)), m.clone());
+            // Each example by itself, by reference.
+            backend::use_reference(true);
+            let expected = (0..count).step_by(7).chain([count - 1]).map(|i| {
+                let (x, m) = one(i);
+                let (a, b) = f(&x, &m);
+                Ok((i, a.check()?.clone(), b.check()?.clone()))
+            });
+            let expected: Result<Vec<(usize, Tensor, Tensor)>> = expected.collect();
+            backend::use_reference(false);
+            let (mapped, alone) = (jit(vmap(*f, (0, Shared))), jit(*f));
+            let (a, b) = mapped.try_call((&x, &m))?;
+            let (p, q) = vmap(*f, (0, Shared)).try_call((&x, &m))?;
+            for (i, c, d) in expected? {
+                let what = format!("{name}: example {i} of {count}");
+                let entry = |t: &Tensor| t.slice_axis(0, i, i + 1).squeeze(0);
+                assert_close(&entry(&a), &c, &what);
+                assert_close(&entry(&b), &d, &what);
+                assert_close(&entry(&p), &c, &format!("{what}, at once"));
+                assert_close(&entry(&q), &d, &format!("{what}, at once"));
+                let (x, m) = one(i);
+                let (a, b) = alone.try_call((&x, &m))?;
+                assert_close(&a, &c, &format!("{what}, alone"));
+                assert_close(&b, &d, &format!("{what}, alone"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_small_is_unrolled() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(78);
+    let x = tensor(&mut rng, DType::F64, &[300, 6]);
+    let m = tensor(&mut rng, DType::F64, &[6]);
+    for (name, f) in PROGRAMS {
+        let mapped = jit(vmap(*f, (0, Shared)));
+        mapped.try_call((&x, &m))?;
+        let report = profile(|| drop(mapped(&x, &m)));
+        let kernels = report.kernels();
+        // One step, of what depends on the example.
+        let is_mapped = *name != "nothing of the example";
+        assert_eq!(
+            is_mapped,
+            kernels.len() == 1 && kernels[0].name == "unrolled",
+            "{name}\n{report}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn singular_and_indefinite_examples_are_nan_and_disturb_nobody() -> Result<()> {
+    let mut rng = fastrand::Rng::with_seed(79);
+    let x = tensor(&mut rng, DType::F64, &[200, 3, 3]);
+    let spoilt = (&x.at((17, .., ..)) * 0.0).expand_dims(0);
+    let x = Tensor::concatenate(&[&x.at((..17, .., ..)), &spoilt, &x.at((18.., .., ..))], 0);
+    let f = |a: &Tensor| {
+        let definite = a.matmul(&a.t());
+        (a.solve(&a.at((.., 0)).exp()), definite.cholesky())
+    };
+    let (solved, factors) = jit(vmap(f, 0)).try_call((&x,))?;
+    for i in 0..200i64 {
+        let is_nan = |t: &Tensor| t.is_nan().all().item::<bool>();
+        assert_eq!(is_nan(&solved.at((i, ..)))?, i == 17, "{i}");
+        assert_eq!(is_nan(&factors.at((i, .., ..)))?, i == 17, "{i}");
+    }
+    Ok(())
+}
