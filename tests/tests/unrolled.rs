@@ -118,7 +118,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("places", |x, m| {
         let places = Tensor::from([4i64, 0, 2]);
         let moved = x.at(&places) * 2.0;
-        let added = m.add_at(&Tensor::from([5i64, 1, 3]), &moved);
+        let added = m.add_at(Tensor::from([5i64, 1, 3]), &moved);
         (added.pad(&[(1, 2)], &Tensor::from(0.5)), moved.cumsum(0))
     }),
     ("choices", |x, m| {
@@ -179,13 +179,7 @@ fn what_is_small_is_unrolled() -> Result<()> {
         mapped.try_call((&x, &m))?;
         let report = profile(|| drop(mapped(&x, &m)));
         let kernels = report.kernels();
-        // One step, of what depends on the example.
-        let is_mapped = *name != "nothing of the example";
-        assert_eq!(
-            is_mapped,
-            kernels.len() == 1 && kernels[0].name == "unrolled",
-            "{name}\n{report}"
-        );
+        assert!(kernels.len() == 1 && kernels[0].name == "unrolled", "{name}\n{report}");
     }
     Ok(())
 }

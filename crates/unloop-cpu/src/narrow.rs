@@ -145,11 +145,11 @@ impl Narrow<'_> {
             let state = self.state_of(&node.op, i, k, axis, v)?;
             operands.push(self.get(v, state)?);
         }
-        if node.op.result_count() != 1 {
-            return None;
+        // Of several results, all have the examples along the same axis.
+        let first = self.emit(op, &operands)?;
+        for k in 0..node.results().len() as u32 {
+            self.values.push(SmallVec::from_slice(&[(State::Each(out), ValueId(first.0 + k))]));
         }
-        let id = self.emit(op, &operands)?;
-        self.values.push(SmallVec::from_slice(&[(State::Each(out), id)]));
         Some(())
     }
 
@@ -322,9 +322,14 @@ impl Narrow<'_> {
                     && updates.shape[dims.update_window_dims[at]] == self.from;
                 whole.then(|| (node.op.clone(), operand))
             }
-            Op::Cholesky | Op::Solve { .. } | Op::TriangularSolve(_) => {
-                same(axis + 2 < shape.rank())
-            }
+            Op::Cholesky
+            | Op::Solve { .. }
+            | Op::TriangularSolve(_)
+            | Op::Lu
+            | Op::Qr { .. }
+            | Op::Svd { .. }
+            | Op::Eigh => same(axis + 2 < shape.rank()),
+            Op::Sort(sort) => same(sort.axis != axis),
             _ => None,
         }
     }

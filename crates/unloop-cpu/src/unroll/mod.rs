@@ -8,7 +8,7 @@ mod scalars;
 mod tape;
 
 use smallvec::SmallVec;
-use unloop_graph::{Array, DType, Graph, Op, Place, TensorType};
+use unloop_graph::{Array, DType, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::Expr;
 
 use crate::instruction::cost;
@@ -44,6 +44,12 @@ const FEWEST: usize = 32;
 /// unrolling gains.
 const SHORT: usize = 16;
 
+/// Elements of a matrix, at most, whose products are faster with an example in each lane.
+const SMALL_MATRIX: usize = 64;
+
+/// Products that an example sums, at most.
+const MAX_PRODUCTS: usize = 512;
+
 /// Predicted nanoseconds of one instruction, however few examples there are.
 const CALL_NS: f64 = 4.0;
 
@@ -67,8 +73,8 @@ impl Unrolled {
             return None;
         }
         let largest = graph.nodes().iter().flat_map(|n| n.results());
-        let largest = largest.map(|v| graph.ty(unloop_graph::ValueId(v)).shape.size()).max()?;
-        if !is_iterative(graph) && (steps < 2 || largest > SHORT * examples) {
+        let largest = largest.map(|v| graph.ty(ValueId(v)).shape.size()).max()?;
+        if !is_iterative(graph, examples) && (steps < 2 || largest > SHORT * examples) {
             return None;
         }
         let one = narrow(graph, &each, &outputs, (examples, 1), None)?;
@@ -85,7 +91,7 @@ impl Unrolled {
         let scalars = scalars::unroll(graph, known)?;
         let calls = calls(&scalars.block);
         let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
-        if !is_iterative(graph) && calls * CALL_NS > MOST * steps.saturating_sub(1) as f64 {
+        if !is_iterative(graph, 1) && calls * CALL_NS > MOST * steps.saturating_sub(1) as f64 {
             return None;
         }
         let (none, all) = (vec![false; inputs], vec![false; outputs]);
@@ -141,10 +147,31 @@ impl Unrolled {
     }
 }
 
-/// Whether a program repeats something small, or takes apart small matrices.
-fn is_iterative(graph: &Graph) -> bool {
-    let is = |op: &Op| matches!(op, Op::While(_) | Op::Scan(_) | Op::Cholesky);
-    graph.nodes().iter().any(|node| is(&node.op))
+/// Whether a program repeats something small, or takes small matrices apart or multiplies them: each
+/// example by itself would cost more than its arithmetic.
+fn is_iterative(graph: &Graph, examples: usize) -> bool {
+    let inputs: usize = graph.inputs().iter().map(|ty| ty.shape.size()).sum();
+    let is = |node: &Node| match &node.op {
+        Op::While(_) | Op::Scan(_) | Op::Cholesky | Op::Lu => true,
+        Op::Dot(dims) => {
+            let extents = |v: ValueId, batch: &[usize]| -> usize {
+                let shape = &graph.ty(v).shape;
+                (0..shape.rank()).filter(|a| !batch.contains(a)).map(|a| shape[a]).product()
+            };
+            let sizes = [
+                extents(node.operands[0], &dims.lhs_batch),
+                extents(node.operands[1], &dims.rhs_batch),
+            ];
+            !dims.lhs_batch.is_empty() && sizes.iter().all(|&size| size <= SMALL_MATRIX)
+        }
+        // A small product of matrices that is no product in the program.
+        Op::Reduce { .. } => {
+            let elements = graph.ty(node.operands[0]).shape.size();
+            elements > inputs && elements <= MAX_PRODUCTS * examples
+        }
+        _ => false,
+    };
+    graph.nodes().iter().any(is)
 }
 
 /// How many instructions a block has.

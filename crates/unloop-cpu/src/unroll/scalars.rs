@@ -105,6 +105,9 @@ impl Value {
     }
 }
 
+/// Rows and columns of a matrix that is factorised with pivots, at most.
+const MAX_FACTORED: usize = 8;
+
 struct Unroller {
     exprs: Vec<Expr>,
     dtypes: Vec<DType>,
@@ -404,11 +407,11 @@ impl Unroller {
                 inside.then(|| vec![moved])
             }
             Op::Scatter(scatter) => self.scatter(scatter, operands, ty).and_then(computed),
+            Op::Lu => self.lu(&operands[0], types),
             Op::Solve { .. }
             | Op::Betainc
             | Op::ArgReduce { .. }
             | Op::Sort(_)
-            | Op::Lu
             | Op::Qr { .. }
             | Op::Svd { .. }
             | Op::Eigh
@@ -615,6 +618,61 @@ impl Unroller {
             }
         }
         Some(x)
+    }
+
+    /// The factors of each matrix packed in one, the row that each step exchanges, and the order of rows.
+    fn lu(&mut self, x: &Array, types: &[&TensorType]) -> Option<Vec<Array>> {
+        let [batch @ .., rows, columns] = &types[0].shape[..] else { return None };
+        let (rows, columns) = (*rows, *columns);
+        if rows.max(columns) > MAX_FACTORED {
+            return None;
+        }
+        let mut results = [Vec::new(), Vec::new(), Vec::new()];
+        for matrix in Matrix::stack(x, batch.iter().product())? {
+            let mut a = matrix;
+            let dtype = self.dtype(a.at(0, 0));
+            let zero = self.number(0.0, dtype);
+            let numbers: Vec<ExprId> =
+                (0..rows).map(|i| self.number(i as f64, DType::I32)).collect();
+            let mut order = Matrix { columns: 1, ids: numbers.clone() };
+            for k in 0..rows.min(columns) {
+                let mut most = self.push(Expr::Unary(UnaryOp::Abs, a.at(k, k)), dtype);
+                let mut pivot = numbers[k];
+                for (i, &number) in numbers.iter().enumerate().skip(k + 1) {
+                    let size = self.push(Expr::Unary(UnaryOp::Abs, a.at(i, k)), dtype);
+                    let larger = self.push(Expr::Compare(CompareOp::Gt, size, most), DType::Bool);
+                    most = self.select(larger, size, most);
+                    pivot = self.select(larger, number, pivot);
+                }
+                for (i, &number) in numbers.iter().enumerate().skip(k + 1) {
+                    let is_pivot = Expr::Compare(CompareOp::Eq, pivot, number);
+                    let is_pivot = self.push(is_pivot, DType::Bool);
+                    for m in [&mut a, &mut order] {
+                        for j in 0..m.columns {
+                            let (x, y) = (m.at(i, j), m.at(k, j));
+                            m.set(k, j, self.select(is_pivot, x, y));
+                            m.set(i, j, self.select(is_pivot, y, x));
+                        }
+                    }
+                }
+                results[1].push(pivot);
+                let top = a.at(k, k);
+                let none = self.push(Expr::Compare(CompareOp::Eq, top, zero), DType::Bool);
+                for i in k + 1..rows {
+                    let quotient = self.binary(BinaryOp::Div, a.at(i, k), top);
+                    // A column of zeros is left as it is.
+                    let factor = self.select(none, a.at(i, k), quotient);
+                    a.set(i, k, factor);
+                    for j in k + 1..columns {
+                        a.set(i, j, self.less_product(a.at(i, j), factor, a.at(k, j)));
+                    }
+                }
+            }
+            results[0].extend(a.ids);
+            results[2].extend(order.ids);
+        }
+        let results = results.into_iter().zip(types);
+        Some(results.map(|(ids, ty)| array(ty.shape.clone(), ids)).collect())
     }
 
     /// Elimination with partial pivoting, rows exchanged by selects; NaN if the matrix is singular.
