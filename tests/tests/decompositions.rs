@@ -1,8 +1,8 @@
 //! QR, singular values and eigenvalues: what the factors rebuild, derivatives of functions of them
 //! that are unique, and sorting.
 
-use unloop::Result;
 use unloop::prelude::*;
+use unloop::{ErrorKind, Result};
 use unloop_graph::backend::Backend;
 use unloop_tests::{assert_close, tensor};
 
@@ -209,5 +209,40 @@ fn members_of_a_stack_do_not_disturb_each_other() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn systems_with_one_matrix_share_its_factors() -> Result<()> {
+    let mut rng = fastrand::Rng::with_seed(31);
+    let loss = |a: &Tensor, b: &Tensor| {
+        let x = a.solve(b);
+        (a.solve(&x.sin()) * &x).sum()
+    };
+    for shape in [&[3usize][..], &[30], &[90], &[3, 70]] {
+        let (&n, batch) = shape.split_last().expect("a size");
+        let a = tensor(&mut rng, DType::F64, &[batch, &[n, n]].concat());
+        let a = &a + Tensor::eye(DType::F64, n).broadcast_to(a.shape()) * 3.0;
+        let b = tensor(&mut rng, DType::F64, shape);
+        let compare = |compiled: (Tensor, Tensor), graph: unloop::Graph| -> Result<()> {
+            let inputs = Tensor::arrays(&[a.clone(), b.clone()]).expect("numbers");
+            let expected = graph.evaluate(&inputs)?;
+            assert_close(&compiled.0, &expected[0].clone().into(), &format!("{shape:?}"));
+            assert_close(&compiled.1, &expected[1].clone().into(), &format!("{shape:?}"));
+            Ok(())
+        };
+        if batch.is_empty() {
+            let f = jit(value_and_grad(loss));
+            compare(f.try_call((&a, &b))?, f.graph((&a, &b))?)?;
+        } else {
+            let f = jit(vmap(value_and_grad(loss), (0, 0)));
+            compare(f.try_call((&a, &b))?, f.graph((&a, &b))?)?;
+        }
+    }
+    // A singular matrix is an error still.
+    let (a, b) = (Tensor::zeros(DType::F64, [40, 40]), Tensor::ones(DType::F64, [40]));
+    let twice = jit(|a: &Tensor, b: &Tensor| a.solve(&a.solve(b)));
+    let error = twice.try_call((&a, &b)).expect_err("singular");
+    assert_eq!(*error.kind(), ErrorKind::Singular);
     Ok(())
 }

@@ -59,6 +59,17 @@ const RULES: &[(&str, Rewriting, Program)] = &[
     ("log(1 + x)", Rewriting::Reassociating, |x, y| (1.0 + x.square()).log() + (y.exp() - 1.0)),
     ("log(exp(x))", Rewriting::Reassociating, |x, y| x.exp().log() + (y.exp() / 2.5).log()),
     ("sum of sums", Rewriting::Reassociating, |x, y| (x * y).sum_axis(1).sum()),
+    ("select(c, select", Rewriting::Exact, |x, y| {
+        let c = x.less(y);
+        c.select(&c.select(x, &y.sin()), &c.logical_not().select(y, &x.cos()))
+    }),
+    ("convert of convert", Rewriting::Exact, |x, y| {
+        let narrow = x.cast(DType::F32);
+        narrow.cast(DType::F64).cast(DType::F32).cast(DType::F64) + y
+    }),
+    ("0·x = 0", Rewriting::Fast, |x, y| (0.0 * x.sin() + y) * (y / y) - (x - x)),
+    ("x·y / y", Rewriting::Fast, |x, y| x * y / y + y.square().sqrt() - x.abs().sqrt().square()),
+    ("x / c", Rewriting::Fast, |x, y| x / 3.0 + y),
     ("sum of products", Rewriting::Reassociating, |x, y| x.matmul(y).matmul(&y.at((.., 0)))),
     ("a⁻¹·b", Rewriting::Reassociating, |x, y| {
         (x + Tensor::eye(DType::F64, x.shape()[0]) * 9.0).inv().matmul(y)
@@ -236,4 +247,49 @@ fn programs_are_drawn() {
             && drawing.contains("sin")
             && drawing.contains("input0 -> ")
     );
+}
+
+/// Programs of a vector of 24 numbers and a matrix, and whether no gather is left of them.
+const PLACES: &[(&str, bool, Program)] = &[
+    ("windows", true, |x, _| each_to([21, 4], |[i, k]| x.at(i.value() + k.value()))),
+    ("wide windows", true, |x, _| each_to([4, 11], |[i, k]| x.at(i.value() * 2 + k.value()))),
+    ("backwards", true, |x, _| each_to([8], |[i]| x.at(20 - 2 * i.value()))),
+    ("windows backwards", true, |x, _| each_to([3, 9], |[k, i]| x.at(i.value() - k.value() + 7))),
+    ("a block", true, |_, m| each_to([3, 2], |[i, j]| m.at((j.value() * 2 + 1, 4 - i.value())))),
+    ("rows", true, |_, m| each_to([2, 3], |[i, j]| m.at((i.value() + j.value(), ..)).sum())),
+    ("repeated", true, |x, m| each_to([5, 3], |[i, j]| x.at(i.value() + 2) * m.at((3, j.value())))),
+    ("convolution", true, |x, m| {
+        each_to([20], |[i]| {
+            each_to([5], |[k]| x.at(i.value() + k.value()) * m.at((0, k.value()))).sum()
+        })
+    }),
+    // Too many slices; two axes at once.
+    ("Toeplitz", false, |x, _| each_to([18, 18], |[i, j]| x.at(i.value() - j.value() + 17).sin())),
+    ("diagonal", false, |_, m| each_to([4], |[i]| m.at((i.value(), i.value() + 1)))),
+];
+
+#[test]
+fn gathers_at_even_places_are_slices() {
+    let mut rng = fastrand::Rng::with_seed(12);
+    let x = random(&mut rng, &[36]);
+    let m = random(&mut rng, &[7, 6]);
+    for (name, gone, f) in PLACES {
+        let expected = f(&x, &m);
+        let compiled = jit(f);
+        let explanation = compiled.explain((&x, &m)).unwrap();
+        let gathers = |graph: &Graph| {
+            graph.nodes().iter().filter(|node| matches!(node.op, Op::Gather(_))).count()
+        };
+        assert!(gathers(&explanation.before) > 0, "{name}: {explanation}");
+        assert_eq!(gathers(&explanation.after) == 0, *gone, "{name}: {explanation}");
+        let actual = compiled(&x, &m);
+        unloop_tests::assert_close(&actual, &expected, name);
+        // Examples of it, too, and its derivative.
+        let stacked = Tensor::stack(&[&x, &x.sin(), &x.cos()], 0);
+        let all = jit(vmap(f, (0, Shared)))(&stacked, &m);
+        unloop_tests::assert_close(&all.slice_axis(0, 0, 1).squeeze(0), &expected, name);
+        let total = |x: &Tensor, m: &Tensor| f(x, m).square().sum();
+        let (p, q) = (jit(grad(total))(&x, &m), grad(total)(&x, &m));
+        unloop_tests::assert_close(&p, &q, name);
+    }
 }

@@ -32,6 +32,18 @@ pub(crate) struct Factorisation {
     targets: SmallVec<[usize; 3]>,
     /// For stacks of small matrices: one matrix a lane.
     lanes: Option<(Lanes, Task)>,
+    /// Where factors lie that several solutions have in common.
+    shared: Option<SharedFactors>,
+}
+
+/// The factors of matrices, and the order of their rows, for all systems with the same matrices.
+#[derive(Clone, Copy)]
+pub(crate) struct SharedFactors {
+    /// The buffers: values of the matrices' type, and one number of 64 bits a row.
+    pub factors: usize,
+    pub order: usize,
+    /// Whether they are computed here; they are read by those that come later.
+    pub first: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -92,7 +104,18 @@ impl Factorisation {
             k,
             sources: operands.iter().map(|o| o.0).collect(),
             targets: results.iter().map(|r| r.0).collect(),
+            shared: None,
         })
+    }
+
+    /// Whether the factors can be shared: elimination across lanes never writes them.
+    pub fn has_factors(&self) -> bool {
+        matches!(self.kind, Kind::Solve { .. }) && self.lanes.is_none()
+    }
+
+    /// The same with shared factors.
+    pub fn sharing(self, shared: SharedFactors) -> Factorisation {
+        Factorisation { shared: Some(shared), ..self }
     }
 
     /// # Safety
@@ -156,6 +179,9 @@ impl Factorisation {
         let work = (m * n * (m.min(n) + k)) as f64;
         let count = self.stack.unwrap_or(1);
         let par = within(count, m.min(n));
+        let shared = self
+            .shared
+            .map(|s| (s, SharedPtr(memory.of(s.factors)), SharedPtr(memory.of(s.order))));
         let is_singular = AtomicBool::new(false);
         for_ranges(count, count as f64 * (20.0 + 0.4 * work), |range| {
             // Room for the matrix and for the order of its rows.
@@ -192,20 +218,35 @@ impl Factorisation {
                             }
                             Kind::Solve { transpose } => {
                                 let b = read(1, n * k);
-                                let lu = copied(scratch.cast::<T>(), a);
-                                let order = identity(order, n);
+                                let (lu, order) = match &shared {
+                                    None => (scratch.cast::<T>(), order),
+                                    Some((_, factors, rows)) => (
+                                        factors.get().cast::<T>().add(i * n * n),
+                                        rows.get().cast::<usize>().add(i * n),
+                                    ),
+                                };
                                 // A large matrix is taken by columns, so that what is factorised is
                                 // the transpose.
-                                let by_columns = n > SMALL;
-                                if by_columns {
-                                    let lu = MatMut::from_column_major_slice_mut(lu, n, n);
-                                    factorise_large(lu, order, par);
-                                } else {
-                                    if transpose {
-                                        transpose_square(lu, n);
+                                let by_columns = n > SMALL || shared.is_some();
+                                let (lu, order) = match &shared {
+                                    Some((SharedFactors { first: false, .. }, ..)) => (
+                                        std::slice::from_raw_parts_mut(lu, n * n),
+                                        std::slice::from_raw_parts_mut(order, n),
+                                    ),
+                                    _ => {
+                                        let (lu, order) = (copied(lu, a), identity(order, n));
+                                        if by_columns {
+                                            let lu = MatMut::from_column_major_slice_mut(lu, n, n);
+                                            factorise_large(lu, order, par);
+                                        } else {
+                                            if transpose {
+                                                transpose_square(lu, n);
+                                            }
+                                            factorise(lu, n, n, order, par);
+                                        }
+                                        (lu, order)
                                     }
-                                    factorise(lu, n, n, order, par);
-                                }
+                                };
                                 let x = write(0, n * k);
                                 if (0..n).any(|j| lu[j * n + j] == T::ZERO) {
                                     is_singular.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! From a program to a plan: compiled steps, and where each value lies. Values that are not results
 //! share one arena; two whose lives do not overlap may share memory.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use smallvec::SmallVec;
@@ -13,7 +14,7 @@ use crate::control::Control;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
-use crate::linalg::Factorisation;
+use crate::linalg::{Factorisation, SharedFactors};
 use crate::map::{self, Map};
 use crate::memory::{ALIGN, Addresses, Arena, Output};
 use crate::parts::Parts;
@@ -154,6 +155,9 @@ struct Lowering<'a> {
     types: Vec<TensorType>,
     /// The value in whose memory each value lies.
     root: Vec<usize>,
+    /// Solutions that share the factors of a matrix, by their nodes: the values that these are, and
+    /// whether they are computed there.
+    factors: HashMap<usize, ([ValueId; 2], bool)>,
 }
 
 impl Lowering<'_> {
@@ -169,14 +173,50 @@ impl Lowering<'_> {
                 operands.iter().map(|o| root(o.value)).collect(),
                 SmallVec::from_slice(&[self.graph.nodes()[*node].first.index()]),
             ),
-            Step::Op { node } => {
-                let node = &self.graph.nodes()[*node];
-                (
-                    node.operands.iter().map(|&v| root(v)).collect(),
-                    node.results().map(|v| v as usize).collect(),
-                )
+            Step::Op { node: i } => {
+                let node = &self.graph.nodes()[*i];
+                let mut reads: SmallVec<[usize; 6]> =
+                    node.operands.iter().map(|&v| root(v)).collect();
+                let mut writes: SmallVec<[usize; 3]> = node.results().map(|v| v as usize).collect();
+                if let Some((values, first)) = self.factors.get(i) {
+                    let values = values.iter().map(|v| v.index());
+                    if *first { writes.extend(values) } else { reads.extend(values) }
+                }
+                (reads, writes)
             }
             Step::Alias { .. } => Default::default(),
+        }
+    }
+
+    /// Finds systems with the same matrix: it is factorised once.
+    fn share_factors(&mut self, simd: Simd) {
+        // In the order of their matrices, so that the same program has the same plan.
+        let mut by_matrix: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for step in &self.steps {
+            let Step::Op { node: i } = step else { continue };
+            let node = &self.graph.nodes()[*i];
+            let types: Vec<(usize, &TensorType)> =
+                node.operands.iter().map(|&v| (0, self.graph.ty(v))).collect();
+            if let Op::Solve { .. } = node.op
+                && Factorisation::compile(&node.op, simd, &types, &[])
+                    .is_some_and(|s| s.has_factors())
+                && let [.., n] = types[0].1.shape[..]
+            {
+                by_matrix.entry((self.root[node.operands[0].index()], n)).or_default().push(*i);
+            }
+        }
+        for ((matrix, _), nodes) in by_matrix.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
+            let ty = self.types[matrix].clone();
+            let matrix = self.graph.ty(self.graph.nodes()[nodes[0]].operands[0]);
+            let rows = Shape::from(&matrix.shape[..matrix.rank() - 1]);
+            let values = [ty, TensorType::new(DType::I64, rows)].map(|ty| {
+                self.root.push(self.types.len());
+                self.types.push(ty);
+                ValueId(self.types.len() as u32 - 1)
+            });
+            for (k, node) in nodes.into_iter().enumerate() {
+                self.factors.insert(node, (values, k == 0));
+            }
         }
     }
 
@@ -284,9 +324,16 @@ impl Lowering<'_> {
                 let product = Product::compile(self.graph, *node, operands, buffer);
                 (&self.graph.nodes()[*node], Run::Product(product))
             }
-            Step::Op { node } => {
-                let node = &self.graph.nodes()[*node];
-                (node, self.compile_op(node, simd, &buffer)?)
+            Step::Op { node: i } => {
+                let node = &self.graph.nodes()[*i];
+                let run = match (self.compile_op(node, simd, &buffer)?, self.factors.get(i)) {
+                    (Run::Factorisation(step), Some(&([factors, order], first))) => {
+                        let (factors, order) = (factors.index(), order.index());
+                        Run::Factorisation(step.sharing(SharedFactors { factors, order, first }))
+                    }
+                    (run, _) => run,
+                };
+                (node, run)
             }
         };
         let flops = match &node.op {
@@ -380,7 +427,8 @@ impl Plan {
                 root[node.first.index()] = root[node.operands[0].index()];
             }
         }
-        let mut lowering = Lowering { graph, steps, types, root };
+        let mut lowering = Lowering { graph, steps, types, root, factors: HashMap::new() };
+        lowering.share_factors(simd);
         lowering.pack_products();
         lowering.pack_kernels();
         let mut results = Vec::new();

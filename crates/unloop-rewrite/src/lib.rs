@@ -8,6 +8,7 @@
 mod contract;
 mod cost;
 mod language;
+mod places;
 mod rules;
 mod saturate;
 mod tidy;
@@ -29,11 +30,11 @@ pub fn explain(graph: &Graph, known: &[Array], rewriting: Rewriting) -> Explanat
     if rewriting == Rewriting::Off {
         return Explanation::new(graph.clone(), graph.clone(), (before, before), fired);
     }
-    let tidied = tidy::run(graph, rewriting, &mut fired);
+    let tidied = tidy::run(graph, known, rewriting, &mut fired);
     let mut after = tidied;
     if let Some(better) = saturate::run(&after, known, rewriting, &mut fired) {
         // Choices leave views and constants behind.
-        after = tidy::run(&better, rewriting, &mut Vec::new());
+        after = tidy::run(&better, known, rewriting, &mut Vec::new());
     }
     let predicted = cost::of_graph(&after);
     if predicted > before {

@@ -2,12 +2,13 @@
 //! makes a program smaller, so the order matters little.
 
 use smallvec::{SmallVec, smallvec};
-use unloop_graph::backend::Rewriting::{self, Exact, Reassociating};
+use unloop_graph::backend::Rewriting::{self, Exact, Fast, Reassociating};
 use unloop_graph::op::{PadAxis, Slice};
 use unloop_graph::{
     Array, Axes, BinaryOp, DType, Number, Op, ReduceOp, Scalar, Shape, TensorType, UnaryOp, ValueId,
 };
 
+use crate::places::gathers;
 use crate::tidy::{Builder, Operands};
 
 /// A rule for one operation about to be added: the value to take instead, if it applies.
@@ -37,10 +38,16 @@ rules! {
     "x + 0 = x" Reassociating plus_zero,
     "-(-x) = x, x - (-y) = x + y, (-x)·(-y) = x·y" Exact signs,
     "select(c, x, x) = x" Exact selects,
+    "select(c, select(c, x, y), z) = select(c, x, z)" Exact nested_selects,
+    "convert of convert" Exact converts,
+    "gather at even places = slices" Exact gathers,
     "f(broadcast(x)) = broadcast(f(x))" Exact hoists,
     "log(1 + x) = log1p(x), exp(x) - 1 = expm1(x)" Reassociating near_one,
     "log(exp(x)) = x, log(exp(x) / y) = x - log(y)" Reassociating logarithms,
     "sum of sums" Reassociating sums,
+    "0·x = 0, x - x = 0, x / x = 1" Fast cancels,
+    "x·y / y = x, √x² = |x|, (√x)² = x" Fast undone,
+    "x / c = x·(1 / c)" Fast quotients,
 }
 
 fn two(x: ValueId, y: ValueId) -> Operands {
@@ -244,6 +251,81 @@ fn selects(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
         (Op::Select, None) if x[1] == x[2] => Some(x[1]),
         _ => None,
     }
+}
+
+/// A choice within a choice by the same condition, or by its opposite.
+fn nested_selects(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let (Op::Select, &[c, p, q]) = (op, x) else { return None };
+    if let Some((Op::Unary(UnaryOp::Not), below)) = b.producer(c) {
+        let below = below[0];
+        return b.add(Op::Select, smallvec![below, q, p]);
+    }
+    let inner = |v: ValueId, k: usize| match b.producer(v) {
+        Some((Op::Select, below)) if below[0] == c => Some(below[k]),
+        _ => None,
+    };
+    match (inner(p, 1), inner(q, 2)) {
+        (None, None) => None,
+        (first, second) => b.add(Op::Select, smallvec![c, first.unwrap_or(p), second.unwrap_or(q)]),
+    }
+}
+
+/// Whether every number of a dtype is one of another.
+fn holds(wide: DType, narrow: DType) -> bool {
+    match (narrow, wide) {
+        (DType::Bool, _) | (DType::I32 | DType::U32, DType::I64) => true,
+        (DType::I32 | DType::U32 | DType::F32, DType::F64) => true,
+        (narrow, wide) => narrow == wide,
+    }
+}
+
+/// What went through a dtype that holds it came out as it was.
+fn converts(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let Op::Convert(to) = op else { return None };
+    let (&Op::Convert(through), &[below]) = b.producer(x[0])? else { return None };
+    let from = b.ty(below).dtype;
+    let fits = holds(through, from) && (*to == from || holds(*to, from));
+    fits.then(|| b.add(Op::Convert(*to), smallvec![below]))?
+}
+
+/// A value of zeros, or ones, like this one.
+fn like(b: &mut Builder, v: ValueId, number: i128) -> Option<ValueId> {
+    let ty = b.ty(v).clone();
+    b.fill(Scalar::new(ty.dtype, Number::Int(number)), &ty)
+}
+
+fn cancels(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let &[p, q] = x else { return None };
+    match op {
+        Op::Binary(BinaryOp::Mul) if is(b, p, 0.0) || is(b, q, 0.0) => like(b, p, 0),
+        Op::Binary(BinaryOp::Sub) if p == q => like(b, p, 0),
+        Op::Binary(BinaryOp::Div) if p == q && b.ty(p).dtype.is_float() => like(b, p, 1),
+        _ => None,
+    }
+}
+
+fn undone(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let is_float = b.ty(*x.first()?).dtype.is_float();
+    match (op, b.producer(x[0])?) {
+        (Op::Binary(BinaryOp::Div), (Op::Binary(BinaryOp::Mul), &[p, q])) if is_float => {
+            if q == x[1] { Some(p) } else { (p == x[1]).then_some(q) }
+        }
+        (Op::Unary(UnaryOp::Sqrt), (Op::Unary(UnaryOp::Square), &[p])) => {
+            b.add(Op::Unary(UnaryOp::Abs), smallvec![p])
+        }
+        (Op::Unary(UnaryOp::Square), (Op::Unary(UnaryOp::Sqrt), &[p])) => Some(p),
+        _ => None,
+    }
+}
+
+fn quotients(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let (Op::Binary(BinaryOp::Div), &[p, q]) = (op, x) else { return None };
+    let (ty, divisor) = (b.ty(q).clone(), b.uniform(q)?.number().float());
+    if !ty.dtype.is_float() || divisor == 0.0 || !divisor.is_finite() {
+        return None;
+    }
+    let inverse = b.fill(Scalar::new(ty.dtype, Number::Float(1.0 / divisor)), &ty)?;
+    b.add(Op::Binary(BinaryOp::Mul), two(p, inverse))
 }
 
 /// Below this size another kernel costs more than the repeated work.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use unloop_graph::backend::Rewriting;
-use unloop_graph::{Graph, Node, Op, Place, Scalar, TensorType, ValueId};
+use unloop_graph::{Array, Graph, Node, Op, Place, Scalar, TensorType, ValueId};
 
 use crate::rules::{self, Rule};
 
@@ -14,11 +14,17 @@ pub(crate) type Operands = SmallVec<[ValueId; 3]>;
 /// A program in which equal operations are one and identities are gone; see the rules of
 /// [`Rewriting`].
 pub fn tidy(graph: &Graph, rewriting: Rewriting) -> Graph {
-    run(graph, rewriting, &mut Vec::new())
+    run(graph, &[], rewriting, &mut Vec::new())
 }
 
-pub(crate) fn run(graph: &Graph, rewriting: Rewriting, fired: &mut Vec<&'static str>) -> Graph {
-    let mut builder = Builder::new(graph.inputs().to_vec(), rewriting);
+/// The last inputs always have the values `known`.
+pub(crate) fn run(
+    graph: &Graph,
+    known: &[Array],
+    rewriting: Rewriting,
+    fired: &mut Vec<&'static str>,
+) -> Graph {
+    let mut builder = Builder::new(graph.inputs().to_vec(), known, rewriting);
     let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
     let live = live(graph);
     for (node, live) in graph.nodes().iter().zip(live) {
@@ -93,6 +99,8 @@ pub(crate) struct Builder {
     producer: Vec<Option<usize>>,
     /// The number that all elements of a value are, where that is known.
     uniform: Vec<Option<Scalar>>,
+    /// The elements of values that are always the same, where they are known.
+    arrays: Vec<Option<Array>>,
     pub rewriting: Rewriting,
     /// Where what is built now stands in the user's program.
     pub place: Place,
@@ -105,8 +113,12 @@ pub(crate) struct Builder {
 const MAX_DEPTH: usize = 32;
 
 impl Builder {
-    fn new(inputs: Vec<TensorType>, rewriting: Rewriting) -> Builder {
+    fn new(inputs: Vec<TensorType>, known: &[Array], rewriting: Rewriting) -> Builder {
+        let mut arrays = vec![None; inputs.len().saturating_sub(known.len())];
+        arrays.extend(known.iter().cloned().map(Some));
+        arrays.truncate(inputs.len());
         Builder {
+            arrays,
             inputs: inputs.len(),
             producer: vec![None; inputs.len()],
             uniform: vec![None; inputs.len()],
@@ -133,6 +145,11 @@ impl Builder {
     /// The number that all elements are.
     pub fn uniform(&self, v: ValueId) -> Option<Scalar> {
         self.uniform[v.index()]
+    }
+
+    /// The elements of a value that is always the same.
+    pub fn array(&self, v: ValueId) -> Option<&Array> {
+        self.arrays[v.index()].as_ref()
     }
 
     /// The first result of an operation, after the rules; `None` if the types do not fit.
@@ -167,7 +184,16 @@ impl Builder {
             }
             _ => None,
         };
+        // Views of what is known take no memory.
+        let array = match &op {
+            Op::Broadcast { .. } | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => {
+                let known = self.array(operands[0]).cloned();
+                known.and_then(|x| op.evaluate(&[x], &types).ok()?.pop())
+            }
+            _ => None,
+        };
         for ty in types {
+            self.arrays.push(array.clone());
             self.types.push(ty);
             self.producer.push(Some(self.nodes.len()));
             self.uniform.push(uniform);
