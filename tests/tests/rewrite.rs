@@ -67,7 +67,10 @@ const RULES: &[(&str, Rewriting, Program)] = &[
         let narrow = x.cast(DType::F32);
         narrow.cast(DType::F64).cast(DType::F32).cast(DType::F64) + y
     }),
-    ("0·x = 0", Rewriting::Fast, |x, y| (0.0 * x.sin() + y) * (y / y) - (x - x)),
+    ("0·x = 0", Rewriting::Fast, |x, y| {
+        let same = (y.clone(), x.clone());
+        (0.0 * x.sin() + y) * (y / same.0) - (x - same.1)
+    }),
     ("x·y / y", Rewriting::Fast, |x, y| x * y / y + y.square().sqrt() - x.abs().sqrt().square()),
     ("x / c", Rewriting::Fast, |x, y| x / 3.0 + y),
     ("sum of products", Rewriting::Reassociating, |x, y| x.matmul(y).matmul(&y.at((.., 0)))),

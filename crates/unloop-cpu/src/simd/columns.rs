@@ -172,9 +172,15 @@ fn by_level<const SPLIT: bool>(simd: Simd, dtype: DType) -> ColumnsFn {
 /// As [`walk`], on a processor with AVX.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-unsafe fn wide<const SPLIT: bool>(columns: Columns<'_>) {
-    // SAFETY: as the caller's.
-    unsafe { walk::<Quads, SPLIT>(columns) }
+unsafe fn wide<const SPLIT: bool>(all: Columns<'_>) {
+    // What is left of blocks of four goes by twos.
+    let (whole, rest) = all.columns.split_at(all.columns.len() / Quads::SIDE * Quads::SIDE);
+    let rows = all.rows.wrapping_add(whole.len() * size_of::<u64>());
+    // SAFETY: as the caller's; both are parts of what is there.
+    unsafe {
+        walk::<Quads, SPLIT>(Columns { columns: whole, ..all });
+        walk::<Pairs, SPLIT>(Columns { columns: rest, rows, ..all });
+    }
 }
 
 /// # Safety
