@@ -111,3 +111,34 @@ fn errors_in_a_part_name_the_program() -> Result<()> {
     assert!(!matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
     Ok(())
 }
+
+/// Results that are larger than a good part of a cache are written past it: at any length and start.
+#[test]
+fn large_results_are_whole() {
+    let n = 3_200_003;
+    let x = Tensor::arange(0.0f32, n as f32, 1.0) * 1e-3;
+    let program = |x: &Tensor| (x * 0.5 + 1.0).sin();
+    let all = jit(program)(&x);
+    for start in [0, 1, 77, 1_600_001, n - 40] {
+        let expected = program(&x.slice_axis(0, start, start + 40));
+        assert_close(&all.slice_axis(0, start, start + 40), &expected, "a vector");
+    }
+    // Short rows share a tile; a transposed operand is read by blocks.
+    let rows = x.slice_axis(0, 0, 3_200_000).reshape([640_000, 5]);
+    let scaled = jit(vmap(|row: &Tensor, scale: &Tensor| row * scale, (0, Shared)));
+    let scale = Tensor::from([1.0f32, 2.0, 3.0, 4.0, 5.0]);
+    let wide = scaled(&rows, &scale);
+    let square = x.slice_axis(0, 0, 3_200_000).reshape([1600, 2000]);
+    let turned = jit(|x: &Tensor| x.t() + 1.0)(&square);
+    for i in [0i64, 1, 799, 1599] {
+        assert_close(&wide.at((i * 400, ..)), &(rows.at((i * 400, ..)) * &scale), "rows");
+        assert_close(&turned.at((.., i)), &(square.at((i, ..)) + 1.0), "transposed");
+    }
+    // Part by part.
+    let many = x.slice_axis(0, 0, 3_200_000).reshape([3200, 1000]);
+    let soft = |row: &Tensor| (row * 0.1).softmax(0);
+    let all = jit(vmap(soft, 0))(&many);
+    for i in [0i64, 17, 3199] {
+        assert_close(&all.at((i, ..)), &soft(&many.at((i, ..))), "parts");
+    }
+}

@@ -14,7 +14,7 @@ pub struct Cpu;
 
 impl Backend for Cpu {
     fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
-        Ok(Arc::new(Plan::of(graph, known, Simd::best())?))
+        Ok(Arc::new(Plan::of(graph, known, Simd::best(), 1)?))
     }
 }
 

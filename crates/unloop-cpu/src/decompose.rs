@@ -100,7 +100,7 @@ impl Decomposition {
                         .iter()
                         .map(|(target, len)| {
                             let start = target.get().cast::<T>().add(i * len);
-                            (0..*len).for_each(|j| start.add(j).write(T::ZERO));
+                            std::ptr::write_bytes(start, 0, *len);
                             std::slice::from_raw_parts_mut(start, *len)
                         })
                         .collect();
@@ -162,7 +162,7 @@ fn singular<T: Real>(
     };
     let (rows, columns) = vectors.unwrap_or((0, 0));
     let (mut u, mut v): (Mat<T>, Mat<T>) = (Mat::zeros(m, rows), Mat::zeros(n, columns));
-    let finite = (0..m).all(|i| (0..n).all(|j| a[(i, j)].magnitude() < T::ONE / T::ZERO));
+    let finite = a.row_iter().all(|row| row.iter().all(|x| x.magnitude() < T::ONE / T::ZERO));
     let mut done = finite;
     if s.is_empty() {
         u.diagonal_mut().fill(T::ONE);

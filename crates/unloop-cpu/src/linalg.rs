@@ -450,7 +450,7 @@ fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit:
     if k == 0 {
         return;
     }
-    if n > SMALL {
+    if n > SMALL && (k > 1 || a.column != 1) {
         let rows = MatRef::from_row_major_slice(a.values, n, n);
         let matrix = if a.row == 1 { rows.transpose() } else { rows };
         let x = MatMut::from_row_major_slice_mut(x, n, k);
@@ -465,10 +465,15 @@ fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit:
     for step in 0..n {
         let i = if lower { step } else { n - 1 - step };
         let known = if lower { 0..i } else { i + 1..n };
-        for p in known {
-            let factor = a.at(i, p);
-            for j in 0..k {
-                x[i * k + j] -= factor * x[p * k + j];
+        if k == 1 && a.column == 1 {
+            let row = &a.values[i * n..][known.clone()];
+            x[i] -= product(row, &x[known]);
+        } else {
+            for p in known {
+                let factor = a.at(i, p);
+                for j in 0..k {
+                    x[i * k + j] -= factor * x[p * k + j];
+                }
             }
         }
         if !unit {
@@ -476,6 +481,21 @@ fn substitute<T: Real>(a: View<'_, T>, x: &mut [T], k: usize, lower: bool, unit:
             x[i * k..(i + 1) * k].iter_mut().for_each(|x| *x /= diagonal);
         }
     }
+}
+
+/// The sum of products, in several parts.
+fn product<T: Real>(x: &[T], y: &[T]) -> T {
+    const PARTS: usize = 16;
+    let mut sums = [T::ZERO; PARTS];
+    let (xs, ys) = (x.chunks_exact(PARTS), y.chunks_exact(PARTS));
+    let rest = xs.remainder().iter().zip(ys.remainder());
+    let last = rest.fold(T::ZERO, |sum, (&x, &y)| sum + x * y);
+    for (x, y) in xs.zip(ys) {
+        for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
+    }
+    sums.into_iter().fold(last, |a, b| a + b)
 }
 
 /// The lower Cholesky factor of `a`, in `l`, which starts as its copy.
@@ -496,7 +516,9 @@ fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) {
     for i in 0..n {
         l[i * n + i + 1..(i + 1) * n].fill(T::ZERO);
     }
-    if !is_definite || l.iter().any(|x| x.magnitude().partial_cmp(&T::ZERO).is_none()) {
+    // What is not a number anywhere in a row is in its pivot, too.
+    let is_nan = |i: usize| l[i * n + i].partial_cmp(&T::ZERO).is_none();
+    if !is_definite || (0..n).any(is_nan) {
         l.fill(T::NAN);
     }
 }

@@ -9,7 +9,7 @@ use unloop_kernel::{Kernel, Load, Strided};
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::plan::copy_kernel;
-use crate::simd::{Simd, fill, scatter_run};
+use crate::simd::{Simd, copy_past_caches, fill, finish_past_caches, scatter_run};
 use crate::space::Rows;
 use crate::tape::{Place, Tape, Tiling, is_row_major};
 
@@ -26,6 +26,8 @@ pub(crate) struct Map {
     stride: isize,
     /// Rows in a tile, if tiles take whole rows.
     block: Option<usize>,
+    /// Whether the result is written past the caches.
+    past_caches: bool,
     ns: f64,
 }
 
@@ -156,10 +158,12 @@ pub(crate) fn bases(sources: &[usize], memory: Addresses<'_>) -> SmallVec<[*mut 
 }
 
 impl Map {
-    /// Compiles a collapsed kernel. `buffer` gives the number of the buffer of a value.
+    /// Compiles a collapsed kernel. `buffer` gives the number of the buffer of a value. A result that
+    /// is too large for caches is written past them.
     pub fn compile(
         kernel: &Kernel,
         simd: Simd,
+        is_too_large: bool,
         buffer: impl Fn(unloop_graph::ValueId) -> usize,
     ) -> Map {
         let inner = inner_axis(kernel);
@@ -182,6 +186,7 @@ impl Map {
             target: buffer(kernel.store.value),
             stride: if kernel.space[inner] == 1 { 1 } else { kernel.store.strides[inner] },
             block: by_rows.then(|| tape.tile / kernel.space[inner].max(1)),
+            past_caches: is_too_large && tape.result == Place::Result,
             tape,
             ns,
         }
@@ -215,7 +220,7 @@ impl Map {
         let size = tape.dtype.size();
         let bases = bases(&self.sources, memory);
         let target = memory.of(self.target);
-        tape.with_table(0, |table, _| {
+        tape.with_table(tape.tile * size, |table, buffer| {
             let mut cursor = self.rows.at(range.start);
             let mut row = range.start;
             while row < range.end {
@@ -224,8 +229,12 @@ impl Map {
                 let out = target.wrapping_add(row * self.extent * size);
                 // SAFETY: the plan gives every value a buffer of its size.
                 unsafe {
-                    tape.run_rows(table, &bases, &mut cursor, out, self.extent, rows);
+                    let result = if self.past_caches { buffer } else { out };
+                    tape.run_rows(table, &bases, &mut cursor, result, self.extent, rows);
                     match tape.result {
+                        Place::Result if self.past_caches => {
+                            copy_past_caches(out, buffer, n * size)
+                        }
                         Place::Result => {}
                         Place::Tile(slot) => {
                             std::ptr::copy_nonoverlapping(table.get(slot), out, n * size);
@@ -234,6 +243,9 @@ impl Map {
                     }
                 }
                 row += rows;
+            }
+            if self.past_caches {
+                finish_past_caches();
             }
         });
     }
@@ -252,12 +264,16 @@ impl Map {
                 let n = tape.tile.min(self.extent - start);
                 let at = cursor.offsets[streams] + start as isize * self.stride;
                 let out = target.wrapping_offset(at * size as isize);
-                let result = if self.stride == 1 { out } else { buffer };
+                let is_direct = self.stride == 1 && !self.past_caches;
+                let result = if is_direct { out } else { buffer };
                 // SAFETY: the plan gives every value a buffer of its size; `buffer` has a tile.
                 unsafe {
                     tape.run(table, &bases, &cursor.offsets, &cursor.index, result, start, n);
                     match tape.result {
-                        Place::Result if self.stride == 1 => {}
+                        Place::Result if is_direct => {}
+                        Place::Result if self.stride == 1 => {
+                            copy_past_caches(out, buffer, n * size);
+                        }
                         Place::Result => scatter_run(out, self.stride, buffer, n, tape.dtype),
                         Place::Tile(slot) => {
                             let from = table.get(slot);
@@ -280,6 +296,9 @@ impl Map {
                     tile = 0;
                     cursor.advance();
                 }
+            }
+            if self.past_caches {
+                finish_past_caches();
             }
         });
     }

@@ -123,7 +123,8 @@ impl Parts {
         }
         let plan = |width: usize| -> Option<Result<Plan>> {
             let graph = narrow(graph, &each, &outputs, (examples, width), None)?;
-            is_shared_work_small(&graph, width).then(|| Plan::compile(&graph, simd))
+            let parts = examples / width;
+            is_shared_work_small(&graph, width).then(|| Plan::of(&graph, &[], simd, parts))
         };
         let left = examples % width;
         let rest = if left == 0 { Some(None) } else { plan(left).map(Some) };

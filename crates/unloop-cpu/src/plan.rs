@@ -143,6 +143,9 @@ impl Layout {
     }
 }
 
+/// Bytes of a result that fills a good part of a last-level cache.
+const LARGE_RESULT: usize = 12 << 20;
+
 fn bytes(ty: &TensorType) -> usize {
     (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN)
 }
@@ -155,6 +158,8 @@ struct Lowering<'a> {
     types: Vec<TensorType>,
     /// The value in whose memory each value lies.
     root: Vec<usize>,
+    /// How many times as large as the program's the results are of which it computes a part.
+    parts: usize,
     /// Solutions that share the factors of a matrix, by their nodes: the values that these are, and
     /// whether they are computed there.
     factors: HashMap<usize, ([ValueId; 2], bool)>,
@@ -310,7 +315,10 @@ impl Lowering<'_> {
                 let kernel = kernel.clone().collapse();
                 let run = match Reduce::compile(&kernel, simd, buffer) {
                     Some(reduce) => Run::Reduce(reduce),
-                    None => Run::Map(Map::compile(&kernel, simd, buffer)),
+                    None => {
+                        let is_too_large = self.is_too_large(kernel.store.value);
+                        Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
+                    }
                 };
                 // Kernels do not fail.
                 let elements: usize = kernel.space.iter().product();
@@ -348,6 +356,12 @@ impl Lowering<'_> {
         let dtype = self.types[node.first.index()].dtype;
         let facts = Facts { name, place: node.place, bytes, flops, dtype };
         Ok(Some(Task { run, op: node.op.name(), facts }))
+    }
+
+    /// Whether a value is a result that does not stay in caches until it is read.
+    fn is_too_large(&self, v: ValueId) -> bool {
+        let is_result = || self.graph.outputs().iter().any(|o| self.root[o.index()] == v.index());
+        bytes(&self.types[v.index()]) * self.parts >= LARGE_RESULT && is_result()
     }
 
     /// Bytes of the values that a step reads and writes.
@@ -412,11 +426,12 @@ impl Lowering<'_> {
 
 impl Plan {
     pub fn compile(graph: &Graph, simd: Simd) -> Result<Plan> {
-        Plan::of(graph, &[], simd)
+        Plan::of(graph, &[], simd, 1)
     }
 
-    /// The plan of a program whose last inputs are always `known`.
-    pub fn of(graph: &Graph, known: &[Array], simd: Simd) -> Result<Plan> {
+    /// The plan of a program whose last inputs are always `known`, and whose results are one of so
+    /// many `parts` of larger ones.
+    pub fn of(graph: &Graph, known: &[Array], simd: Simd, parts: usize) -> Result<Plan> {
         let steps = build(graph).steps;
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
@@ -427,7 +442,8 @@ impl Plan {
                 root[node.first.index()] = root[node.operands[0].index()];
             }
         }
-        let mut lowering = Lowering { graph, steps, types, root, factors: HashMap::new() };
+        let factors = HashMap::new();
+        let mut lowering = Lowering { graph, steps, types, root, parts, factors };
         lowering.share_factors(simd);
         lowering.pack_products();
         lowering.pack_kernels();

@@ -25,4 +25,6 @@ pub use columns::Columns;
 pub use fused::Fused;
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
-pub use strided::{count_true, fill, gather_run, pick, put, scatter_run};
+pub use strided::{
+    copy_past_caches, count_true, fill, finish_past_caches, gather_run, pick, put, scatter_run,
+};

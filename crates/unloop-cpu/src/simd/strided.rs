@@ -53,6 +53,47 @@ pub unsafe fn scatter_run(dst: *mut u8, stride: isize, src: *const u8, n: usize,
     })
 }
 
+/// Copies bytes past the caches, for results that are too large to stay in them: a line that is
+/// written as a whole need not be read first.
+///
+/// # Safety
+///
+/// The bytes must be readable and writable, and must not overlap.
+pub unsafe fn copy_past_caches(dst: *mut u8, src: *const u8, bytes: usize) {
+    // SAFETY: as the caller's; lines are aligned, and SSE2 is there on x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+        const LINE: usize = 64;
+        let head = dst.align_offset(LINE).min(bytes);
+        std::ptr::copy_nonoverlapping(src, dst, head);
+        let lines = (bytes - head) / LINE;
+        for line in 0..lines {
+            let (to, from) = (dst.add(head + line * LINE), src.add(head + line * LINE));
+            for part in 0..LINE / 16 {
+                let value = _mm_loadu_si128(from.cast::<__m128i>().add(part));
+                _mm_stream_si128(to.cast::<__m128i>().add(part), value);
+            }
+        }
+        let done = head + lines * LINE;
+        std::ptr::copy_nonoverlapping(src.add(done), dst.add(done), bytes - done);
+    }
+    // SAFETY: as the caller's.
+    #[cfg(not(target_arch = "x86_64"))]
+    unsafe {
+        std::ptr::copy_nonoverlapping(src, dst, bytes);
+    }
+}
+
+/// Makes what was copied past the caches visible to other threads.
+pub fn finish_past_caches() {
+    // SAFETY: SSE is there on x86-64.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}
+
 /// `dst[i] = *value` for `i` in `0..n`.
 ///
 /// # Safety
