@@ -12,6 +12,7 @@ mod gather;
 mod host;
 mod instruction;
 mod linalg;
+mod lowering;
 mod map;
 mod memory;
 mod narrow;

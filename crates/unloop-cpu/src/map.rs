@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 use unloop_graph::{Shape, TensorType};
 use unloop_kernel::{Kernel, Load, Strided};
 
+use crate::lowering::copy_kernel;
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
-use crate::plan::copy_kernel;
 use crate::simd::{Simd, copy_past_caches, fill, finish_past_caches, scatter_run};
 use crate::space::Rows;
 use crate::tape::{Place, Tape, Tiling, is_row_major};

@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 use unloop_graph::{DType, DotDims, Graph, Op, Shape, TensorType, ValueId};
 use unloop_kernel::{Kernel, Strided};
 
+use crate::lowering::copy_kernel;
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
-use crate::plan::copy_kernel;
 use crate::space::Rows;
 
 /// A stack of products of m×k and k×n matrices.

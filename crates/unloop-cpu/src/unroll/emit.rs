@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use unloop_graph::DType;
 use unloop_kernel::{Expr, ExprId};
 
-use super::scalars::{Entry, Load, Passed, Repeat, Scalars, Stacked, Until};
+use super::ir::{Entry, Load, Passed, Repeat, Scalars, Stacked, Until};
 use super::tape::{GROUP, Inst, Slot, Test};
 use crate::instruction::{Program, fused_instruction, instruction, operands, product_within};
 use crate::simd::Simd;

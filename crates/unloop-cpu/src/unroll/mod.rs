@@ -3,6 +3,9 @@
 //! next one begins. A program without examples is the same with one.
 
 mod emit;
+mod ir;
+mod loops;
+mod matrices;
 mod memory;
 mod scalars;
 mod tape;
@@ -16,7 +19,7 @@ use crate::narrow::narrow;
 use crate::parts::bytes;
 use crate::profile::Facts;
 use crate::simd::Simd;
-use scalars::{Entry, Scalars, Until};
+use ir::{Entry, Scalars, Until};
 use tape::Tape;
 
 /// A program that runs on numbers.

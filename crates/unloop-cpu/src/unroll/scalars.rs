@@ -4,21 +4,22 @@
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
-use unloop_graph::op::{DotDims, Gather, IndexMode, Scan, Scatter, ScatterOp, While};
+use unloop_graph::op::{DotDims, Gather, IndexMode, Scatter, ScatterOp};
 use unloop_graph::{
-    Array, Axes, BinaryOp, CompareOp, DType, Graph, Number, Op, ReduceOp, Scalar, Shape,
-    TensorType, UnaryOp, ValueId,
+    Array, Axes, BinaryOp, DType, Graph, Number, Op, ReduceOp, Scalar, Shape, TensorType, UnaryOp,
+    ValueId,
 };
 use unloop_kernel::{Expr, ExprId};
 
+use super::ir::{Entry, Load, Scalars};
 use super::memory::{View, sink};
 use crate::instruction::operands;
 
 /// Values of a program, at most.
-const MAX_EXPRS: usize = 6_000;
+pub(super) const MAX_EXPRS: usize = 6_000;
 
 /// Elements of an array, at most.
-const MAX_ELEMENTS: usize = 1_024;
+pub(super) const MAX_ELEMENTS: usize = 1_024;
 
 /// Elements of an array whose numbers are part of the program, at most.
 const MAX_KNOWN: usize = 256;
@@ -26,97 +27,31 @@ const MAX_KNOWN: usize = 256;
 /// Elements of an array that is moved about only, at most.
 const MAX_MOVED: usize = 16_384;
 
-/// Runs of a loop that are written out, at most, if its entries are no input's.
-const MAX_RUNS: usize = 16;
-
-/// Rows of a matrix that is eliminated with pivots, at most.
-const MAX_PIVOTED: usize = 4;
-
-/// A program on numbers. `Expr::Load(i)` is one of `loads`.
-pub(super) struct Scalars {
-    pub exprs: Vec<Expr>,
-    pub dtypes: Vec<DType>,
-    pub loads: Vec<Load>,
-    pub block: Vec<Entry>,
-    /// The elements of each output; none of those that a loop writes.
-    pub outputs: Vec<Vec<ExprId>>,
-}
-
-/// An element of an input; of the entry of a loop's run if `step`, the distance of entries, is given.
-#[derive(Clone, Copy)]
-pub(super) struct Load {
-    pub input: usize,
-    pub element: usize,
-    pub step: Option<isize>,
-}
-
-/// What is done, in order.
-pub(super) enum Entry {
-    Compute(ExprId),
-    Repeat(Repeat),
-}
-
-/// A loop: what stands in `head` is computed, then `on` decides whether `body` is, and then the loop
-/// begins again with the next values.
-pub(super) struct Repeat {
-    pub head: Vec<Entry>,
-    pub until: Until,
-    pub body: Vec<Entry>,
-    pub passed: Vec<Passed>,
-    pub stacked: Vec<Stacked>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Until {
-    /// As long as this is true, for any example.
-    False(ExprId),
-    /// This often; the last entries first if `reverse`.
-    Count { count: usize, reverse: bool },
-}
-
-/// What a loop passes on: within the loop and after it, `value` is the latest.
-pub(super) struct Passed {
-    pub value: ExprId,
-    pub start: ExprId,
-    pub next: ExprId,
-}
-
-/// What each run of a loop writes to an output.
-pub(super) struct Stacked {
-    pub value: ExprId,
-    pub output: usize,
-    /// The element that the first entry has it at, and the distance of entries.
-    pub element: usize,
-    pub step: isize,
-}
-
 /// An array of the program.
 #[derive(Clone, Default)]
-struct Value {
+pub(super) struct Value {
     /// The values of its elements.
-    ids: Option<Array>,
+    pub ids: Option<Array>,
     /// Where it lies, if it is one of an input's.
-    memory: Option<View>,
+    pub memory: Option<View>,
 }
 
 impl Value {
-    fn of(ids: Array) -> Value {
+    pub fn of(ids: Array) -> Value {
         Value { ids: Some(ids), memory: None }
     }
 }
 
-/// Rows and columns of a matrix that is factorised with pivots, at most.
-const MAX_FACTORED: usize = 8;
-
-struct Unroller {
+/// A program while it is unrolled.
+pub(super) struct Unroller {
     exprs: Vec<Expr>,
     dtypes: Vec<DType>,
-    loads: Vec<Load>,
+    pub loads: Vec<Load>,
     /// How many loops stand around each value.
-    depth: Vec<usize>,
+    pub depth: Vec<usize>,
     /// What is computed in each of the loops that are open, outermost first.
-    blocks: Vec<Vec<Entry>>,
-    known: Vec<HashMap<Expr, ExprId>>,
+    pub blocks: Vec<Vec<Entry>>,
+    pub known: Vec<HashMap<Expr, ExprId>>,
 }
 
 /// Unrolls a program whose last inputs are always `known`; `None` if it is too large, or does what
@@ -185,12 +120,12 @@ fn outside(mode: IndexMode) -> IndexMode {
 }
 
 /// The values of an array's elements.
-fn elements(ids: &Array) -> Vec<ExprId> {
+pub(super) fn elements(ids: &Array) -> Vec<ExprId> {
     let ids: Vec<i32> = ids.to_vec().unwrap_or_default();
     ids.into_iter().map(|id| ExprId(id as u32)).collect()
 }
 
-fn array(shape: Shape, ids: Vec<ExprId>) -> Array {
+pub(super) fn array(shape: Shape, ids: Vec<ExprId>) -> Array {
     Array::new(shape, ids.into_iter().map(|x| x.0 as i32).collect())
 }
 
@@ -236,7 +171,7 @@ impl Unroller {
         Some(self.push(Expr::Constant(value), dtype))
     }
 
-    fn push(&mut self, expr: Expr, dtype: DType) -> ExprId {
+    pub fn push(&mut self, expr: Expr, dtype: DType) -> ExprId {
         if let Some(folded) = self.folded(&expr, dtype) {
             return folded;
         }
@@ -251,37 +186,42 @@ impl Unroller {
         id
     }
 
-    fn fresh(&mut self, expr: Expr, dtype: DType, depth: usize) -> ExprId {
+    pub fn fresh(&mut self, expr: Expr, dtype: DType, depth: usize) -> ExprId {
         self.exprs.push(expr);
         self.dtypes.push(dtype);
         self.depth.push(depth);
         ExprId(self.exprs.len() as u32 - 1)
     }
 
-    fn dtype(&self, x: ExprId) -> DType {
+    pub fn dtype(&self, x: ExprId) -> DType {
         self.dtypes[x.index()]
     }
 
-    fn binary(&mut self, op: BinaryOp, a: ExprId, b: ExprId) -> ExprId {
+    pub fn binary(&mut self, op: BinaryOp, a: ExprId, b: ExprId) -> ExprId {
         self.push(Expr::Binary(op, a, b), self.dtype(a))
     }
 
-    fn number(&mut self, value: f64, dtype: DType) -> ExprId {
+    pub fn number(&mut self, value: f64, dtype: DType) -> ExprId {
         self.push(Expr::Constant(Scalar::new(dtype, Number::Float(value))), dtype)
     }
 
     /// `a - b·c`.
-    fn less_product(&mut self, a: ExprId, b: ExprId, c: ExprId) -> ExprId {
+    pub fn less_product(&mut self, a: ExprId, b: ExprId, c: ExprId) -> ExprId {
         let product = self.binary(BinaryOp::Mul, b, c);
         self.binary(BinaryOp::Sub, a, product)
     }
 
-    fn select(&mut self, p: ExprId, a: ExprId, b: ExprId) -> ExprId {
+    pub fn select(&mut self, p: ExprId, a: ExprId, b: ExprId) -> ExprId {
         self.push(Expr::Select(p, a, b), self.dtype(a))
     }
 
     /// The results of a program; the outermost one may write them as its loops run.
-    fn graph(&mut self, graph: &Graph, inputs: Vec<Value>, outermost: bool) -> Option<Vec<Value>> {
+    pub fn graph(
+        &mut self,
+        graph: &Graph,
+        inputs: Vec<Value>,
+        outermost: bool,
+    ) -> Option<Vec<Value>> {
         let mut values = inputs;
         let mut needed = vec![false; graph.value_count()];
         graph.outputs().iter().for_each(|v| needed[v.index()] = true);
@@ -537,371 +477,5 @@ impl Unroller {
             }
         }
         Some(ids)
-    }
-
-    /// Applies `f` to every matrix of stacks and stacks the results.
-    fn each_matrix(
-        &mut self,
-        operands: &[Array],
-        ty: &TensorType,
-        mut f: impl FnMut(&mut Self, &[Matrix]) -> Option<Matrix>,
-    ) -> Option<Vec<Array>> {
-        let [batch @ .., _, _] = &ty.shape[..] else { return None };
-        let count: usize = batch.iter().product();
-        let stacks: Vec<Vec<Matrix>> =
-            operands.iter().map(|x| Matrix::stack(x, count)).collect::<Option<_>>()?;
-        let mut ids = Vec::new();
-        for i in 0..count {
-            let matrices: Vec<Matrix> = stacks.iter().map(|stack| stack[i].clone()).collect();
-            ids.extend(f(self, &matrices)?.ids);
-        }
-        Some(vec![array(ty.shape.clone(), ids)])
-    }
-
-    /// The lower factor; NaN if a pivot is not positive.
-    fn cholesky(&mut self, a: &Matrix) -> Option<Matrix> {
-        let n = a.columns;
-        let dtype = self.dtype(*a.ids.first()?);
-        let (zero, nan) = (self.number(0.0, dtype), self.number(f64::NAN, dtype));
-        let mut l = Matrix { columns: n, ids: vec![zero; n * n] };
-        let mut fits = None;
-        for j in 0..n {
-            let mut inverse = None;
-            for i in j..n {
-                let mut rest = a.at(i, j);
-                for k in 0..j {
-                    rest = self.less_product(rest, l.at(i, k), l.at(j, k));
-                }
-                let value = match inverse {
-                    None => {
-                        let positive =
-                            self.push(Expr::Compare(CompareOp::Gt, rest, zero), DType::Bool);
-                        fits = Some(match fits {
-                            None => positive,
-                            Some(fits) => self.binary(BinaryOp::And, fits, positive),
-                        });
-                        let root = self.push(Expr::Unary(UnaryOp::Sqrt, rest), dtype);
-                        inverse = Some(self.push(Expr::Unary(UnaryOp::Reciprocal, root), dtype));
-                        root
-                    }
-                    Some(inverse) => self.binary(BinaryOp::Mul, rest, inverse),
-                };
-                l.set(i, j, value);
-            }
-        }
-        let fits = fits?;
-        let values = l.ids.iter().map(|&x| self.select(fits, x, nan)).collect();
-        Some(Matrix { columns: n, ids: values })
-    }
-
-    /// The solution of a triangular system.
-    fn substitute(&mut self, a: &Matrix, b: &Matrix, lower: bool, unit: bool) -> Option<Matrix> {
-        let n = a.columns;
-        if n * n * b.columns > MAX_EXPRS {
-            return None;
-        }
-        let mut x = b.clone();
-        for step in 0..n {
-            let i = if lower { step } else { n - 1 - step };
-            let before = if lower { 0..i } else { i + 1..n };
-            let dtype = self.dtype(a.at(i, i));
-            for j in 0..b.columns {
-                let mut rest = x.at(i, j);
-                for k in before.clone() {
-                    rest = self.less_product(rest, a.at(i, k), x.at(k, j));
-                }
-                if !unit {
-                    let inverse = self.push(Expr::Unary(UnaryOp::Reciprocal, a.at(i, i)), dtype);
-                    rest = self.binary(BinaryOp::Mul, rest, inverse);
-                }
-                x.set(i, j, rest);
-            }
-        }
-        Some(x)
-    }
-
-    /// The factors of each matrix packed in one, the row that each step exchanges, and the order of rows.
-    fn lu(&mut self, x: &Array, types: &[&TensorType]) -> Option<Vec<Array>> {
-        let [batch @ .., rows, columns] = &types[0].shape[..] else { return None };
-        let (rows, columns) = (*rows, *columns);
-        if rows.max(columns) > MAX_FACTORED {
-            return None;
-        }
-        let mut results = [Vec::new(), Vec::new(), Vec::new()];
-        for matrix in Matrix::stack(x, batch.iter().product())? {
-            let mut a = matrix;
-            let dtype = self.dtype(a.at(0, 0));
-            let zero = self.number(0.0, dtype);
-            let numbers: Vec<ExprId> =
-                (0..rows).map(|i| self.number(i as f64, DType::I32)).collect();
-            let mut order = Matrix { columns: 1, ids: numbers.clone() };
-            for k in 0..rows.min(columns) {
-                let mut most = self.push(Expr::Unary(UnaryOp::Abs, a.at(k, k)), dtype);
-                let mut pivot = numbers[k];
-                for (i, &number) in numbers.iter().enumerate().skip(k + 1) {
-                    let size = self.push(Expr::Unary(UnaryOp::Abs, a.at(i, k)), dtype);
-                    let larger = self.push(Expr::Compare(CompareOp::Gt, size, most), DType::Bool);
-                    most = self.select(larger, size, most);
-                    pivot = self.select(larger, number, pivot);
-                }
-                for (i, &number) in numbers.iter().enumerate().skip(k + 1) {
-                    let is_pivot = Expr::Compare(CompareOp::Eq, pivot, number);
-                    let is_pivot = self.push(is_pivot, DType::Bool);
-                    for m in [&mut a, &mut order] {
-                        for j in 0..m.columns {
-                            let (x, y) = (m.at(i, j), m.at(k, j));
-                            m.set(k, j, self.select(is_pivot, x, y));
-                            m.set(i, j, self.select(is_pivot, y, x));
-                        }
-                    }
-                }
-                results[1].push(pivot);
-                let top = a.at(k, k);
-                let none = self.push(Expr::Compare(CompareOp::Eq, top, zero), DType::Bool);
-                for i in k + 1..rows {
-                    let quotient = self.binary(BinaryOp::Div, a.at(i, k), top);
-                    // A column of zeros is left as it is.
-                    let factor = self.select(none, a.at(i, k), quotient);
-                    a.set(i, k, factor);
-                    for j in k + 1..columns {
-                        a.set(i, j, self.less_product(a.at(i, j), factor, a.at(k, j)));
-                    }
-                }
-            }
-            results[0].extend(a.ids);
-            results[2].extend(order.ids);
-        }
-        let results = results.into_iter().zip(types);
-        Some(results.map(|(ids, ty)| array(ty.shape.clone(), ids)).collect())
-    }
-
-    /// Elimination with partial pivoting, rows exchanged by selects; NaN if the matrix is singular.
-    fn solve(&mut self, mut a: Matrix, mut b: Matrix) -> Option<Matrix> {
-        let n = a.columns;
-        if n == 0 || n > MAX_PIVOTED || b.ids.is_empty() {
-            return None;
-        }
-        let dtype = self.dtype(a.at(0, 0));
-        let (zero, nan) = (self.number(0.0, dtype), self.number(f64::NAN, dtype));
-        let mut singular = None;
-        for k in 0..n {
-            for i in k + 1..n {
-                let [x, y] = [a.at(i, k), a.at(k, k)]
-                    .map(|x| self.push(Expr::Unary(UnaryOp::Abs, x), dtype));
-                let larger = self.push(Expr::Compare(CompareOp::Gt, x, y), DType::Bool);
-                for m in [&mut a, &mut b] {
-                    for j in 0..m.columns {
-                        let (x, y) = (m.at(i, j), m.at(k, j));
-                        m.set(k, j, self.select(larger, x, y));
-                        m.set(i, j, self.select(larger, y, x));
-                    }
-                }
-            }
-            let none = self.push(Expr::Compare(CompareOp::Eq, a.at(k, k), zero), DType::Bool);
-            singular = Some(match singular {
-                None => none,
-                Some(before) => self.binary(BinaryOp::Or, before, none),
-            });
-            let inverse = self.push(Expr::Unary(UnaryOp::Reciprocal, a.at(k, k)), dtype);
-            for i in k + 1..n {
-                let factor = self.binary(BinaryOp::Mul, a.at(i, k), inverse);
-                for j in k + 1..n {
-                    a.set(i, j, self.less_product(a.at(i, j), factor, a.at(k, j)));
-                }
-                for j in 0..b.columns {
-                    b.set(i, j, self.less_product(b.at(i, j), factor, b.at(k, j)));
-                }
-            }
-        }
-        let x = self.substitute(&a, &b, false, false)?;
-        let singular = singular?;
-        let ids = x.ids.iter().map(|&x| self.select(singular, nan, x)).collect();
-        Some(Matrix { columns: x.columns, ids })
-    }
-
-    fn repeat_while(&mut self, repeat: &While, operands: &[&Value]) -> Option<Vec<Value>> {
-        let (shared, start) = operands.split_at(repeat.shared);
-        self.repeat(start, |s, passed| {
-            // Examples move while the loop runs, so that nothing is read from memory.
-            let still = |x: &Value| Value { ids: x.ids.clone(), memory: None };
-            let inputs: Vec<Value> = shared.iter().copied().chain(passed).map(still).collect();
-            let on = s.graph(&repeat.condition, inputs.clone(), false)?;
-            let on = *elements(on.first()?.ids.as_ref()?).first()?;
-            let head = s.blocks.last_mut().map(std::mem::take)?;
-            let next = s.graph(&repeat.body, inputs, false)?;
-            Some((head, Until::False(on), next, Vec::new()))
-        })
-    }
-
-    fn repeat_scan(
-        &mut self,
-        scan: &Scan,
-        operands: &[&Value],
-        stacks: Option<Vec<View>>,
-        results: &[&TensorType],
-    ) -> Option<Vec<Value>> {
-        let (shared, start) = operands.split_at(scan.shared);
-        let (start, entries) = start.split_at(scan.carry);
-        let in_memory = entries.iter().all(|x| x.memory.is_some());
-        let stacks = match stacks {
-            Some(stacks) if in_memory => stacks,
-            _ if scan.length <= MAX_RUNS => return self.runs(scan, operands, results),
-            Some(stacks) => stacks,
-            None => return None,
-        };
-        let types = &scan.body.inputs()[scan.shared + scan.carry..];
-        let until = Until::Count { count: scan.length, reverse: scan.reverse };
-        let mut results = self.repeat(start, |s, passed| {
-            let entry = |(x, ty): (&&Value, _)| match &x.memory {
-                Some(memory) => s.entry(memory, ty),
-                // Nothing, which the body may not read.
-                None => Some(Value::default()),
-            };
-            let entries: Option<Vec<Value>> = entries.iter().zip(types).map(entry).collect();
-            let entries = entries?;
-            let inputs = shared.iter().copied().chain(passed).chain(&entries).cloned().collect();
-            let mut next = s.graph(&scan.body, inputs, false)?;
-            let mut stacked = Vec::new();
-            for (ids, view) in next.split_off(scan.carry).iter().zip(&stacks) {
-                let (places, step) = view.entries();
-                let ids = elements(ids.ids.as_ref()?);
-                stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
-                    value,
-                    output: view.of,
-                    element: place as usize,
-                    step,
-                }));
-            }
-            Some((Vec::new(), until, next, stacked))
-        })?;
-        // The stacks have been written.
-        results.extend(stacks.iter().map(|_| Value::default()));
-        Some(results)
-    }
-
-    /// A short loop, run after run.
-    fn runs(
-        &mut self,
-        scan: &Scan,
-        operands: &[&Value],
-        results: &[&TensorType],
-    ) -> Option<Vec<Value>> {
-        let whole = scan.shared + scan.carry;
-        let mut carry: Vec<Value> = operands[scan.shared..whole].iter().copied().cloned().collect();
-        let mut stacks = vec![vec![Vec::new(); scan.length]; results.len() - scan.carry];
-        for i in scan.order() {
-            let entry = |x: &&Value| {
-                let all = x.ids.as_ref()?;
-                let shape = Shape::from(&all.shape()[1..]);
-                let ids = elements(all);
-                let size = shape.size();
-                Some(Value::of(array(shape, ids[i * size..(i + 1) * size].to_vec())))
-            };
-            let entries: Option<Vec<Value>> = operands[whole..].iter().map(entry).collect();
-            let shared = operands[..scan.shared].iter().copied();
-            let inputs = shared.chain(&carry).chain(&entries?).cloned().collect();
-            let mut next = self.graph(&scan.body, inputs, false)?;
-            for (stack, value) in stacks.iter_mut().zip(next.split_off(scan.carry)) {
-                stack[i] = elements(value.ids.as_ref()?);
-            }
-            carry = next;
-        }
-        let stacks = stacks.into_iter().zip(&results[scan.carry..]);
-        let stacks = stacks.map(|(runs, ty)| Value::of(array(ty.shape.clone(), runs.concat())));
-        Some(carry.into_iter().chain(stacks).collect())
-    }
-
-    /// The entry of an input that a run of the innermost loop reads.
-    fn entry(&mut self, memory: &View, ty: &TensorType) -> Option<Value> {
-        let (places, step) = memory.entries();
-        if places.len() > MAX_ELEMENTS {
-            return None;
-        }
-        let depth = self.blocks.len() - 1;
-        let ids = places.into_iter().map(|element| {
-            let element = element as usize;
-            self.loads.push(Load { input: memory.of, element, step: Some(step) });
-            let load = Expr::Load(self.loads.len() - 1);
-            let id = self.fresh(load, ty.dtype, depth);
-            self.blocks[depth].push(Entry::Compute(id));
-            id
-        });
-        let ids = ids.collect();
-        Some(Value::of(array(ty.shape.clone(), ids)))
-    }
-
-    /// A loop that begins with `start`; `body` gives what comes first, when it ends, what is next, and
-    /// what is written.
-    fn repeat(
-        &mut self,
-        start: &[&Value],
-        body: impl FnOnce(&mut Self, &[Value]) -> Option<(Vec<Entry>, Until, Vec<Value>, Vec<Stacked>)>,
-    ) -> Option<Vec<Value>> {
-        let start: Vec<&Array> = start.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
-        let depth = self.blocks.len();
-        self.blocks.push(Vec::new());
-        self.known.push(HashMap::new());
-        let begin: Vec<ExprId> = start.iter().flat_map(|x| elements(x)).collect();
-        let mut values = Vec::new();
-        let mut passed = Vec::new();
-        for x in start {
-            let mut ids = Vec::new();
-            for x in elements(x) {
-                // No expression: it is set by the loop.
-                ids.push(self.fresh(Expr::Load(usize::MAX), self.dtype(x), depth));
-            }
-            values.extend(&ids);
-            passed.push(Value::of(array(x.shape().clone(), ids)));
-        }
-        let (head, until, next, stacked) = body(self, &passed)?;
-        let body = self.blocks.pop()?;
-        self.known.pop();
-        let next: Vec<&Array> = next.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
-        let next = next.into_iter().flat_map(elements);
-        let passed_on: Vec<Passed> = values
-            .into_iter()
-            .zip(begin)
-            .zip(next)
-            .map(|((value, start), next)| Passed { value, start, next })
-            .collect();
-        // After the loop, the values passed on are ordinary ones of the block around it.
-        passed_on.iter().for_each(|p| self.depth[p.value.index()] = depth - 1);
-        let repeat = Repeat { head, until, body, passed: passed_on, stacked };
-        self.blocks[depth - 1].push(Entry::Repeat(repeat));
-        Some(passed)
-    }
-}
-
-/// A matrix of values.
-#[derive(Clone)]
-struct Matrix {
-    columns: usize,
-    ids: Vec<ExprId>,
-}
-
-impl Matrix {
-    /// The matrices of a stack.
-    fn stack(x: &Array, count: usize) -> Option<Vec<Matrix>> {
-        let [.., rows, columns] = x.shape()[..] else { return None };
-        if rows * columns == 0 || count * rows * columns > MAX_ELEMENTS {
-            return None;
-        }
-        let ids = elements(x);
-        let matrix = |ids: &[ExprId]| Matrix { columns, ids: ids.to_vec() };
-        Some(ids.chunks(rows * columns).map(matrix).collect())
-    }
-
-    fn at(&self, i: usize, j: usize) -> ExprId {
-        self.ids[i * self.columns + j]
-    }
-
-    fn set(&mut self, i: usize, j: usize, x: ExprId) {
-        self.ids[i * self.columns + j] = x;
-    }
-
-    fn transposed(&self) -> Matrix {
-        let n = self.columns;
-        let ids = (0..n * n).map(|k| self.at(k % n, k / n)).collect();
-        Matrix { columns: n, ids }
     }
 }

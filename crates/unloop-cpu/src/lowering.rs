@@ -1,0 +1,354 @@
+//! From the steps of a program to tasks: which buffers there are, what shares memory, and which kernel
+//! runs each step.
+
+use std::collections::{BTreeMap, HashMap};
+
+use smallvec::SmallVec;
+use unloop_graph::error::Place;
+use unloop_graph::{DType, Error, ErrorKind, Graph, Op, Result, Shape, TensorType, ValueId};
+use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided};
+
+use crate::control::Control;
+use crate::decompose::Decomposition;
+use crate::gather::{GatherStep, ScatterStep};
+use crate::host::HostStep;
+use crate::linalg::{Factorisation, SharedFactors};
+use crate::map::{self, Map};
+use crate::memory::ALIGN;
+use crate::plan::{Home, Run, Task};
+use crate::product::{self, Product};
+use crate::profile::{self, Facts};
+use crate::reduce::Reduce;
+use crate::simd::Simd;
+use crate::sort::SortStep;
+use crate::steps::{ArgReduce, BetaincStep, PadStep};
+
+/// Bytes of the arena in use, as a first-fit allocator.
+#[derive(Default)]
+struct Layout {
+    /// Free ranges below `end`, by their start.
+    holes: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Layout {
+    fn take(&mut self, bytes: usize) -> usize {
+        if let Some(i) = self.holes.iter().position(|&(_, size)| size >= bytes) {
+            let (start, size) = self.holes[i];
+            match size == bytes {
+                true => drop(self.holes.remove(i)),
+                false => self.holes[i] = (start + bytes, size - bytes),
+            }
+            return start;
+        }
+        self.end += bytes;
+        self.end - bytes
+    }
+
+    fn give_back(&mut self, start: usize, bytes: usize) {
+        let i = self.holes.partition_point(|&(at, _)| at < start);
+        self.holes.insert(i, (start, bytes));
+        // Neighbours become one.
+        if self.holes.get(i + 1).is_some_and(|&(next, _)| start + bytes == next) {
+            self.holes[i].1 += self.holes.remove(i + 1).1;
+        }
+        if i > 0 && self.holes[i - 1].0 + self.holes[i - 1].1 == start {
+            self.holes[i - 1].1 += self.holes.remove(i).1;
+        }
+    }
+}
+
+/// Bytes of a result that fills a good part of a last-level cache.
+const LARGE_RESULT: usize = 12 << 20;
+
+fn bytes(ty: &TensorType) -> usize {
+    (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN)
+}
+
+/// Steps of a graph, with one buffer a value in memory, while they are compiled.
+pub(crate) struct Lowering<'a> {
+    pub graph: &'a Graph,
+    pub steps: Vec<Step>,
+    /// Types of all values: the graph's, then temporary ones.
+    pub types: Vec<TensorType>,
+    /// The value in whose memory each value lies.
+    pub root: Vec<usize>,
+    /// How many times as large as the program's the results are of which it computes a part.
+    pub parts: usize,
+    /// Solutions that share the factors of a matrix, by their nodes: the values that these are, and
+    /// whether they are computed there.
+    pub factors: HashMap<usize, ([ValueId; 2], bool)>,
+}
+
+impl Lowering<'_> {
+    /// The values that a step reads, and those that it writes.
+    pub fn uses(&self, step: &Step) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 3]>) {
+        let root = |v: ValueId| self.root[v.index()];
+        match step {
+            Step::Kernel(kernel) => (
+                kernel.loads.iter().map(|l| root(l.source.value)).collect(),
+                SmallVec::from_slice(&[kernel.store.value.index()]),
+            ),
+            Step::Dot { node, operands } => (
+                operands.iter().map(|o| root(o.value)).collect(),
+                SmallVec::from_slice(&[self.graph.nodes()[*node].first.index()]),
+            ),
+            Step::Op { node: i } => {
+                let node = &self.graph.nodes()[*i];
+                let mut reads: SmallVec<[usize; 6]> =
+                    node.operands.iter().map(|&v| root(v)).collect();
+                let mut writes: SmallVec<[usize; 3]> = node.results().map(|v| v as usize).collect();
+                if let Some((values, first)) = self.factors.get(i) {
+                    let values = values.iter().map(|v| v.index());
+                    if *first { writes.extend(values) } else { reads.extend(values) }
+                }
+                (reads, writes)
+            }
+            Step::Alias { .. } => Default::default(),
+        }
+    }
+
+    /// Finds systems with the same matrix: it is factorised once.
+    pub fn share_factors(&mut self, simd: Simd) {
+        // In the order of their matrices, so that the same program has the same plan.
+        let mut by_matrix: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for step in &self.steps {
+            let Step::Op { node: i } = step else { continue };
+            let node = &self.graph.nodes()[*i];
+            let types: Vec<(usize, &TensorType)> =
+                node.operands.iter().map(|&v| (0, self.graph.ty(v))).collect();
+            if let Op::Solve { .. } = node.op
+                && Factorisation::compile(&node.op, simd, &types, &[])
+                    .is_some_and(|s| s.has_factors())
+                && let [.., n] = types[0].1.shape[..]
+            {
+                by_matrix.entry((self.root[node.operands[0].index()], n)).or_default().push(*i);
+            }
+        }
+        for ((matrix, _), nodes) in by_matrix.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
+            let ty = self.types[matrix].clone();
+            let matrix = self.graph.ty(self.graph.nodes()[nodes[0]].operands[0]);
+            let rows = Shape::from(&matrix.shape[..matrix.rank() - 1]);
+            let values = [ty, TensorType::new(DType::I64, rows)].map(|ty| {
+                self.root.push(self.types.len());
+                self.types.push(ty);
+                ValueId(self.types.len() as u32 - 1)
+            });
+            for (k, node) in nodes.into_iter().enumerate() {
+                self.factors.insert(node, (values, k == 0));
+            }
+        }
+    }
+
+    /// Splits products off whose operands must be packed first.
+    pub fn pack_products(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        for step in steps {
+            let Step::Dot { node, mut operands } = step else {
+                self.steps.push(step);
+                continue;
+            };
+            let packs = product::packs(self.graph, node, &operands);
+            for (operand, pack) in operands.iter_mut().zip(packs) {
+                let Some(mut pack) = pack else { continue };
+                let value = ValueId(self.types.len() as u32);
+                self.root.push(value.index());
+                self.types.push(pack.ty);
+                pack.kernel.store.value = value;
+                *operand = Strided { value, offset: 0, strides: pack.strides };
+                self.steps.push(Step::Kernel(pack.kernel));
+            }
+            self.steps.push(Step::Dot { node, operands });
+        }
+    }
+
+    /// Splits copies off that lay what a kernel reads over and over side by side.
+    pub fn pack_kernels(&mut self) {
+        let steps = std::mem::take(&mut self.steps);
+        for step in steps {
+            let Step::Kernel(kernel) = step else {
+                self.steps.push(step);
+                continue;
+            };
+            let mut kernel = kernel.collapse();
+            for mut pack in map::packs(&kernel) {
+                let value = ValueId(self.types.len() as u32);
+                self.root.push(value.index());
+                self.types.push(pack.ty);
+                pack.kernel.store.value = value;
+                let load = &mut kernel.loads[pack.load];
+                load.source = Strided { value, offset: 0, strides: pack.strides };
+                self.steps.push(Step::Kernel(pack.kernel));
+            }
+            self.steps.push(Step::Kernel(kernel));
+        }
+    }
+
+    pub fn place_values(&self, results: &mut Vec<(DType, Shape)>) -> (Vec<Home>, usize) {
+        let mut homes = vec![Home::Nowhere; self.types.len()];
+        (0..self.graph.inputs().len()).for_each(|i| homes[i] = Home::Input(i));
+        for v in self.graph.outputs() {
+            let root = self.root[v.index()];
+            if homes[root] == Home::Nowhere {
+                homes[root] = Home::Result(results.len());
+                results.push((self.types[root].dtype, self.types[root].shape.clone()));
+            }
+        }
+        let mut last = vec![0; self.types.len()];
+        for (i, step) in self.steps.iter().enumerate() {
+            let (reads, writes) = self.uses(step);
+            reads.iter().chain(&writes).for_each(|&v| last[v] = i);
+        }
+        let mut layout = Layout::default();
+        for (i, step) in self.steps.iter().enumerate() {
+            let (reads, writes) = self.uses(step);
+            for &v in &writes {
+                if homes[v] == Home::Nowhere {
+                    homes[v] = Home::Arena(layout.take(bytes(&self.types[v])));
+                }
+            }
+            let mut ended: SmallVec<[usize; 8]> =
+                reads.iter().chain(&writes).copied().filter(|&v| last[v] == i).collect();
+            ended.sort_unstable();
+            ended.dedup();
+            for v in ended {
+                if let Home::Arena(start) = homes[v]
+                    && !self.types[v].shape.contains(&0)
+                {
+                    layout.give_back(start, bytes(&self.types[v]));
+                }
+            }
+        }
+        (homes, layout.end)
+    }
+
+    pub fn compile(&self, step: &Step, simd: Simd) -> Result<Option<Task>> {
+        let buffer = |v: ValueId| self.root[v.index()];
+        let (node, run) = match step {
+            Step::Alias { .. } => return Ok(None),
+            Step::Kernel(kernel) => {
+                let kernel = kernel.clone().collapse();
+                let run = match Reduce::compile(&kernel, simd, buffer) {
+                    Some(reduce) => Run::Reduce(reduce),
+                    None => {
+                        let is_too_large = self.is_too_large(kernel.store.value);
+                        Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
+                    }
+                };
+                // Kernels do not fail.
+                let elements: usize = kernel.space.iter().product();
+                let name = profile::name_of(&kernel);
+                let flops = elements * kernel.exprs.len().saturating_sub(kernel.loads.len());
+                let (place, bytes, dtype) = (Place(None), self.bytes_of(step), kernel.dtype());
+                let facts = Facts { name, place, bytes, flops, dtype };
+                return Ok(Some(Task { run, op: "kernel", facts }));
+            }
+            Step::Dot { node, operands } => {
+                let product = Product::compile(self.graph, *node, operands, buffer);
+                (&self.graph.nodes()[*node], Run::Product(product))
+            }
+            Step::Op { node: i } => {
+                let node = &self.graph.nodes()[*i];
+                let run = match (self.compile_op(node, simd, &buffer)?, self.factors.get(i)) {
+                    (Run::Factorisation(step), Some(&([factors, order], first))) => {
+                        let (factors, order) = (factors.index(), order.index());
+                        Run::Factorisation(step.sharing(SharedFactors { factors, order, first }))
+                    }
+                    (run, _) => run,
+                };
+                (node, run)
+            }
+        };
+        let flops = match &node.op {
+            Op::Dot(dims) => {
+                let x = self.graph.ty(node.operands[0]);
+                let summed: usize = dims.lhs_contract.iter().map(|&a| x.shape[a]).product();
+                2 * summed * self.graph.ty(node.first).shape.size()
+            }
+            _ => 0,
+        };
+        let (name, bytes) = (node.op.name().into(), self.bytes_of(step));
+        let dtype = self.types[node.first.index()].dtype;
+        let facts = Facts { name, place: node.place, bytes, flops, dtype };
+        Ok(Some(Task { run, op: node.op.name(), facts }))
+    }
+
+    /// Whether a value is a result that does not stay in caches until it is read.
+    fn is_too_large(&self, v: ValueId) -> bool {
+        let is_result = || self.graph.outputs().iter().any(|o| self.root[o.index()] == v.index());
+        bytes(&self.types[v.index()]) * self.parts >= LARGE_RESULT && is_result()
+    }
+
+    /// Bytes of the values that a step reads and writes.
+    fn bytes_of(&self, step: &Step) -> usize {
+        let (reads, writes) = self.uses(step);
+        let size = |&v: &usize| self.types[v].shape.size() * self.types[v].dtype.size();
+        reads.iter().chain(&writes).map(size).sum()
+    }
+
+    fn compile_op(
+        &self,
+        node: &unloop_graph::Node,
+        simd: Simd,
+        buffer: &dyn Fn(ValueId) -> usize,
+    ) -> Result<Run> {
+        let operands: SmallVec<[(usize, &TensorType); 3]> =
+            node.operands.iter().map(|&v| (buffer(v), self.graph.ty(v))).collect();
+        let results: SmallVec<[(usize, &TensorType); 3]> =
+            node.results().map(|v| (buffer(ValueId(v)), self.graph.ty(ValueId(v)))).collect();
+        if let Some(step) = Control::compile(&node.op, simd, &operands, &results)? {
+            return Ok(Run::Control(step));
+        }
+        let run = match (&node.op, &operands[..], &results[..]) {
+            (Op::Gather(gather), [x, indices], [y]) => {
+                Run::Gather(GatherStep::compile(gather, *x, *indices, *y))
+            }
+            (Op::Scatter(scatter), [x, indices, updates], [y]) => {
+                Run::Scatter(ScatterStep::compile(scatter, simd, *x, *indices, *updates, *y))
+            }
+            (Op::ArgReduce { op, axis, .. }, [x], [y]) => {
+                Run::ArgReduce(ArgReduce::compile(*op, *axis, simd, *x, *y))
+            }
+            (Op::Betainc, [a, b, x], [y]) => Run::Betainc(BetaincStep::compile(*a, *b, *x, *y)),
+            (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
+            (Op::Sort(sort), operands, results) => {
+                Run::Sort(SortStep::compile(sort, operands, results))
+            }
+            (Op::Host(host), operands, results) => {
+                Run::Host(HostStep::compile(host, operands, results))
+            }
+            // These have no value, and say why when they are asked for one.
+            (op @ (Op::Pullback(_) | Op::AllGather(_)), ..) => {
+                let kind = op.evaluate(&[], &Default::default()).err();
+                let kind = kind.unwrap_or(ErrorKind::Unsupported(op.name().into()));
+                return Err(Error::new(op.name(), kind, node.place));
+            }
+            (op, operands, results) => match (
+                Factorisation::compile(op, simd, operands, results),
+                Decomposition::compile(op, operands, results),
+            ) {
+                (Some(step), _) => Run::Factorisation(step),
+                (None, Some(step)) => Run::Decomposition(step),
+                (None, None) => {
+                    let kind = ErrorKind::Unsupported(format!("{op} has no CPU kernel"));
+                    return Err(Error::new(op.name(), kind, node.place));
+                }
+            },
+        };
+        Ok(run)
+    }
+}
+
+/// A kernel that copies a strided value to row-major order.
+pub(crate) fn copy_kernel(space: &[usize], source: Strided, dtype: DType) -> Kernel {
+    let store = Strided { value: source.value, offset: 0, strides: Shape::from(space).strides() };
+    Kernel {
+        space: SmallVec::from_slice(space),
+        loads: vec![Load { source, dtype, windows: SmallVec::new(), fill: None }],
+        exprs: vec![Expr::Load(0)],
+        dtypes: vec![dtype],
+        result: ExprId(0),
+        reduction: None,
+        store,
+    }
+}

@@ -1,0 +1,168 @@
+//! Loops: what they pass on are numbers; what they read and write one entry a run lies in memory.
+
+use std::collections::HashMap;
+
+use unloop_graph::op::{Scan, While};
+use unloop_graph::{Array, Shape, TensorType};
+use unloop_kernel::{Expr, ExprId};
+
+use super::ir::{Entry, Load, Passed, Repeat, Stacked, Until};
+use super::memory::View;
+use super::scalars::{MAX_ELEMENTS, Unroller, Value, array, elements};
+
+/// Runs of a loop that are written out, at most, if its entries are no input's.
+const MAX_RUNS: usize = 16;
+
+impl Unroller {
+    pub fn repeat_while(&mut self, repeat: &While, operands: &[&Value]) -> Option<Vec<Value>> {
+        let (shared, start) = operands.split_at(repeat.shared);
+        self.repeat(start, |s, passed| {
+            // Examples move while the loop runs, so that nothing is read from memory.
+            let still = |x: &Value| Value { ids: x.ids.clone(), memory: None };
+            let inputs: Vec<Value> = shared.iter().copied().chain(passed).map(still).collect();
+            let on = s.graph(&repeat.condition, inputs.clone(), false)?;
+            let on = *elements(on.first()?.ids.as_ref()?).first()?;
+            let head = s.blocks.last_mut().map(std::mem::take)?;
+            let next = s.graph(&repeat.body, inputs, false)?;
+            Some((head, Until::False(on), next, Vec::new()))
+        })
+    }
+
+    pub fn repeat_scan(
+        &mut self,
+        scan: &Scan,
+        operands: &[&Value],
+        stacks: Option<Vec<View>>,
+        results: &[&TensorType],
+    ) -> Option<Vec<Value>> {
+        let (shared, start) = operands.split_at(scan.shared);
+        let (start, entries) = start.split_at(scan.carry);
+        let in_memory = entries.iter().all(|x| x.memory.is_some());
+        let stacks = match stacks {
+            Some(stacks) if in_memory => stacks,
+            _ if scan.length <= MAX_RUNS => return self.runs(scan, operands, results),
+            Some(stacks) => stacks,
+            None => return None,
+        };
+        let types = &scan.body.inputs()[scan.shared + scan.carry..];
+        let until = Until::Count { count: scan.length, reverse: scan.reverse };
+        let mut results = self.repeat(start, |s, passed| {
+            let entry = |(x, ty): (&&Value, _)| match &x.memory {
+                Some(memory) => s.entry(memory, ty),
+                // Nothing, which the body may not read.
+                None => Some(Value::default()),
+            };
+            let entries: Option<Vec<Value>> = entries.iter().zip(types).map(entry).collect();
+            let entries = entries?;
+            let inputs = shared.iter().copied().chain(passed).chain(&entries).cloned().collect();
+            let mut next = s.graph(&scan.body, inputs, false)?;
+            let mut stacked = Vec::new();
+            for (ids, view) in next.split_off(scan.carry).iter().zip(&stacks) {
+                let (places, step) = view.entries();
+                let ids = elements(ids.ids.as_ref()?);
+                stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
+                    value,
+                    output: view.of,
+                    element: place as usize,
+                    step,
+                }));
+            }
+            Some((Vec::new(), until, next, stacked))
+        })?;
+        // The stacks have been written.
+        results.extend(stacks.iter().map(|_| Value::default()));
+        Some(results)
+    }
+
+    /// A short loop, run after run.
+    fn runs(
+        &mut self,
+        scan: &Scan,
+        operands: &[&Value],
+        results: &[&TensorType],
+    ) -> Option<Vec<Value>> {
+        let whole = scan.shared + scan.carry;
+        let mut carry: Vec<Value> = operands[scan.shared..whole].iter().copied().cloned().collect();
+        let mut stacks = vec![vec![Vec::new(); scan.length]; results.len() - scan.carry];
+        for i in scan.order() {
+            let entry = |x: &&Value| {
+                let all = x.ids.as_ref()?;
+                let shape = Shape::from(&all.shape()[1..]);
+                let ids = elements(all);
+                let size = shape.size();
+                Some(Value::of(array(shape, ids[i * size..(i + 1) * size].to_vec())))
+            };
+            let entries: Option<Vec<Value>> = operands[whole..].iter().map(entry).collect();
+            let shared = operands[..scan.shared].iter().copied();
+            let inputs = shared.chain(&carry).chain(&entries?).cloned().collect();
+            let mut next = self.graph(&scan.body, inputs, false)?;
+            for (stack, value) in stacks.iter_mut().zip(next.split_off(scan.carry)) {
+                stack[i] = elements(value.ids.as_ref()?);
+            }
+            carry = next;
+        }
+        let stacks = stacks.into_iter().zip(&results[scan.carry..]);
+        let stacks = stacks.map(|(runs, ty)| Value::of(array(ty.shape.clone(), runs.concat())));
+        Some(carry.into_iter().chain(stacks).collect())
+    }
+
+    /// The entry of an input that a run of the innermost loop reads.
+    fn entry(&mut self, memory: &View, ty: &TensorType) -> Option<Value> {
+        let (places, step) = memory.entries();
+        if places.len() > MAX_ELEMENTS {
+            return None;
+        }
+        let depth = self.blocks.len() - 1;
+        let ids = places.into_iter().map(|element| {
+            let element = element as usize;
+            self.loads.push(Load { input: memory.of, element, step: Some(step) });
+            let load = Expr::Load(self.loads.len() - 1);
+            let id = self.fresh(load, ty.dtype, depth);
+            self.blocks[depth].push(Entry::Compute(id));
+            id
+        });
+        let ids = ids.collect();
+        Some(Value::of(array(ty.shape.clone(), ids)))
+    }
+
+    /// A loop that begins with `start`; `body` gives what comes first, when it ends, what is next, and
+    /// what is written.
+    fn repeat(
+        &mut self,
+        start: &[&Value],
+        body: impl FnOnce(&mut Self, &[Value]) -> Option<(Vec<Entry>, Until, Vec<Value>, Vec<Stacked>)>,
+    ) -> Option<Vec<Value>> {
+        let start: Vec<&Array> = start.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
+        let depth = self.blocks.len();
+        self.blocks.push(Vec::new());
+        self.known.push(HashMap::new());
+        let begin: Vec<ExprId> = start.iter().flat_map(|x| elements(x)).collect();
+        let mut values = Vec::new();
+        let mut passed = Vec::new();
+        for x in start {
+            let mut ids = Vec::new();
+            for x in elements(x) {
+                // No expression: it is set by the loop.
+                ids.push(self.fresh(Expr::Load(usize::MAX), self.dtype(x), depth));
+            }
+            values.extend(&ids);
+            passed.push(Value::of(array(x.shape().clone(), ids)));
+        }
+        let (head, until, next, stacked) = body(self, &passed)?;
+        let body = self.blocks.pop()?;
+        self.known.pop();
+        let next: Vec<&Array> = next.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
+        let next = next.into_iter().flat_map(elements);
+        let passed_on: Vec<Passed> = values
+            .into_iter()
+            .zip(begin)
+            .zip(next)
+            .map(|((value, start), next)| Passed { value, start, next })
+            .collect();
+        // After the loop, the values passed on are ordinary ones of the block around it.
+        passed_on.iter().for_each(|p| self.depth[p.value.index()] = depth - 1);
+        let repeat = Repeat { head, until, body, passed: passed_on, stacked };
+        self.blocks[depth - 1].push(Entry::Repeat(repeat));
+        Some(passed)
+    }
+}
