@@ -53,6 +53,9 @@ const SMALL_MATRIX: usize = 64;
 /// Products that an example sums, at most.
 const MAX_PRODUCTS: usize = 512;
 
+/// Predicted nanoseconds of a step of a plan on few numbers.
+const STEP_NS: f64 = 100.0;
+
 /// Predicted nanoseconds of one instruction, however few examples there are.
 const CALL_NS: f64 = 4.0;
 
@@ -90,11 +93,14 @@ impl Unrolled {
 
     /// A program without examples, if it has so few numbers that its steps would cost more.
     fn single(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
-        const MOST: f64 = 100.0;
         let scalars = scalars::unroll(graph, known)?;
-        let calls = calls(&scalars.block);
         let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
-        if !is_iterative(graph, 1) && calls * CALL_NS > MOST * steps.saturating_sub(1) as f64 {
+        let otherwise = match has_loop(graph) {
+            true => steps_ns(graph),
+            // One of them takes what a call of this would.
+            false => STEP_NS * steps.saturating_sub(1) as f64,
+        };
+        if total(&scalars, &scalars.block, |_, _| CALL_NS) > otherwise {
             return None;
         }
         let (none, all) = (vec![false; inputs], vec![false; outputs]);
@@ -177,13 +183,24 @@ fn is_iterative(graph: &Graph, examples: usize) -> bool {
     graph.nodes().iter().any(is)
 }
 
-/// How many instructions a block has.
-fn calls(block: &[Entry]) -> f64 {
-    let of = |entry: &Entry| match entry {
-        Entry::Compute(_) => 1.0,
-        Entry::Repeat(repeat) => calls(&repeat.head) + calls(&repeat.body),
+fn has_loop(graph: &Graph) -> bool {
+    graph.nodes().iter().any(|node| matches!(node.op, Op::While(_) | Op::Scan(_)))
+}
+
+/// Predicted nanoseconds of a program that runs step by step, loops as often as they run: several
+/// operations are one step, and views none.
+fn steps_ns(graph: &Graph) -> f64 {
+    let of = |node: &Node| match &node.op {
+        Op::Scan(scan) => scan.length as f64 * (STEP_NS + steps_ns(&scan.body)),
+        Op::While(repeat) => {
+            EXPECTED_RUNS * (2.0 * STEP_NS + steps_ns(&repeat.condition) + steps_ns(&repeat.body))
+        }
+        op if op.is_elementwise() => STEP_NS / 3.0,
+        Op::Constant(_) | Op::Broadcast { .. } | Op::Reshape(_) | Op::Transpose(_) => 0.0,
+        Op::Slice(_) | Op::Reverse(_) | Op::StopGradient => 0.0,
+        _ => STEP_NS,
     };
-    block.iter().map(of).sum()
+    graph.nodes().iter().map(of).sum()
 }
 
 /// The cost of what a block computes for one example, loops as often as they run.
