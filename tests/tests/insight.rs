@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use unloop::prelude::*;
-use unloop::{ErrorKind, Result, profile, set_memory_limit};
+use unloop::{ErrorKind, Result, profile, release_memory, set_memory_limit};
 
 /// Both are settings of the process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -52,5 +52,33 @@ fn memory_is_known_and_limited() -> Result<()> {
     assert!(error.to_string().contains("chunks"), "{error}");
     small?.check()?;
     jit(table)(&x).check()?;
+    Ok(())
+}
+
+#[test]
+fn memory_of_results_is_used_again() -> Result<()> {
+    let _alone = ALONE.lock();
+    release_memory();
+    let x = Tensor::from_fn([300_000], |i| (i[0] % 2 + 1) as f64);
+    let f = jit(|x: &Tensor| x * 3.0);
+    let address = |t: &Tensor| t.value("test").map(|a| a.as_ptr().addr());
+    let first = f(&x);
+    let at = address(&first)?;
+    // As long as somebody holds a part of it, it is nobody else's.
+    let part = first.at(..10);
+    drop(first);
+    let second = f(&x);
+    assert_ne!(address(&second)?, at);
+    let twice = &x * 2.0;
+    drop(part);
+    // Others may be taken first.
+    let more: Vec<Tensor> = (0..4).map(|_| f(&twice)).collect();
+    let addresses: Result<Vec<usize>> = more.iter().map(address).collect();
+    assert!(addresses?.contains(&at));
+    for third in &more {
+        assert_eq!(third.at((299_999,)).item::<f64>()?, 12.0);
+    }
+    assert_eq!(second.at((299_999,)).item::<f64>()?, 6.0);
+    release_memory();
     Ok(())
 }

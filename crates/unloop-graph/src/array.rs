@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::recycle::Shared;
+use crate::recycle::{Shared, vec_with_room};
 use crate::{Buffer, DType, Element, Number, Scalar, Shape, TensorType, with_dtype};
 
 /// Strides in elements, one an axis; negative ones walk backwards.
@@ -183,9 +183,11 @@ impl Array {
         }
         let all = T::slice(&self.buffer)?;
         if let (Some(_), Some(&value)) = (self.as_fill(), all.get(self.offset)) {
-            return Some(vec![value; self.len()]);
+            let mut values = vec_with_room(self.len());
+            values.resize(self.len(), value);
+            return Some(values);
         }
-        let mut values = Vec::with_capacity(self.len());
+        let mut values = vec_with_room(self.len());
         let Some((&inner, outer)) = self.shape.split_last() else { return Some(values) };
         let stride = self.strides[outer.len()];
         Shape::from(outer).for_each_index(|index| {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use crate::{Buffer, DType, with_dtype};
+use crate::{Buffer, DType, Element, with_dtype};
 
 /// Smaller arrays are left to the allocator, which keeps their memory by itself.
 const LARGE: usize = 1 << 20;
@@ -31,7 +31,12 @@ pub fn with_room(dtype: DType, len: usize) -> Buffer {
             return buffer;
         }
     }
-    with_dtype!(dtype, T => <T as crate::Element>::into_buffer(Vec::with_capacity(len)))
+    with_dtype!(dtype, T => T::into_buffer(Vec::with_capacity(len)))
+}
+
+/// A vector without elements that has room for `len` of them.
+pub(crate) fn vec_with_room<T: Element>(len: usize) -> Vec<T> {
+    T::from_buffer(with_room(T::DTYPE, len)).unwrap_or_default()
 }
 
 /// Gives the memory that is kept for results to come back to the system: at most 128 MiB of large
