@@ -242,6 +242,11 @@ fn systems_with_one_matrix_share_its_factors() -> Result<()> {
     // A singular matrix is an error still.
     let (a, b) = (Tensor::zeros(DType::F64, [40, 40]), Tensor::ones(DType::F64, [40]));
     let twice = jit(|a: &Tensor, b: &Tensor| a.solve(&a.solve(b)));
+    // The factors lie in memory only where they are shared.
+    let once = jit(|a: &Tensor, b: &Tensor| a.solve(b));
+    let factors = 40 * 40 * 8;
+    assert!(twice.plan((&a, &b))?.peak_bytes() >= factors);
+    assert!(once.plan((&a, &b))?.peak_bytes() < factors);
     let error = twice.try_call((&a, &b)).expect_err("singular");
     assert_eq!(*error.kind(), ErrorKind::Singular);
     Ok(())
