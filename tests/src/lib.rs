@@ -6,6 +6,6 @@ mod compare;
 mod operands;
 
 pub use catalogue::{Case, cases, elementwise_cases};
-pub use compare::{assert_close, close, deviation};
+pub use compare::{assert_close, close, deviation, tolerance};
 pub use operands::{Layout, Operand, Values, tensor};
 pub mod vectors;

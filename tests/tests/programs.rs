@@ -98,7 +98,7 @@ fn like(y: &Tensor, x: &Tensor) -> Tensor {
 
 fn inputs(seed: u64) -> [Tensor; 3] {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let shape = [[3usize, 4], [1, 5], [2, 2], [9, 17]][rng.usize(0..4)];
+    let shape = [[3usize, 4], [1, 5], [2, 2], [9, 17], [6, 37]][rng.usize(0..5)];
     [
         unloop_tests::tensor(&mut rng, DType::F64, &shape),
         unloop_tests::tensor(&mut rng, DType::F64, &shape[1..]),

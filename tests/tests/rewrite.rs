@@ -59,6 +59,9 @@ const RULES: &[(&str, Rewriting, Program)] = &[
     ("log(1 + x)", Rewriting::Reassociating, |x, y| (1.0 + x.square()).log() + (y.exp() - 1.0)),
     ("log(exp(x))", Rewriting::Reassociating, |x, y| x.exp().log() + (y.exp() / 2.5).log()),
     ("sum of sums", Rewriting::Reassociating, |x, y| (x * y).sum_axis(1).sum()),
+    ("reduction of one element", Rewriting::Reassociating, |x, y| {
+        x.sin().expand_dims(1).sum_axis(1) + y.expand_dims(0).max_axis(0)
+    }),
     ("select(c, select", Rewriting::Exact, |x, y| {
         let c = x.less(y);
         c.select(&c.select(x, &y.sin()), &c.logical_not().select(y, &x.cos()))

@@ -204,7 +204,7 @@ impl Windows {
 ///
 /// # Safety
 /// `dst` is writable for `n` elements.
-unsafe fn count(dst: *mut u8, first: isize, step: isize, n: usize, dtype: DType) {
+pub(crate) unsafe fn count(dst: *mut u8, first: isize, step: isize, n: usize, dtype: DType) {
     macro_rules! run {
         ($t:ty) => {
             for i in 0..n {

@@ -1,7 +1,8 @@
 //! The CPU backend of unloop: a graph becomes a plan of fused kernels, which run as register
 //! machines over tiles that stay in cache, and of steps of their own for products, factorisations,
-//! gathers and scatters. Programs of many small examples, loops included, run as a whole on numbers,
-//! with an example in each lane (`unroll`); others of many examples run part by part (`parts`). It
+//! gathers and scatters. Reductions of rows run together with what feeds them and what follows
+//! (`rowwise`). Programs of many small examples, loops included, run as a whole on numbers, with an
+//! example in each lane (`unroll`); others of many examples run part by part (`parts`). The crate
 //! installs itself as the backend when it is linked.
 
 mod backend;
@@ -22,6 +23,7 @@ mod plan;
 mod product;
 mod profile;
 mod reduce;
+mod rowwise;
 mod simd;
 mod sort;
 mod space;

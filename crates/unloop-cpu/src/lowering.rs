@@ -19,6 +19,7 @@ use crate::plan::{Home, Run, Task};
 use crate::product::{self, Product};
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
+use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
@@ -88,6 +89,10 @@ impl Lowering<'_> {
             Step::Kernel(kernel) => (
                 kernel.loads.iter().map(|l| root(l.source.value)).collect(),
                 SmallVec::from_slice(&[kernel.store.value.index()]),
+            ),
+            Step::Rowwise(program) => (
+                program.loads.iter().map(|l| root(l.source.value)).collect(),
+                program.stores.iter().map(|s| s.value.index()).collect(),
             ),
             Step::Dot { node, operands } => (
                 operands.iter().map(|o| root(o.value)).collect(),
@@ -242,6 +247,20 @@ impl Lowering<'_> {
                 let (place, bytes, dtype) = (Place(None), self.bytes_of(step), kernel.dtype());
                 let facts = Facts { name, place, bytes, flops, dtype };
                 return Ok(Some(Task { run, op: "kernel", facts }));
+            }
+            Step::Rowwise(program) => {
+                let is_too_large = |v: ValueId| self.is_too_large(v);
+                let Some(run) = RowwiseStep::compile(program, simd, is_too_large, buffer) else {
+                    // The type rules leave no operation without a kernel.
+                    let kind = ErrorKind::Unsupported("a reduction of this dtype".into());
+                    return Err(Error::new("kernel", kind, Place(None)));
+                };
+                let elements: usize = program.space.iter().product();
+                let flops = elements * program.exprs.len().saturating_sub(program.loads.len());
+                let (name, dtype) = (profile::name_of_rows(program), program.dtype());
+                let facts =
+                    Facts { name, place: Place(None), bytes: self.bytes_of(step), flops, dtype };
+                return Ok(Some(Task { run: Run::Rowwise(run), op: "kernel", facts }));
             }
             Step::Dot { node, operands } => {
                 let product = Product::compile(self.graph, *node, operands, buffer);

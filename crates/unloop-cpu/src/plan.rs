@@ -21,6 +21,7 @@ use crate::parts::Parts;
 use crate::product::Product;
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
+use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
@@ -69,6 +70,7 @@ pub(crate) struct Task {
 pub(crate) enum Run {
     Map(Map),
     Reduce(Reduce),
+    Rowwise(RowwiseStep),
     Product(Product),
     Gather(GatherStep),
     Scatter(ScatterStep),
@@ -91,6 +93,7 @@ impl Run {
             match self {
                 Run::Map(step) => step.run(memory),
                 Run::Reduce(step) => step.run(memory),
+                Run::Rowwise(step) => step.run(memory),
                 Run::Product(step) => step.run(memory),
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
@@ -116,7 +119,7 @@ impl Plan {
     /// The plan of a program whose last inputs are always `known`, and whose results are one of so
     /// many `parts` of larger ones.
     pub fn of(graph: &Graph, known: &[Array], simd: Simd, parts: usize) -> Result<Plan> {
-        let steps = build(graph).steps;
+        let steps = build(graph);
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
         let mut root: Vec<usize> = (0..types.len()).collect();

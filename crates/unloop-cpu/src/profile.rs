@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use unloop_graph::{DType, Place, Tensor};
-use unloop_kernel::{Expr, Kernel};
+use unloop_kernel::{Expr, Kernel, RowExpr, Rowwise};
 
 /// What is known of a step before it runs.
 #[derive(Clone, Debug)]
@@ -24,21 +24,34 @@ pub(crate) struct Facts {
 
 /// The names of a kernel's operations.
 pub(crate) fn name_of(kernel: &Kernel) -> Arc<str> {
-    let mut names: Vec<&str> = Vec::new();
-    for expr in &kernel.exprs {
-        names.push(match expr {
-            Expr::Load(_) | Expr::Constant(_) => continue,
-            Expr::Iota { .. } => "iota",
-            Expr::Unary(op, _) => op.name(),
-            Expr::Binary(op, ..) => op.name(),
-            Expr::Compare(op, ..) => op.name(),
-            Expr::Select(..) => "select",
-            Expr::Clamp(..) => "clamp",
-            Expr::Convert(..) => "convert",
-            Expr::Bitcast(..) => "bitcast",
-        });
-    }
-    names.extend(kernel.reduction.map(|r| r.op.name()));
+    let names = kernel.exprs.iter().filter_map(name_of_expr);
+    joined(names.chain(kernel.reduction.map(|r| r.op.name())).collect())
+}
+
+/// The operations of a program of rows.
+pub(crate) fn name_of_rows(program: &Rowwise) -> Arc<str> {
+    let name = |expr: &RowExpr| match expr {
+        RowExpr::Scalar(expr) => name_of_expr(expr),
+        RowExpr::Fold(op, _) => Some(op.name()),
+    };
+    joined(program.exprs.iter().filter_map(name).collect())
+}
+
+fn name_of_expr(expr: &Expr) -> Option<&'static str> {
+    Some(match expr {
+        Expr::Load(_) | Expr::Constant(_) => return None,
+        Expr::Iota { .. } => "iota",
+        Expr::Unary(op, _) => op.name(),
+        Expr::Binary(op, ..) => op.name(),
+        Expr::Compare(op, ..) => op.name(),
+        Expr::Select(..) => "select",
+        Expr::Clamp(..) => "clamp",
+        Expr::Convert(..) => "convert",
+        Expr::Bitcast(..) => "bitcast",
+    })
+}
+
+fn joined(mut names: Vec<&str>) -> Arc<str> {
     if names.is_empty() {
         return "copy".into();
     }
@@ -142,7 +155,11 @@ pub struct KernelTime {
     pub share_of_peak: f64,
 }
 
-/// What this machine can do in a nanosecond.
+/// Numbers that are summed, and rows of matrices that are multiplied, to know what the machine can do.
+const SUMMED: usize = 1 << 23;
+const N: usize = 512;
+
+/// What this machine can do in a nanosecond; infinite if that could not be measured.
 struct Peak {
     /// Bytes that all processors together read.
     bytes: f64,
@@ -155,23 +172,29 @@ impl Peak {
     /// Measured once, which takes some milliseconds.
     fn get() -> &'static Peak {
         static PEAK: OnceLock<Peak> = OnceLock::new();
-        PEAK.get_or_init(|| Peak {
-            bytes: Peak::measure(Tensor::sum, DType::F64, &[1 << 23])
-                .map_or(10.0, |ns| (8 << 23) as f64 / ns),
-            single: Peak::product(DType::F32),
-            double: Peak::product(DType::F64),
+        PEAK.get_or_init(|| {
+            let rate =
+                |amount: usize, ns: Option<f64>| ns.map_or(f64::INFINITY, |ns| amount as f64 / ns);
+            let product = |dtype: DType| rate(2 * N * N * N, Peak::product(dtype));
+            let (single, double) = (product(DType::F32), product(DType::F64));
+            Peak { bytes: rate(8 * SUMMED, Peak::sum()), single, double }
         })
     }
 
-    fn product(dtype: DType) -> f64 {
-        const N: usize = 512;
-        let square = |x: &Tensor| x.matmul(x);
-        Peak::measure(square, dtype, &[N, N]).map_or(10.0, |ns| (2 * N * N * N) as f64 / ns)
+    /// The nanoseconds of reading [`SUMMED`] numbers.
+    fn sum() -> Option<f64> {
+        Peak::measure(Tensor::sum, DType::F64, &[SUMMED])
+    }
+
+    /// The nanoseconds of a product of two [`N`]×[`N`] matrices.
+    fn product(dtype: DType) -> Option<f64> {
+        Peak::measure(|x| x.matmul(x), dtype, &[N, N])
     }
 
     /// The nanoseconds of the fastest of some runs.
     fn measure(f: impl Fn(&Tensor) -> Tensor, dtype: DType, shape: &[usize]) -> Option<f64> {
-        let x = Tensor::zeros(dtype, shape) + Tensor::ones(dtype, [1]);
+        // A sum, as a value that repeats one number would not lie in memory.
+        let x = Tensor::zeros(dtype, shape) + Tensor::ones(dtype, ());
         f(&x).value("peak").ok()?;
         let run = |_| {
             let start = Instant::now();
@@ -273,5 +296,17 @@ impl fmt::Display for Profile {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_can_do_is_measured() {
+        crate::install();
+        assert!(Peak::sum().is_some());
+        assert!(Peak::product(DType::F32).is_some() && Peak::product(DType::F64).is_some());
     }
 }

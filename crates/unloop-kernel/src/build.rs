@@ -9,12 +9,15 @@ use unloop_graph::{DType, Graph, Node, Op, Shape, ValueId};
 use crate::access::{Access, Along, FIXED, identity, through};
 use crate::ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
 use crate::regions::{Class, Regions};
+use crate::rowwise::{Rowwise, fuse};
 
 /// What is done in order. A step's operands lie in memory when it runs.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A fused kernel.
     Kernel(Kernel),
+    /// Several kernels on the same rows.
+    Rowwise(Rowwise),
     /// A contraction of two strided operands.
     Dot {
         /// The node of the graph.
@@ -34,17 +37,8 @@ pub enum Step {
     },
 }
 
-/// A graph as steps.
-#[derive(Clone, Debug)]
-pub struct Program {
-    /// The steps, in order.
-    pub steps: Vec<Step>,
-    /// Whether each value of the graph lies in memory.
-    pub in_memory: Vec<bool>,
-}
-
-/// Fuses a graph into steps. Linear in the size of the graph.
-pub fn build(graph: &Graph) -> Program {
+/// Fuses a graph into steps, in order. Linear in the size of the graph.
+pub fn build(graph: &Graph) -> Vec<Step> {
     let mut producer = vec![None; graph.value_count()];
     for (i, node) in graph.nodes().iter().enumerate() {
         node.results().for_each(|v| producer[v as usize] = Some(i));
@@ -76,7 +70,7 @@ pub fn build(graph: &Graph) -> Program {
             Class::Opaque => steps.push(Step::Op { node: i }),
         }
     }
-    Program { steps, in_memory }
+    fuse(graph, steps)
 }
 
 struct Builder<'a> {

@@ -6,6 +6,8 @@ mod build;
 mod collapse;
 mod ir;
 mod regions;
+mod rowwise;
 
-pub use build::{Program, Step, build};
+pub use build::{Step, build};
 pub use ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
+pub use rowwise::{RowExpr, RowStore, Rowwise};

@@ -45,6 +45,7 @@ rules! {
     "log(1 + x) = log1p(x), exp(x) - 1 = expm1(x)" Reassociating near_one,
     "log(exp(x)) = x, log(exp(x) / y) = x - log(y)" Reassociating logarithms,
     "sum of sums" Reassociating sums,
+    "reduction of one element = reshape" Reassociating single,
     "0·x = 0, x - x = 0, x / x = 1" Fast cancels,
     "x·y / y = x, √x² = |x|, (√x)² = x" Fast undone,
     "x / c = x·(1 / c)" Fast quotients,
@@ -76,6 +77,15 @@ fn identity(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
         _ => false,
     };
     same.then_some(first)
+}
+
+/// What a reduction of one element changes is the sign of a zero that is summed.
+fn single(b: &mut Builder, op: &Op, x: &[ValueId]) -> Option<ValueId> {
+    let Op::Reduce { axes, .. } = op else { return None };
+    let shape = &b.ty(x[0]).shape;
+    let kept = (0..shape.rank()).filter(|a| !axes.contains(a)).map(|a| shape[a]);
+    let kept = axes.iter().all(|&a| shape[a] == 1).then(|| kept.collect())?;
+    b.add(Op::Reshape(kept), smallvec![x[0]])
 }
 
 /// Derivatives have been taken when a program is compiled.

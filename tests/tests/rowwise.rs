@@ -1,0 +1,168 @@
+//! Reductions of rows run together with what feeds them and what follows: the results are those of the
+//! reference evaluator, on every instruction set, and rows are read once.
+
+use std::sync::Mutex;
+
+use unloop::prelude::*;
+use unloop::{Array, Result, profile};
+use unloop_cpu::Cpu;
+use unloop_tests::{deviation, tensor, tolerance};
+
+/// A profile has the steps of other threads, too.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A program of a row, a vector that all rows share, and a number of the row.
+type Program = fn(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
+
+/// Programs, and how many kernels each is.
+const PROGRAMS: &[(&str, Program, usize)] = &[
+    ("softmax", |x, w, s| ((x * s).softmax(0), w.at(0) + s), 2),
+    ("log-softmax", |x, w, s| ((x + w).log_softmax(0) * s, x.logsumexp(0)), 1),
+    (
+        "normalised",
+        |x, w, s| {
+            let centred = x - x.mean();
+            let scale = (centred.square().mean() + 1e-3).rsqrt();
+            (&centred * &scale * w + 0.5, scale + s)
+        },
+        1,
+    ),
+    ("two sums of the same", |x, w, s| ((x + w).abs().sum() + s, x.square().sum()), 1),
+    (
+        "rows that others need",
+        |x, w, s| {
+            let y = (x + w).tanh();
+            (&y / (y.abs().max() + s.abs()), y)
+        },
+        1,
+    ),
+    (
+        "truth values and integers",
+        |x, w, s| {
+            let places = (x.abs() * 9.0).cast(DType::I64);
+            let even = (&places % 2).equal(&Tensor::from(0i64));
+            let any = even.all() | x.greater(s).any();
+            let most = places.max();
+            (any.select(&places.broadcast_to(x.shape()), &(&places - &most)), w.sum() + s)
+        },
+        3,
+    ),
+    (
+        "positions",
+        |x, w, s| {
+            let at = Tensor::iota(DType::F64, x.shape(), 0).cast(x.dtype());
+            let centre = (x.softmax(0) * &at).sum();
+            ((at - &centre) * s, centre + w.at(1))
+        },
+        1,
+    ),
+    (
+        "what repeats one number",
+        |x, w, s| {
+            (s.broadcast_to(x.shape()) * x.sum(), (s * 2.0).broadcast_to(x.shape()).sum() * w.at(0))
+        },
+        2,
+    ),
+    (
+        "a product in between",
+        |x, w, s| {
+            let p = (x * s).softmax(0);
+            let mixed = (&p - p.dot(w)).exp();
+            (&mixed / mixed.sum(), p)
+        },
+        3,
+    ),
+    (
+        "a chain of rows",
+        |x, w, s| {
+            let y = (x - x.max()) * w;
+            let z = &y / (y.square().sum() + 1.0).sqrt();
+            let u = (&z + s - z.min()).sqrt();
+            (&u * z.sum() - &y, u.prod())
+        },
+        1,
+    ),
+];
+
+fn mapped(f: Program) -> impl Fn(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor) {
+    move |x: &Tensor, w: &Tensor, s: &Tensor| vmap(f, (0, Shared, 0))(x, w, s)
+}
+
+#[test]
+fn rows_are_what_the_reference_says() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(5);
+    for dtype in [DType::F32, DType::F64] {
+        for length in [32, 33, 200, 1000, 1025] {
+            for rows in [1, 2, 19] {
+                let x = tensor(&mut rng, dtype, &[rows, length]);
+                let (w, s) = (tensor(&mut rng, dtype, &[length]), tensor(&mut rng, dtype, &[rows]));
+                for (name, f, _) in PROGRAMS {
+                    let graph = jit(mapped(*f)).graph((&x, &w, &s))?;
+                    // What a program captured is any row, too.
+                    let captured = graph.inputs()[3..].iter();
+                    let captured: Vec<Tensor> =
+                        captured.map(|ty| tensor(&mut rng, dtype, &ty.shape)).collect();
+                    let inputs = [&x, &w, &s].into_iter().chain(&captured);
+                    let inputs: Vec<Array> =
+                        inputs.map(|t| Ok(t.value("test")?.clone())).collect::<Result<_>>()?;
+                    let expected = graph.evaluate(&inputs)?;
+                    for set in Cpu::instruction_sets() {
+                        let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
+                        let actual = plan?.run(&inputs)?;
+                        for (a, b) in actual.iter().zip(&expected) {
+                            let worst = deviation(a, b);
+                            assert!(
+                                worst <= tolerance(dtype),
+                                "{name} {dtype:?} {rows}×{length} {set}: {worst}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn rows_are_read_once() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(6);
+    let x = tensor(&mut rng, DType::F64, &[50, 300]);
+    let (w, s) = (tensor(&mut rng, DType::F64, &[300]), tensor(&mut rng, DType::F64, &[50]));
+    for (name, f, kernels) in PROGRAMS {
+        let compiled = jit(mapped(*f));
+        compiled.try_call((&x, &w, &s))?;
+        let report = profile(|| drop(compiled(&x, &w, &s)));
+        let calls: usize = report.kernels().iter().map(|k| k.calls).sum();
+        assert_eq!(calls, *kernels, "{name}\n{report}");
+    }
+    Ok(())
+}
+
+/// Rows that do not lie side by side: of a part of an array, along two outer axes, in another order.
+#[test]
+fn rows_may_lie_anywhere() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(7);
+    let x = tensor(&mut rng, DType::F32, &[7, 5, 90]);
+    let programs: [(&str, fn(&Tensor) -> Tensor); 5] = [
+        ("a part", |x| x.at((1..6, .., 3..70)).softmax(-1)),
+        ("another order", |x| x.permute(&[1, 0, 2]).softmax(-1).exp()),
+        ("columns", |x| x.permute(&[0, 2, 1]).softmax(1)),
+        ("two axes", |x| (x - x.mean_keep([1, 2]).broadcast_to(x.shape())).square()),
+        ("turned round", |x| (x.flip(&[2]) + x).log_softmax(-1) - x.softmax(-1)),
+    ];
+    for (name, f) in programs {
+        let graph = jit(f).graph((&x,))?;
+        let input = [x.value("test")?.clone()];
+        let expected = graph.evaluate(&input)?;
+        for set in Cpu::instruction_sets() {
+            let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
+            let worst = deviation(&plan?.run(&input)?[0], &expected[0]);
+            assert!(worst <= tolerance(DType::F32), "{name} {set}: {worst}");
+        }
+    }
+    Ok(())
+}
