@@ -9,6 +9,7 @@ mod backend;
 mod control;
 mod decompose;
 mod feed;
+mod follower;
 mod gather;
 mod host;
 mod instruction;
@@ -28,6 +29,7 @@ mod simd;
 mod sort;
 mod space;
 mod steps;
+mod summand;
 mod tape;
 mod unroll;
 

@@ -10,6 +10,7 @@ use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided};
 
 use crate::control::Control;
 use crate::decompose::Decomposition;
+use crate::follower::{Follower, following};
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
 use crate::linalg::{Factorisation, SharedFactors};
@@ -89,6 +90,13 @@ impl Lowering<'_> {
             Step::Kernel(kernel) => (
                 kernel.loads.iter().map(|l| root(l.source.value)).collect(),
                 SmallVec::from_slice(&[kernel.store.value.index()]),
+            ),
+            Step::Reduced { kernel, then } => (
+                (kernel.loads.iter().chain(&then.loads))
+                    .map(|l| root(l.source.value))
+                    .filter(|&v| v != kernel.store.value.index())
+                    .collect(),
+                SmallVec::from_slice(&[then.store.value.index()]),
             ),
             Step::Rowwise(program) => (
                 program.loads.iter().map(|l| root(l.source.value)).collect(),
@@ -189,6 +197,36 @@ impl Lowering<'_> {
         }
     }
 
+    /// Puts reductions of many results together with what alone reads these.
+    pub fn join_followers(&mut self) {
+        let mut readers = vec![0usize; self.types.len()];
+        self.graph.outputs().iter().for_each(|v| readers[self.root[v.index()]] += 1);
+        for step in &self.steps {
+            self.uses(step).0.iter().for_each(|&v| readers[v] += 1);
+        }
+        // Where the reduction of each value stands, if it is read once.
+        let mut reductions: HashMap<usize, usize> = HashMap::new();
+        let mut steps: Vec<Option<Step>> =
+            std::mem::take(&mut self.steps).into_iter().map(Some).collect();
+        for i in 0..steps.len() {
+            let Some(Step::Kernel(kernel)) = &steps[i] else { continue };
+            if kernel.reduction.is_some() && readers[kernel.store.value.index()] == 1 {
+                reductions.insert(kernel.store.value.index(), i);
+                continue;
+            }
+            let joined = kernel.loads.iter().find_map(|load| {
+                let at = *reductions.get(&load.source.value.index())?;
+                let Some(Step::Kernel(reduction)) = &steps[at] else { return None };
+                Some((at, reduction.clone(), Box::new(following(reduction, kernel)?)))
+            });
+            if let Some((at, kernel, then)) = joined {
+                steps[at] = None;
+                steps[i] = Some(Step::Reduced { kernel, then });
+            }
+        }
+        self.steps = steps.into_iter().flatten().collect();
+    }
+
     pub fn place_values(&self, results: &mut Vec<(DType, Shape)>) -> (Vec<Home>, usize) {
         let mut homes = vec![Home::Nowhere; self.types.len()];
         (0..self.graph.inputs().len()).for_each(|i| homes[i] = Home::Input(i));
@@ -234,7 +272,7 @@ impl Lowering<'_> {
             Step::Kernel(kernel) => {
                 let kernel = kernel.clone().collapse();
                 let run = match Reduce::compile(&kernel, simd, buffer) {
-                    Some(reduce) => Run::Reduce(reduce),
+                    Some(reduce) => Run::Reduce(reduce.into()),
                     None => {
                         let is_too_large = self.is_too_large(kernel.store.value);
                         Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
@@ -246,6 +284,26 @@ impl Lowering<'_> {
                 let flops = elements * kernel.exprs.len().saturating_sub(kernel.loads.len());
                 let (place, bytes, dtype) = (Place(None), self.bytes_of(step), kernel.dtype());
                 let facts = Facts { name, place, bytes, flops, dtype };
+                return Ok(Some(Task { run, op: "kernel", facts }));
+            }
+            Step::Reduced { kernel, then } => {
+                let is_too_large = self.is_too_large(then.store.value);
+                let follower = Follower::compile(kernel, then, simd, is_too_large, buffer);
+                let Some(run) = Reduce::compile(kernel, simd, buffer) else {
+                    // The type rules leave no operation without a kernel.
+                    let kind = ErrorKind::Unsupported("a reduction of this dtype".into());
+                    return Err(Error::new("kernel", kind, Place(None)));
+                };
+                let name =
+                    format!("{}, {}", profile::name_of(kernel), profile::name_of(then)).into();
+                let flops = |k: &Kernel| {
+                    let elements: usize = k.space.iter().product();
+                    elements * k.exprs.len().saturating_sub(k.loads.len())
+                };
+                let (flops, dtype) = (flops(kernel) + flops(then), kernel.dtype());
+                let facts =
+                    Facts { name, place: Place(None), bytes: self.bytes_of(step), flops, dtype };
+                let run = Run::Reduce(run.followed_by(follower).into());
                 return Ok(Some(Task { run, op: "kernel", facts }));
             }
             Step::Rowwise(program) => {

@@ -69,7 +69,7 @@ pub(crate) struct Task {
 
 pub(crate) enum Run {
     Map(Map),
-    Reduce(Reduce),
+    Reduce(Box<Reduce>),
     Rowwise(RowwiseStep),
     Product(Product),
     Gather(GatherStep),
@@ -134,6 +134,7 @@ impl Plan {
         lowering.share_factors(simd);
         lowering.pack_products();
         lowering.pack_kernels();
+        lowering.join_followers();
         let mut results = Vec::new();
         let (homes, arena_bytes) = lowering.place_values(&mut results);
         let outputs = graph.outputs().iter().map(|v| {

@@ -9,11 +9,13 @@ use smallvec::SmallVec;
 use unloop_graph::{DType, ReduceOp, ValueId};
 use unloop_kernel::Kernel;
 
+use crate::follower::{Follower, Following};
 use crate::map::{bases, inner_axis, layout_cost, rows};
 use crate::memory::{Addresses, Arena, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::simd::{Mode, Simd, TileFn, fill, scatter_run};
 use crate::space::Rows;
+use crate::summand::{self, Summand};
 use crate::tape::{Place, Table, Tape, Tiling};
 
 /// A kernel with a reduction, ready to run.
@@ -38,6 +40,10 @@ pub(crate) struct Reduce {
     fold: TileFn,
     combine: TileFn,
     combine_uniform: TileFn,
+    /// How tiles are added to totals, where that is more than an addition.
+    summand: Option<Summand>,
+    /// What takes the results instead of memory.
+    follower: Option<Follower>,
     /// Whether partial sums are kept apart to bound rounding errors.
     is_rounding: bool,
     /// How many rows share a tile, if rows are short.
@@ -89,7 +95,11 @@ impl Reduce {
             && kernel.store.offset == 0
             && kernel.store.strides[..kept] == strides[..];
         let tiling = if by_rows { Tiling::Rows } else { Tiling::Part };
-        let tape = Tape::compile(kernel, inner, simd, tiling);
+        let summand = (inner < kept).then(|| summand::compile(kernel, inner, simd)).flatten();
+        let (tape, summand) = match summand {
+            Some((tape, summand)) => (tape, Some(summand)),
+            None => (Tape::compile(kernel, inner, simd, tiling), None),
+        };
         let units = results / if inner < kept { tape.tile.min(results.max(1)) } else { 1 };
         let pieces = match units < FEW_RESULTS && results * MAX_PIECES <= total {
             true => (total / PIECE).clamp(1, MAX_PIECES),
@@ -116,10 +126,21 @@ impl Reduce {
             combine: simd.binary(op.binary(), dtype, Mode::VectorVector)?,
             combine_uniform: simd.binary(op.binary(), dtype, Mode::VectorScalar)?,
             block: by_rows.then(|| tape.tile / kernel.space[inner]),
+            summand,
+            follower: None,
             is_rounding: op == ReduceOp::Sum && dtype.is_float(),
             tape,
             ns,
         })
+    }
+
+    /// The same, with what follows it on the same inner axis.
+    pub fn followed_by(mut self, follower: Follower) -> Reduce {
+        self.ns += self.results as f64 * follower.tape.ns;
+        self.follower = Some(follower);
+        // Its results are many, so there is one piece.
+        self.pieces = 1;
+        self
     }
 
     fn dtype(&self) -> DType {
@@ -176,30 +197,75 @@ impl Reduce {
         let units = self.kept.count() * tiles;
         for_ranges(units * self.pieces, self.ns, |range| {
             let tape = &self.tape;
-            let bases = bases(&self.sources, memory);
-            // Four tiles: the program's result, two totals in turn, a block's total.
+            // Five tiles: the program's result, two totals in turn, a block's totals in turn.
             let tile_bytes = (tape.tile * 8).next_multiple_of(64);
             tape.with_table(5 * tile_bytes, |table, buffer| {
-                for item in range {
-                    let (piece, unit) = (item / units, item % units);
-                    let cursor = self.kept.at(unit / tiles);
-                    let part = Part {
-                        piece,
-                        tile: unit % tiles,
-                        offsets: &cursor.offsets,
-                        index: &cursor.index,
-                        out: target.get().wrapping_add(piece * self.results * self.dtype().size()),
+                let scratch = Scratch { table, buffer, tile_bytes };
+                let Some(follower) = &self.follower else {
+                    // SAFETY: as the caller's; ranges are disjoint.
+                    return unsafe {
+                        self.run_units(memory, target, (range, units), scratch, None)
                     };
-                    // SAFETY: each item writes results of its own.
+                };
+                follower.with_scratch(|follower| {
+                    // SAFETY: as above.
                     unsafe {
-                        match self.inner_is_reduced {
-                            true => self.fold_rows(table, &bases, &part, buffer, tile_bytes),
-                            false => self.add_rows(table, &bases, &part, buffer, tile_bytes),
-                        }
+                        self.run_units(memory, target, (range, units), scratch, Some(follower))
                     }
-                }
+                });
             });
         });
+    }
+
+    /// Runs a range of the pieces of all units.
+    unsafe fn run_units(
+        &self,
+        memory: Addresses<'_>,
+        target: SharedPtr,
+        (range, units): (Range<usize>, usize),
+        mut scratch: Scratch<'_>,
+        mut follower: Option<Following<'_>>,
+    ) {
+        let bases = bases(&self.sources, memory);
+        let tiles = units / self.kept.count().max(1);
+        for item in range {
+            let (piece, unit) = (item / units, item % units);
+            let cursor = self.kept.at(unit / tiles);
+            let part = Part {
+                piece,
+                row: unit / tiles,
+                tile: unit % tiles,
+                offsets: &cursor.offsets,
+                index: &cursor.index,
+                out: target.get().wrapping_add(piece * self.results * self.dtype().size()),
+            };
+            // SAFETY: each item writes results of its own.
+            unsafe {
+                if self.inner_is_reduced {
+                    self.fold_rows(&mut scratch, &bases, &part);
+                    continue;
+                }
+                let (totals, start, n) = self.add_rows(&mut scratch, &bases, &part);
+                match &mut follower {
+                    Some(follower) => follower.run(memory, totals, part.row, start..start + n),
+                    None => self.store(&part, bases.len(), totals, start, n),
+                }
+            }
+        }
+    }
+
+    /// Stores a tile of results.
+    unsafe fn store(&self, part: &Part<'_>, streams: usize, from: *mut u8, start: usize, n: usize) {
+        let (dtype, size) = (self.dtype(), self.dtype().size());
+        let at = part.offsets[streams] + start as isize * self.stride;
+        let out = part.out.wrapping_offset(at * size as isize);
+        // SAFETY: the elements are this unit's own.
+        unsafe {
+            match self.stride {
+                1 => std::ptr::copy_nonoverlapping(from, out, n * size),
+                stride => scatter_run(out, stride, from, n, dtype),
+            }
+        }
     }
 
     /// The reduced units of a piece: rows, or rows × tiles when the inner axis is reduced.
@@ -242,15 +308,9 @@ impl Reduce {
     }
 
     /// Folds tiles along the inner axis to one element.
-    unsafe fn fold_rows(
-        &self,
-        table: &mut Table,
-        bases: &[*mut u8],
-        part: &Part<'_>,
-        buffer: *mut u8,
-        tile_bytes: usize,
-    ) {
-        let tape = &self.tape;
+    unsafe fn fold_rows(&self, scratch: &mut Scratch<'_>, bases: &[*mut u8], part: &Part<'_>) {
+        let Scratch { table, buffer, tile_bytes } = scratch;
+        let (tape, buffer) = (&self.tape, *buffer);
         let size = self.dtype().size();
         let tiles = self.extent.div_ceil(tape.tile);
         let range = self.piece_range(part.piece, self.reduced.count() * tiles);
@@ -258,7 +318,7 @@ impl Reduce {
         let mut position = Position::new(self, part, range.start / tiles);
         let mut tile = range.start % tiles;
         let mut totals = Totals::new(self.combine, self.identity);
-        let value = buffer.wrapping_add(tile_bytes);
+        let value = buffer.wrapping_add(*tile_bytes);
         for _ in range {
             let start = tile * tape.tile;
             let n = tape.tile.min(self.extent - start);
@@ -288,37 +348,48 @@ impl Reduce {
         unsafe { std::ptr::copy_nonoverlapping(totals.finish().as_ptr(), out, size) };
     }
 
-    /// Adds one reduced index after the other to a tile of results.
+    /// Adds one reduced index after the other to a tile of results: where they are, the first one's
+    /// position and how many they are.
     unsafe fn add_rows(
         &self,
-        table: &mut Table,
+        scratch: &mut Scratch<'_>,
         bases: &[*mut u8],
         part: &Part<'_>,
-        buffer: *mut u8,
-        tile_bytes: usize,
-    ) {
-        let tape = &self.tape;
-        let (dtype, size) = (self.dtype(), self.dtype().size());
+    ) -> (*mut u8, usize, usize) {
+        let Scratch { table, buffer, tile_bytes } = scratch;
+        let (tape, dtype) = (&self.tape, self.dtype());
         let range = self.piece_range(part.piece, self.reduced.count());
         let start = part.tile * tape.tile;
         let n = tape.tile.min(self.extent - start);
         let mut position = Position::new(self, part, range.start);
-        let register = |i: usize| buffer.wrapping_add(i * tile_bytes);
+        let register = |i: usize| buffer.wrapping_add(i * *tile_bytes);
         let [value, mut block, mut block_next, mut total, mut total_next] =
             [0, 1, 2, 3, 4].map(register);
         let blocked = self.is_rounding && range.len() > 2 * BLOCK;
         // SAFETY: the buffers hold what the loads name; the registers have room for tiles.
         unsafe {
-            fill(total, self.identity.as_ptr(), n, dtype);
+            if blocked {
+                fill(total, self.identity.as_ptr(), n, dtype);
+            }
             fill(block, self.identity.as_ptr(), n, dtype);
             for (i, _) in range.clone().enumerate() {
                 tape.run(table, bases, &position.offsets, &position.index, value, start, n);
-                let (combine, from) = match tape.result {
-                    Place::Result => (self.combine, value),
-                    Place::Tile(slot) => (self.combine, table.get(slot)),
-                    Place::Uniform(slot) => (self.combine_uniform, table.get(slot)),
+                let at = |place: Place| match place {
+                    Place::Result => value,
+                    Place::Tile(slot) | Place::Uniform(slot) => table.get(slot),
                 };
-                combine(block_next, block, from, from, n);
+                match (&self.summand, tape.result) {
+                    (Some(summand), _) => {
+                        let [a, b] = summand.operands.map(at);
+                        (summand.f)(block_next, a, b, block, n);
+                    }
+                    (None, from @ (Place::Result | Place::Tile(_))) => {
+                        (self.combine)(block_next, block, at(from), at(from), n);
+                    }
+                    (None, from @ Place::Uniform(_)) => {
+                        (self.combine_uniform)(block_next, block, at(from), at(from), n);
+                    }
+                }
                 std::mem::swap(&mut block, &mut block_next);
                 if blocked && i % BLOCK == BLOCK - 1 {
                     (self.combine)(total_next, total, block, block, n);
@@ -331,20 +402,24 @@ impl Reduce {
                 (self.combine)(total_next, total, block, block, n);
                 block = total_next;
             }
-            let at = part.offsets[bases.len()] + start as isize * self.stride;
-            let out = part.out.wrapping_offset(at * size as isize);
-            match self.stride {
-                1 => std::ptr::copy_nonoverlapping(block, out, n * size),
-                stride => scatter_run(out, stride, block, n, dtype),
-            }
         }
+        (block, start, n)
     }
+}
+
+/// Memory of a thread: the addresses of the tape, and five tiles.
+struct Scratch<'a> {
+    table: &'a mut Table,
+    buffer: *mut u8,
+    tile_bytes: usize,
 }
 
 /// What one thread computes at a time: a piece of the reduced indices for one row (or tile) of
 /// results.
 struct Part<'a> {
     piece: usize,
+    /// Along the outer kept axes.
+    row: usize,
     tile: usize,
     /// Offsets of the streams, and the position along the kept axes.
     offsets: &'a [isize],

@@ -80,6 +80,8 @@ pub(crate) struct Tape {
     /// Elements of a tile.
     pub tile: usize,
     pub result: Place,
+    /// Where the second result is, if there is one.
+    pub second: Option<Place>,
     pub dtype: DType,
     /// Predicted nanoseconds an element.
     pub ns: f64,
@@ -99,6 +101,8 @@ const MIN_TILE: usize = 128;
 
 struct Compiler<'a> {
     kernel: &'a Kernel,
+    /// What is left for others to read; one result alone may be written where it belongs.
+    results: &'a [ExprId],
     inner: usize,
     simd: Simd,
     tiling: Tiling,
@@ -133,6 +137,17 @@ impl Tape {
     /// Compiles the program of a kernel whose axis `inner` is cut into tiles. Streams are the
     /// loads, in order; outer axes are all others, in order.
     pub fn compile(kernel: &Kernel, inner: usize, simd: Simd, tiling: Tiling) -> Tape {
+        Tape::with_results(kernel, &[kernel.result], inner, simd, tiling)
+    }
+
+    /// The same, with one or two results instead of the kernel's.
+    pub fn with_results(
+        kernel: &Kernel,
+        results: &[ExprId],
+        inner: usize,
+        simd: Simd,
+        tiling: Tiling,
+    ) -> Tape {
         let count = kernel.exprs.len();
         let tape = Tape {
             insts: Vec::new(),
@@ -144,6 +159,7 @@ impl Tape {
             simd,
             tile: 0,
             result: Place::Result,
+            second: None,
             dtype: kernel.dtype(),
             ns: kernel.exprs.iter().zip(&kernel.dtypes).map(|(e, d)| cost(e, *d)).sum(),
         };
@@ -154,10 +170,13 @@ impl Tape {
                 uses[x.index()] += 1;
             }
         }
-        last[kernel.result.index()] = usize::MAX;
-        uses[kernel.result.index()] += 1;
+        for result in results {
+            last[result.index()] = usize::MAX;
+            uses[result.index()] += 1;
+        }
         let mut compiler = Compiler {
             kernel,
+            results,
             inner,
             simd,
             tiling,
@@ -523,7 +542,7 @@ impl Compiler<'_> {
     fn target(&mut self, i: usize, uniform: bool) -> Slot {
         match uniform {
             true => self.cell(),
-            false if self.kernel.result.index() == i => RESULT,
+            false if self.results.len() == 1 && self.results[0].index() == i => RESULT,
             false => self.register(),
         }
     }
@@ -548,12 +567,13 @@ impl Compiler<'_> {
 
     /// Lays the registers out in scratch memory.
     fn finish(mut self) -> Tape {
-        let result = self.kernel.result;
-        self.tape.result = match self.values[result.index()] {
+        let place = |result: &ExprId| match self.values[result.index()] {
             Some(Value::Tile(RESULT)) | None => Place::Result,
             Some(Value::Tile(slot)) => Place::Tile(slot),
             Some(Value::Uniform(slot)) => Place::Uniform(slot),
         };
+        self.tape.result = self.results.first().map_or(Place::Result, place);
+        self.tape.second = self.results.get(1).map(place);
         let widest = self.kernel.dtypes.iter().map(|d| d.size()).max().unwrap_or(8);
         let fit = REGISTER_BYTES / (widest * self.tiles.len().max(1));
         let extent = self.kernel.space[self.inner];

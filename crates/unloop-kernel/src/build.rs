@@ -18,6 +18,13 @@ pub enum Step {
     Kernel(Kernel),
     /// Several kernels on the same rows.
     Rowwise(Rowwise),
+    /// A kernel that reduces, and one that is computed of its results, which do not lie in memory.
+    Reduced {
+        /// The reduction.
+        kernel: Kernel,
+        /// What reads its results, on the same axes.
+        then: Box<Kernel>,
+    },
     /// A contraction of two strided operands.
     Dot {
         /// The node of the graph.

@@ -34,6 +34,11 @@ impl Kernel {
         self
     }
 
+    /// Whether positions along any axis themselves matter, not only memory.
+    pub fn has_positions(&self) -> bool {
+        (0..self.space.len()).any(|axis| self.is_special(axis))
+    }
+
     /// Whether positions along the axis themselves matter, not only memory.
     fn is_special(&self, axis: usize) -> bool {
         self.loads.iter().any(|l| l.windows.iter().any(|w| w.axis == axis))

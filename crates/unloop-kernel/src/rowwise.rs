@@ -264,6 +264,10 @@ fn reads(graph: &Graph, root: &[usize], step: &Step) -> SmallVec<[usize; 6]> {
     match step {
         Step::Kernel(kernel) => kernel.loads.iter().map(|l| of(l.source.value)).collect(),
         Step::Rowwise(rowwise) => rowwise.loads.iter().map(|l| of(l.source.value)).collect(),
+        Step::Reduced { kernel, then } => {
+            let loads = kernel.loads.iter().chain(&then.loads);
+            loads.map(|l| of(l.source.value)).filter(|&v| v != kernel.store.value.index()).collect()
+        }
         Step::Dot { operands, .. } => operands.iter().map(|o| of(o.value)).collect(),
         Step::Op { node } => graph.nodes()[*node].operands.iter().map(|&v| of(v)).collect(),
         Step::Alias { .. } => SmallVec::new(),
@@ -274,6 +278,7 @@ fn reads(graph: &Graph, root: &[usize], step: &Step) -> SmallVec<[usize; 6]> {
 fn writes(graph: &Graph, step: &Step) -> SmallVec<[usize; 3]> {
     match step {
         Step::Kernel(kernel) => SmallVec::from_slice(&[kernel.store.value.index()]),
+        Step::Reduced { then, .. } => SmallVec::from_slice(&[then.store.value.index()]),
         Step::Rowwise(rowwise) => rowwise.stores.iter().map(|s| s.value.index()).collect(),
         Step::Dot { node, .. } | Step::Op { node } => {
             graph.nodes()[*node].results().map(|v| v as usize).collect()

@@ -1,4 +1,4 @@
-//! Superinstructions: a product and a sum in one pass over the tile, each rounded as if it were
+//! Superinstructions: a product (or a square) and a sum in one pass over the tile, each rounded as if it were
 //! computed alone, so that fusing never changes a bit.
 
 use std::marker::PhantomData;
@@ -18,6 +18,8 @@ pub enum Fused {
     MulSub,
     /// `c - a·b`.
     SubMul,
+    /// `(a - b)² + c`.
+    SubSquareAdd,
 }
 
 macro_rules! fused {
@@ -43,6 +45,7 @@ fused! {
     MulAdd => |a, b, c| a * b + c;
     MulSub => |a, b, c| a * b - c;
     SubMul => |a, b, c| c - a * b;
+    SubSquareAdd => |a, b, c| (a - b) * (a - b) + c;
 }
 
 impl Simd {
@@ -70,6 +73,7 @@ fn fused<L: Level>(op: Fused, dtype: DType, scalar_b: bool, scalar_c: bool) -> O
             Fused::MulAdd => mode::<L, MulAdd<T>>(scalar_b, scalar_c),
             Fused::MulSub => mode::<L, MulSub<T>>(scalar_b, scalar_c),
             Fused::SubMul => mode::<L, SubMul<T>>(scalar_b, scalar_c),
+            Fused::SubSquareAdd => mode::<L, SubSquareAdd<T>>(scalar_b, scalar_c),
         }
     }
     match dtype {

@@ -113,6 +113,7 @@ fn superinstructions_round_as_their_parts() {
             (Fused::MulAdd, (|a, b, c| a * b + c) as fn(f64, f64, f64) -> f64),
             (Fused::MulSub, |a, b, c| a * b - c),
             (Fused::SubMul, |a, b, c| c - a * b),
+            (Fused::SubSquareAdd, |a, b, c| (a - b) * (a - b) + c),
         ] {
             let f = simd.fused(op, DType::F64, false, false).unwrap();
             let mut y = vec![0.0; 98];

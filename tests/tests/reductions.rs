@@ -1,4 +1,4 @@
-//! Reductions of rows run together with what feeds them and what follows: the results are those of the
+//! Reductions run together with what feeds them and what follows: the results are those of the
 //! reference evaluator, on every instruction set, and rows are read once.
 
 use std::sync::Mutex;
@@ -162,6 +162,61 @@ fn rows_may_lie_anywhere() -> Result<()> {
             let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
             let worst = deviation(&plan?.run(&input)?[0], &expected[0]);
             assert!(worst <= tolerance(DType::F32), "{name} {set}: {worst}");
+        }
+    }
+    Ok(())
+}
+
+type OfTwo = fn(&Tensor, &Tensor) -> Tensor;
+
+/// Reductions to many results, with what follows them, of `x` and `y` with rows of equal length; and
+/// whether it is computed before the results lie in memory.
+const FOLLOWED: &[(&str, OfTwo, bool)] = &[
+    ("distances", |x, y| pairs(|a, b| (a - b).square().sum().sqrt(), x, y), true),
+    ("another order", |x, y| pairs(|a, b| (a - b).square().sum().sqrt() + 1.0, x, y).t(), false),
+    ("squares", |x, y| pairs(|a, b| (a + b).square().sum().exp(), x, y), true),
+    ("products", |x, y| pairs(|a, b| ((a - 1.0) * b.abs()).max() * 2.0, x, y), true),
+    ("compared", |x, y| pairs(|a, b| (a - b).abs().max().less(&a.at(0)), x, y), true),
+    (
+        "read again",
+        |x, y| {
+            let sums = pairs(|a, b| (a - b).square().sum(), x, y);
+            &sums / (&sums + 1.0) + sums.t().sum_axis(0).expand_dims(1).broadcast()
+        },
+        false,
+    ),
+];
+
+fn pairs(f: fn(&Tensor, &Tensor) -> Tensor, x: &Tensor, y: &Tensor) -> Tensor {
+    vmap(vmap(f, (Shared, 0)), (0, Shared))(x, y)
+}
+
+#[test]
+fn results_are_used_while_they_are_at_hand() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(8);
+    for dtype in [DType::F32, DType::F64] {
+        for (n, m, k) in [(41, 1100, 3), (257, 129, 5), (20, 50, 4)] {
+            let (x, y) = (tensor(&mut rng, dtype, &[n, k]), tensor(&mut rng, dtype, &[m, k]));
+            for (name, f, is_joined) in FOLLOWED {
+                let graph = jit(*f).graph((&x, &y))?;
+                let inputs = [x.value("test")?.clone(), y.value("test")?.clone()];
+                let expected = graph.evaluate(&inputs)?;
+                for set in Cpu::instruction_sets() {
+                    let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
+                    let worst = deviation(&plan?.run(&inputs)?[0], &expected[0]);
+                    assert!(
+                        worst <= 10.0 * tolerance(dtype),
+                        "{name} {dtype:?} {n} {m} {set}: {worst}"
+                    );
+                }
+                let compiled = jit(*f);
+                compiled.try_call((&x, &y))?;
+                let report = profile(|| drop(compiled(&x, &y)));
+                let names = report.kernels();
+                let joined = names.iter().any(|k| k.name.contains(", "));
+                assert_eq!(joined, *is_joined && n * m >= 1 << 15, "{name} {n} {m}\n{report}");
+            }
         }
     }
     Ok(())
