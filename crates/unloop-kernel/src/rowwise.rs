@@ -294,15 +294,15 @@ struct Group {
     after: Vec<usize>,
 }
 
-fn kernel(steps: &[Step], i: usize) -> Option<&Kernel> {
+fn kernel(steps: &[Option<Step>], i: usize) -> Option<&Kernel> {
     match &steps[i] {
-        Step::Kernel(kernel) => Some(kernel),
+        Some(Step::Kernel(kernel)) => Some(kernel),
         _ => None,
     }
 }
 
 /// Finds the kernels around a reduction that walk its rows and are connected with it.
-fn group(graph: &Graph, root: &[usize], steps: &[Step], rows: &Rows, seed: usize) -> Group {
+fn group(graph: &Graph, root: &[usize], steps: &[Option<Step>], rows: &Rows, seed: usize) -> Group {
     // Every kernel that walks these rows and needs nothing that needs one of them first.
     let mut builder = Builder::new(rows.clone());
     let mut producer: HashMap<usize, usize> = HashMap::new();
@@ -310,7 +310,8 @@ fn group(graph: &Graph, root: &[usize], steps: &[Step], rows: &Rows, seed: usize
     let mut edges: Vec<(usize, usize)> = Vec::new();
     let (mut late, mut after) = (Vec::new(), Vec::new());
     for i in seed.saturating_sub(BEFORE)..(seed + AFTER).min(steps.len()) {
-        let needed = reads(graph, root, &steps[i]);
+        let Some(step) = &steps[i] else { continue };
+        let needed = reads(graph, root, step);
         let fits = !needed.iter().any(|v| late.contains(v));
         let candidate = kernel(steps, i).filter(|_| fits).and_then(|kernel| {
             let walk = rows.walk(kernel)?;
@@ -330,7 +331,7 @@ fn group(graph: &Graph, root: &[usize], steps: &[Step], rows: &Rows, seed: usize
             producer.insert(kernel.store.value.index(), i);
             builder.add(kernel, &walk, sources);
         } else if needed.iter().any(|v| producer.contains_key(v) || late.contains(v)) {
-            late.extend(writes(graph, &steps[i]));
+            late.extend(writes(graph, step));
             after.push(i);
         }
     }
@@ -377,9 +378,9 @@ fn program(
 }
 
 /// Puts kernels that walk the same rows together. Linear in the number of steps.
-pub(crate) fn fuse(graph: &Graph, mut steps: Vec<Step>) -> Vec<Step> {
-    let rows = |steps: &[Step], i: usize| kernel(steps, i).and_then(Rows::of);
-    if !(0..steps.len()).any(|i| rows(&steps, i).is_some()) {
+pub(crate) fn fuse(graph: &Graph, steps: Vec<Step>) -> Vec<Step> {
+    let is_seed = |step: &Step| matches!(step, Step::Kernel(k) if Rows::of(k).is_some());
+    if !steps.iter().any(is_seed) {
         return steps;
     }
     let mut root: Vec<usize> = (0..graph.value_count()).collect();
@@ -394,15 +395,17 @@ pub(crate) fn fuse(graph: &Graph, mut steps: Vec<Step>) -> Vec<Step> {
     for step in &steps {
         reads(graph, &root, step).iter().for_each(|&v| readers[v] += 1);
     }
+    let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     let mut seed = 0;
     while seed < steps.len() {
-        let Some(rows) = rows(&steps, seed) else {
+        let Some(rows) = kernel(&steps, seed).and_then(Rows::of) else {
             seed += 1;
             continue;
         };
         let Group { members, after } = group(graph, &root, &steps, &rows, seed);
         let kernels: Vec<&Kernel> = members.iter().filter_map(|&i| kernel(&steps, i)).collect();
-        let own = members.iter().flat_map(|&i| reads(graph, &root, &steps[i]));
+        let own = members.iter().filter_map(|&i| steps[i].as_ref());
+        let own = own.flat_map(|step| reads(graph, &root, step));
         let mut inside: HashMap<usize, usize> = HashMap::new();
         own.for_each(|v| *inside.entry(v).or_default() += 1);
         let is_read = |v: usize| readers[v] > inside.get(&v).copied().unwrap_or(0);
@@ -416,17 +419,20 @@ pub(crate) fn fuse(graph: &Graph, mut steps: Vec<Step>) -> Vec<Step> {
         reads(graph, &root, &fused).iter().for_each(|&v| readers[v] += 1);
         // The program stands where its last kernel stood; what needs it comes after.
         let (start, end) = (members[0], members[members.len() - 1]);
-        let old: Vec<Step> = steps.splice(start..=end, []).collect();
         let (mut first, mut then) = (Vec::new(), vec![fused]);
-        for (i, step) in (start..).zip(old) {
+        let taken = steps[start..=end].iter_mut().map(Option::take);
+        for (i, step) in (start..).zip(taken) {
+            let Some(step) = step else { continue };
             match (members.contains(&i), after.contains(&i)) {
                 (true, _) => {}
                 (false, true) => then.push(step),
                 (false, false) => first.push(step),
             }
         }
-        steps.splice(start..start, first.into_iter().chain(then));
+        for (i, step) in (start..).zip(first.into_iter().chain(then)) {
+            steps[i] = Some(step);
+        }
         seed = start;
     }
-    steps
+    steps.into_iter().flatten().collect()
 }
