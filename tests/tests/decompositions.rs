@@ -78,6 +78,42 @@ fn vmap_decomposes_each_matrix() {
     }
 }
 
+/// Many small matrices are decomposed side by side; one by one they have the same factors, up to
+/// rounding. A member that is not finite disturbs nobody; extreme ones neither overflow nor vanish.
+#[test]
+fn stacks_of_small_matrices_have_the_factors_of_their_members() -> Result<()> {
+    let mut rng = fastrand::Rng::with_seed(31);
+    for dtype in [DType::F32, DType::F64] {
+        let shapes = [[1, 1], [2, 2], [3, 3], [5, 3], [3, 5], [8, 8], [9, 4], [17, 17], [32, 20]];
+        for (m, n) in shapes.map(|[m, n]| (m, n)) {
+            for count in [1usize, 4, 8, 19, 33] {
+                let stack = tensor(&mut rng, dtype, &[count, m, n]);
+                let factor = Tensor::from_fn([count], |i| [1.0, 1e30, 1e-30, f64::NAN][i[0] % 4]);
+                let factor = factor.cast(dtype);
+                let spoilt = &stack * factor.reshape([count, 1, 1]).broadcast();
+                for (stack, what) in [(&stack, "numbers"), (&spoilt, "extreme numbers")] {
+                    let (q, r) = jit(vmap(Tensor::qr, 0)).try_call((stack,))?;
+                    for i in 0..count {
+                        let name = format!("{what}: {dtype:?} {m}×{n}, {i} of {count}");
+                        let a = stack.at((i as i64, .., ..));
+                        let (q, r) = (q.at((i as i64, .., ..)), r.at((i as i64, .., ..)));
+                        if a.at((0, 0)).is_nan().item::<bool>()? {
+                            assert!(q.matmul(&r).is_nan().all().item::<bool>()?, "{name}");
+                            continue;
+                        }
+                        let size = a.abs().max();
+                        assert_close(&(q.matmul(&r) / &size), &(&a / &size), &name);
+                        let (one, upper) = a.qr();
+                        assert_close(&q, &one, &name);
+                        assert_close(&(r / &size), &(upper / &size), &name);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Compares a gradient with central differences along a random direction.
 fn check_gradient(f: impl Fn(&Tensor) -> Tensor + Send + Sync + Copy, shape: &[usize]) {
     let (a, t) = (random(7, shape), random(8, shape));

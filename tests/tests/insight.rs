@@ -4,6 +4,8 @@ use std::sync::Mutex;
 
 use unloop::prelude::*;
 use unloop::{ErrorKind, Result, profile, release_memory, set_memory_limit};
+use unloop_graph::backend;
+use unloop_tests::{assert_close, tensor};
 
 /// Both are settings of the process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -52,6 +54,27 @@ fn memory_is_known_and_limited() -> Result<()> {
     assert!(error.to_string().contains("chunks"), "{error}");
     small?.check()?;
     jit(table)(&x).check()?;
+    Ok(())
+}
+
+#[test]
+fn values_that_are_not_needed_are_written_over() -> Result<()> {
+    let _alone = ALONE.lock();
+    let x = tensor(&mut fastrand::Rng::with_seed(9), DType::F64, &[600, 700]);
+    let f = |x: &Tensor| {
+        let mut y = x.exp();
+        for _ in 0..4 {
+            y = (&y / y.sum_keep(0).broadcast()).sin() + 0.1;
+        }
+        y.max_axis(0)
+    };
+    let one = 600 * 700 * 8;
+    let peak = jit(f).plan((&x,))?.peak_bytes();
+    assert!(peak < one + one / 4, "{peak}");
+    backend::use_reference(true);
+    let expected = f(&x).check().cloned();
+    backend::use_reference(false);
+    assert_close(&jit(f).try_call((&x,))?, &expected?, "written over");
     Ok(())
 }
 

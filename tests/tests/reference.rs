@@ -1,9 +1,10 @@
 //! The CPU against the reference evaluator: every operation, dtype, instruction set and layout, at
 //! sizes around those of vectors and tiles.
 
+use unloop::prelude::*;
 use unloop_cpu::Cpu;
-use unloop_graph::{Array, DType};
-use unloop_tests::{Case, Layout, cases, deviation, elementwise_cases};
+use unloop_graph::Array;
+use unloop_tests::{Case, Layout, cases, deviation, elementwise_cases, tensor};
 
 /// Runs a case on every instruction set.
 fn check(case: &Case, rng: &mut fastrand::Rng, layout: Layout, failures: &mut Vec<String>) {
@@ -125,4 +126,31 @@ fn large_reductions_and_products() {
     let case = Case { op: Op::Dot(dims), operands };
     check(&case, &mut rng, Layout::Transposed, &mut failures);
     report(&failures);
+}
+
+/// Products of small matrices in a stack, either operand transposed.
+#[test]
+fn small_products() -> unloop::Result<()> {
+    let mut rng = fastrand::Rng::with_seed(12);
+    for dtype in [DType::F32, DType::F64] {
+        for (m, k, n) in [(1, 1, 1), (2, 7, 3), (5, 5, 5), (8, 8, 8), (7, 16, 9), (16, 3, 16)] {
+            for (left, right) in [(false, false), (true, false), (false, true), (true, true)] {
+                let shape =
+                    |a: usize, b: usize, turned: bool| if turned { [9, b, a] } else { [9, a, b] };
+                let a = tensor(&mut rng, dtype, &shape(m, k, left));
+                let b = tensor(&mut rng, dtype, &shape(k, n, right));
+                let turn = |x: &Tensor, turned: bool| if turned { x.mt() } else { x.clone() };
+                let f = move |a: &Tensor, b: &Tensor| turn(a, left).matmul(&turn(b, right));
+                let graph = jit(f).graph((&a, &b))?;
+                let inputs = [a.value("test")?.clone(), b.value("test")?.clone()];
+                let expected = graph.evaluate(&inputs)?;
+                for name in Cpu::instruction_sets() {
+                    let Some(plan) = Cpu::compile_for(&graph, name) else { continue };
+                    let fault = compare(&expected, &plan?.run(&inputs)?);
+                    assert_eq!(fault, None, "{name} {dtype:?} {m}×{k}×{n} {left} {right}");
+                }
+            }
+        }
+    }
+    Ok(())
 }

@@ -14,8 +14,9 @@ use smallvec::SmallVec;
 use unloop_graph::{DType, Op, TensorType};
 
 use crate::linalg::{Real, slice};
-use crate::memory::{Addresses, SharedPtr};
+use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
+use crate::simd::{QrGroup, QrLanes, Simd};
 
 /// A decomposition of every matrix of a stack, ready to run.
 pub(crate) struct Decomposition {
@@ -25,9 +26,14 @@ pub(crate) struct Decomposition {
     m: usize,
     n: usize,
     source: usize,
+    /// Matrices that are decomposed side by side.
+    lanes: Option<QrLanes>,
     /// Buffers of the results, and the elements of one member of each.
     targets: SmallVec<[(usize, usize); 3]>,
 }
+
+/// Rows and columns, at most, of matrices that are decomposed across lanes; measured.
+const ACROSS_LANES: usize = 32;
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -43,6 +49,7 @@ impl Decomposition {
     /// operation.
     pub fn compile(
         op: &Op,
+        simd: Simd,
         operands: &[(usize, &TensorType)],
         results: &[(usize, &TensorType)],
     ) -> Option<Decomposition> {
@@ -60,10 +67,16 @@ impl Decomposition {
             _ => return None,
         };
         let member = |ty: &TensorType| ty.shape[batch.len()..].iter().product();
+        let count: usize = batch.iter().product();
+        let is_small = matches!(kind, Kind::Qr(_)) && *m.max(n) <= ACROSS_LANES && m.min(n) > &0;
+        let lanes = simd.qr_lanes(a.dtype == DType::F32);
+        // Lanes without a matrix do the work of one.
+        let fits = is_small && 2 * count >= lanes.count();
         Some(Decomposition {
             kind,
             dtype: a.dtype,
-            count: batch.iter().product(),
+            lanes: fits.then_some(lanes),
+            count,
             m: *m,
             n: *n,
             source,
@@ -74,6 +87,10 @@ impl Decomposition {
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the source.
     pub unsafe fn run(&self, memory: Addresses<'_>) {
+        if let (Some(lanes), Kind::Qr(k), [q, r]) = (self.lanes, self.kind, &self.targets[..]) {
+            // SAFETY: as the caller's.
+            return unsafe { self.run_across(memory, lanes, (q.0, r.0, k)) };
+        }
         // SAFETY: as the caller's.
         unsafe {
             match self.dtype {
@@ -82,6 +99,31 @@ impl Decomposition {
                 _ => self.run_as::<f64>(memory),
             }
         }
+    }
+
+    /// Runs groups of matrices, one a lane.
+    unsafe fn run_across(
+        &self,
+        memory: Addresses<'_>,
+        lanes: QrLanes,
+        (q, r, k): (usize, usize, usize),
+    ) {
+        let (m, n, size, width) = (self.m, self.n, self.dtype.size(), lanes.count());
+        let [a, q, r] = [self.source, q, r].map(|buffer| SharedPtr(memory.of(buffer)));
+        let work = (m * (n + k) * m.min(n)) as f64;
+        let ns = self.count as f64 * (20.0 + work * size as f64 * 0.02);
+        for_ranges(self.count.div_ceil(width), ns, |groups| {
+            with_scratch(lanes.scratch(m, n, k), |scratch| {
+                for first in groups.map(|g| g * width) {
+                    let at = |p: SharedPtr, len: usize| p.get().wrapping_add(first * len * size);
+                    let members = width.min(self.count - first);
+                    let (a, q, r) = (at(a, m * n), at(q, m * k), at(r, k * n));
+                    let group = QrGroup { a, q, r, members, m, n, k, scratch };
+                    // SAFETY: the members lie within the buffers, each group writes its own.
+                    unsafe { lanes.run(group) };
+                }
+            });
+        });
     }
 
     unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) {

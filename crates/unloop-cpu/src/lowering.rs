@@ -63,6 +63,10 @@ impl Layout {
 /// Bytes of a result that fills a good part of a last-level cache.
 const LARGE_RESULT: usize = 12 << 20;
 
+/// Bytes of a value that is worth being written over another one: a result in the place of an operand
+/// goes through a buffer.
+const LARGE_IN_PLACE: usize = 1 << 16;
+
 fn bytes(ty: &TensorType) -> usize {
     (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN)
 }
@@ -245,13 +249,22 @@ impl Lowering<'_> {
         let mut layout = Layout::default();
         for (i, step) in self.steps.iter().enumerate() {
             let (reads, writes) = self.uses(step);
+            let mut taken = None;
             for &v in &writes {
-                if homes[v] == Home::Nowhere {
-                    homes[v] = Home::Arena(layout.take(bytes(&self.types[v])));
+                if homes[v] != Home::Nowhere {
+                    continue;
                 }
+                // What is read here for the last time may be written over.
+                let over = |&w: &usize| last[w] == i && matches!(homes[w], Home::Arena(_));
+                taken = self.overwritable(step).filter(over);
+                homes[v] = match taken {
+                    Some(w) => homes[w],
+                    None => Home::Arena(layout.take(bytes(&self.types[v]))),
+                };
             }
-            let mut ended: SmallVec<[usize; 8]> =
-                reads.iter().chain(&writes).copied().filter(|&v| last[v] == i).collect();
+            let mut ended: SmallVec<[usize; 8]> = (reads.iter().chain(&writes).copied())
+                .filter(|&v| last[v] == i && Some(v) != taken)
+                .collect();
             ended.sort_unstable();
             ended.dedup();
             for v in ended {
@@ -263,6 +276,30 @@ impl Lowering<'_> {
             }
         }
         (homes, layout.end)
+    }
+
+    /// The value whose elements a step reads one by one in the places where it writes its own, and
+    /// nowhere else.
+    fn overwritable(&self, step: &Step) -> Option<usize> {
+        let Step::Kernel(kernel) = step else { return None };
+        let root = |load: &Load| self.root[load.source.value.index()];
+        let in_place = |load: &Load| {
+            load.source.offset == kernel.store.offset
+                && load.source.strides == kernel.store.strides
+                && load.windows.is_empty()
+        };
+        let same =
+            |v: usize| bytes(&self.types[v]) == bytes(&self.types[kernel.store.value.index()]);
+        let fits = |load: &&Load| {
+            let v = root(load);
+            load.dtype.size() == kernel.dtype().size()
+                && same(v)
+                && kernel.loads.iter().all(|l| root(l) != v || in_place(l))
+        };
+        let is_computed = !matches!(kernel.exprs[kernel.result.index()], Expr::Load(_));
+        let is_large = bytes(&self.types[kernel.store.value.index()]) >= LARGE_IN_PLACE;
+        let is_map = kernel.reduction.is_none() && is_computed && is_large;
+        kernel.loads.iter().find(|load| is_map && fits(load)).map(root)
     }
 
     pub fn compile(&self, step: &Step, simd: Simd) -> Result<Option<Task>> {
@@ -321,7 +358,7 @@ impl Lowering<'_> {
                 return Ok(Some(Task { run: Run::Rowwise(run), op: "kernel", facts }));
             }
             Step::Dot { node, operands } => {
-                let product = Product::compile(self.graph, *node, operands, buffer);
+                let product = Product::compile(self.graph, *node, simd, operands, buffer);
                 (&self.graph.nodes()[*node], Run::Product(product))
             }
             Step::Op { node: i } => {
@@ -402,7 +439,7 @@ impl Lowering<'_> {
             }
             (op, operands, results) => match (
                 Factorisation::compile(op, simd, operands, results),
-                Decomposition::compile(op, operands, results),
+                Decomposition::compile(op, simd, operands, results),
             ) {
                 (Some(step), _) => Run::Factorisation(step),
                 (None, Some(step)) => Run::Decomposition(step),

@@ -9,6 +9,7 @@ use unloop_kernel::{Kernel, Strided};
 use crate::lowering::copy_kernel;
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
+use crate::simd::{ProductFn, SMALL_PRODUCT, Simd, SmallProduct};
 use crate::space::Rows;
 
 /// A stack of products of m×k and k×n matrices.
@@ -24,6 +25,8 @@ pub(crate) struct Product {
     strides: [(isize, isize); 3],
     /// The stack: streams are left, right and result.
     batch: Rows,
+    /// What multiplies small matrices of floats.
+    small: Option<ProductFn>,
     /// Whether each product is shared among threads, instead of the stack.
     is_large: bool,
     ns: f64,
@@ -127,6 +130,7 @@ impl Product {
     pub fn compile(
         graph: &Graph,
         node: usize,
+        simd: Simd,
         operands: &[Strided; 2],
         buffer: impl Fn(ValueId) -> usize,
     ) -> Product {
@@ -176,6 +180,8 @@ impl Product {
                 batch.into_iter().map(|b| b.1).collect(),
                 SmallVec::from_slice(&starts),
             ),
+            small: (out.dtype.is_float() && [m, n, k].iter().all(|&d| d <= SMALL_PRODUCT))
+                .then(|| simd.product(out.dtype == DType::F32)),
             is_large: m * n * k >= LARGE,
             ns: (2 * m * k * n * count) as f64 / FLOPS_PER_NS + 50.0 * count as f64,
         }
@@ -208,6 +214,14 @@ impl Product {
         let multiply = |offsets: &[isize], parallelism: Parallelism| {
             let at = |base: SharedPtr, i: usize| base.get().cast::<T>().wrapping_offset(offsets[i]);
             let (m, k, n, strides) = (self.m, self.k, self.n, self.strides);
+            if let Some(small) = self.small {
+                let [left, right] = [(left, 0), (right, 1)].map(|(base, i)| {
+                    (at(base, i).cast_const().cast::<u8>(), strides[i].0, strides[i].1)
+                });
+                let out = at(target, 2).cast();
+                // SAFETY: the members of the stack write disjoint parts of the result.
+                return unsafe { small(SmallProduct { m, k, n, left, right, out }) };
+            }
             let (left, right, out) = (at(left, 0), at(right, 1), at(target, 2));
             // SAFETY: the members of the stack write disjoint parts of the result.
             unsafe { T::multiply(&Matrices { m, k, n, left, right, out, strides }, parallelism) };

@@ -6,7 +6,7 @@ use super::columns::{Block, Pairs, Words};
 use super::level::{Level, Simd, at_level};
 
 /// Bytes of one value of all lanes: one AVX-512 vector.
-const WIDTH: usize = 64;
+pub(super) const WIDTH: usize = 64;
 
 /// What is done with every matrix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,10 +149,14 @@ float! {
 }
 
 /// One value of every lane.
-type V<T, const W: usize> = [T; W];
+pub(super) type V<T, const W: usize> = [T; W];
 
 #[inline(always)]
-fn zip<T: Float, const W: usize>(a: V<T, W>, b: V<T, W>, f: impl Fn(T, T) -> T) -> V<T, W> {
+pub(super) fn zip<T: Float, const W: usize>(
+    a: V<T, W>,
+    b: V<T, W>,
+    f: impl Fn(T, T) -> T,
+) -> V<T, W> {
     let mut out = a;
     for (out, b) in out.iter_mut().zip(b) {
         *out = f(*out, b);
@@ -174,19 +178,33 @@ fn minus_product<T: Float, const W: usize, const FMA: bool>(
     out
 }
 
+/// `a·b + c`.
+#[inline(always)]
+pub(super) fn plus_product<T: Float, const W: usize, const FMA: bool>(
+    a: V<T, W>,
+    b: V<T, W>,
+    c: V<T, W>,
+) -> V<T, W> {
+    let mut out = c;
+    for l in 0..W {
+        out[l] = if FMA { a[l].fused(b[l], c[l]) } else { a[l] * b[l] + c[l] };
+    }
+    out
+}
+
 /// Interleaved values: element `e` of all lanes side by side.
 #[derive(Clone, Copy)]
-struct Interleaved<T, const W: usize> {
-    start: *mut T,
+pub(super) struct Interleaved<T, const W: usize> {
+    pub start: *mut T,
     /// Distance of the rows and of the columns, in elements of one matrix.
-    row: usize,
-    column: usize,
+    pub row: usize,
+    pub column: usize,
 }
 
 /// The same number, which the compiler cannot tell. A loop over it is not vectorised, so that the
 /// lanes within its body are.
 #[inline(always)]
-fn opaque(i: usize) -> usize {
+pub(super) fn opaque(i: usize) -> usize {
     let mut i = i;
     // SAFETY: the assembly is empty; it only names the register.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -215,7 +233,7 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// # Safety
     /// The element lies within what was interleaved.
     #[inline(always)]
-    unsafe fn get(self, i: usize, j: usize) -> V<T, W> {
+    pub unsafe fn get(self, i: usize, j: usize) -> V<T, W> {
         let e = i * self.row + j * self.column;
         // SAFETY: as the caller's; no alignment is assumed.
         unsafe { self.start.add(e * W).cast::<V<T, W>>().read_unaligned() }
@@ -224,7 +242,7 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// # Safety
     /// As [`Self::get`].
     #[inline(always)]
-    unsafe fn set(self, i: usize, j: usize, value: V<T, W>) {
+    pub unsafe fn set(self, i: usize, j: usize, value: V<T, W>) {
         let e = i * self.row + j * self.column;
         // SAFETY: as the caller's.
         unsafe { self.start.add(e * W).cast::<V<T, W>>().write_unaligned(value) };
@@ -235,7 +253,7 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// # Safety
     /// The matrices are readable, and the interleaved memory has room.
     #[inline(always)]
-    unsafe fn read(self, from: *const T, members: usize, size: usize) {
+    pub unsafe fn read(self, from: *const T, members: usize, size: usize) {
         let whole = if members == W { size / T::Bits::SIDE * T::Bits::SIDE } else { 0 };
         // SAFETY: whole blocks lie within matrices of all lanes; the rest goes one by one.
         unsafe {
@@ -258,7 +276,7 @@ impl<T: Float, const W: usize> Interleaved<T, W> {
     /// # Safety
     /// The matrices are writable.
     #[inline(always)]
-    unsafe fn write(self, to: *mut T, members: usize, size: usize, spoilt: [bool; W]) {
+    pub unsafe fn write(self, to: *mut T, members: usize, size: usize, spoilt: [bool; W]) {
         let whole = if members == W { size / T::Bits::SIDE * T::Bits::SIDE } else { 0 };
         // SAFETY: as in `read`.
         unsafe {

@@ -6,6 +6,8 @@
 
 use super::lanes::{self, Float, Group, Task};
 use super::math::Math;
+use super::orthogonal::{self, QrGroup};
+use super::product::{self, ProductFn, SmallProduct};
 
 /// One instruction of a tile program: `dst[i] = op(a[i], b[i], c[i])` for `i` in `0..n`.
 ///
@@ -37,6 +39,11 @@ pub(super) trait Level {
     fn blocks<M: Math>() -> BlockFn<M::T>;
     /// Small matrices across `W` lanes, compiled for this level; see [`lanes::run`].
     fn group<T: Float, const W: usize, const N: usize>() -> unsafe fn(Group, Task) -> bool;
+    /// QR decompositions across `W` lanes, compiled for this level; see [`orthogonal::run`].
+    fn qr<T: Float, const W: usize>() -> unsafe fn(QrGroup);
+    /// Products of small matrices in vectors of `W` elements, compiled for this level; see
+    /// [`product::run`].
+    fn product<T: Float, const W: usize>() -> ProductFn;
 }
 
 macro_rules! level {
@@ -86,6 +93,24 @@ macro_rules! level {
                     unsafe { lanes::run::<T, W, N, { $fma }>(group, task) }
                 }
                 entry::<T, W, N>
+            }
+
+            fn qr<T: Float, const W: usize>() -> unsafe fn(QrGroup) {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn entry<T: Float, const W: usize>(group: QrGroup) {
+                    // SAFETY: the caller keeps the contract of `QrGroup`.
+                    unsafe { orthogonal::run::<T, W, { $fma }>(group) }
+                }
+                entry::<T, W>
+            }
+
+            fn product<T: Float, const W: usize>() -> ProductFn {
+                $(#[target_feature(enable = $features)])?
+                unsafe fn entry<T: Float, const W: usize>(product: SmallProduct) {
+                    // SAFETY: the caller keeps the contract of `ProductFn`.
+                    unsafe { product::run::<T, W, { $fma }>(product) }
+                }
+                entry::<T, W>
             }
         }
     };

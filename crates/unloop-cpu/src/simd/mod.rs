@@ -15,6 +15,8 @@ mod integer;
 mod lanes;
 mod level;
 mod math;
+mod orthogonal;
+mod product;
 mod reduce;
 mod strided;
 #[cfg(test)]
@@ -25,6 +27,8 @@ pub use columns::Columns;
 pub use fused::Fused;
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
+pub use orthogonal::{QrGroup, QrLanes};
+pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
 pub use strided::{
     copy_past_caches, count_true, fill, finish_past_caches, gather_run, pick, put, scatter_run,
 };

@@ -48,7 +48,7 @@ const FEWEST: usize = 32;
 const SHORT: usize = 16;
 
 /// Elements of a matrix, at most, whose products are faster with an example in each lane.
-const SMALL_MATRIX: usize = 64;
+const SMALL_MATRIX: usize = 36;
 
 /// Products that an example sums, at most.
 const MAX_PRODUCTS: usize = 512;
