@@ -184,6 +184,74 @@ fn what_is_small_is_unrolled() -> Result<()> {
     Ok(())
 }
 
+/// What is computed of all examples follows after what is computed of each.
+#[test]
+fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(80);
+    type Loss = fn(&Tensor, &Tensor) -> Tensor;
+    let losses: [(&str, Loss); 4] = [
+        ("swings", |x, m| {
+            let step = |_: &Tensor, s: &Tensor| s + 0.1 * m.at(..2) * pendulum(s);
+            fori_loop(20, step, &x.at(..2)).square().sum() + x.at(2) * m.at(3)
+        }),
+        ("sums of sequences", |x, m| {
+            let step = |s: &Tensor, e: &Tensor| {
+                let next = (s * 0.5 + e * m.at(0)).tanh();
+                (next.clone(), next * m.at(1))
+            };
+            let (last, all) = scan(step, &m.at(2), x);
+            last + all.sum()
+        }),
+        ("densities", |x, m| {
+            let factor =
+                (spread(&x.at(..3)) + Tensor::eye(DType::F64, 3) * m.at(0).square()).cholesky();
+            factor.solve_lower(&(x.at(3..) - m.at(..3))).square().sum()
+                + factor.diagonal(0).log().sum()
+        }),
+        ("until it is small", |x, m| {
+            let on = |v: &Tensor| v.abs().greater(&Tensor::from(0.1));
+            while_loop(on, |v: &Tensor| v * (0.5 + 0.2 * m.at(0).tanh()), &x.at(0))
+                + x.at(1) * m.at(1)
+        }),
+    ];
+    for count in [40usize, 1001] {
+        let x = tensor(&mut rng, DType::F64, &[count, 6]);
+        let m = tensor(&mut rng, DType::F64, &[6]);
+        for (name, f) in losses {
+            let mean = move |m: &Tensor, x: &Tensor| vmap(f, (0, Shared))(x, m).mean();
+            let centred = move |m: &Tensor, x: &Tensor| {
+                let each = vmap(f, (0, Shared))(x, m);
+                (&each - each.mean_keep(0).broadcast(), each.max_axis(0), x * 2.0)
+            };
+            backend::use_reference(true);
+            let (a, b, c) = centred(&m, &x);
+            let loss = mean(&m, &x).check().cloned();
+            backend::use_reference(false);
+            let (p, q, r) = jit(centred).try_call((&m, &x))?;
+            for (got, wanted) in [(&p, &a), (&q, &b), (&r, &c)] {
+                assert_close(got, wanted, name);
+            }
+            let compiled = jit(mean);
+            assert_close(&compiled.try_call((&m, &x))?, &loss?, name);
+            let report = profile(|| drop(compiled(&m, &x)));
+            assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
+            if name == "until it is small" {
+                continue;
+            }
+            let gradient = jit(grad(mean));
+            let got = gradient.try_call((&m, &x))?;
+            backend::use_reference(true);
+            let wanted = grad(mean)(&m, &x).check().cloned();
+            backend::use_reference(false);
+            assert_close(&got, &wanted?, name);
+            let report = profile(|| drop(gradient(&m, &x)));
+            assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn singular_and_indefinite_examples_are_nan_and_disturb_nobody() -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(79);

@@ -42,30 +42,9 @@ pub(crate) fn narrow(
     (from, to): (usize, usize),
     any: Option<ValueId>,
 ) -> Option<Graph> {
-    let mut narrow = Narrow {
-        graph,
-        from,
-        to,
-        types: Vec::new(),
-        nodes: Vec::new(),
-        values: Vec::new(),
-        producer: vec![None; graph.inputs().len()],
-        place: Place(None),
-        any,
-    };
-    for (ty, &each) in graph.inputs().iter().zip(inputs) {
-        let mut ty = ty.clone();
-        if each {
-            *ty.shape.first_mut()? = to;
-        }
-        let id = ValueId(narrow.types.len() as u32);
-        let state = if each { State::Each(0) } else { State::Shared };
-        narrow.types.push(ty);
-        narrow.values.push(SmallVec::from_slice(&[(state, id)]));
-    }
+    let mut narrow = Narrow::new(graph, inputs, (from, to), any)?;
     for (i, node) in graph.nodes().iter().enumerate() {
-        narrow.place = node.place;
-        narrow.producer.extend(node.results().map(|_| Some(i)));
+        narrow.begin(i, node);
         narrow.node(node)?;
     }
     let wanted = |each: bool| if each { State::Each(0) } else { State::Shared };
@@ -77,6 +56,72 @@ pub(crate) fn narrow(
         .collect();
     let types = narrow.types[..graph.inputs().len()].to_vec();
     Graph::new(types, narrow.nodes, outputs?).ok()
+}
+
+/// The axis along which each value has the examples, as far as it is computed from its own example
+/// alone: `Some(None)` if it is the same for all, `None` if it is computed otherwise.
+pub(crate) fn example_axes(
+    graph: &Graph,
+    inputs: &[bool],
+    examples: usize,
+) -> Vec<Option<Option<usize>>> {
+    let Some(mut narrow) = Narrow::new(graph, inputs, (examples, 1), None) else {
+        return vec![None; graph.value_count()];
+    };
+    for (i, node) in graph.nodes().iter().enumerate() {
+        narrow.begin(i, node);
+        let before = narrow.values.len();
+        let known = node.operands.iter().all(|v| !narrow.values[v.index()].is_empty());
+        if !known || narrow.node(node).is_none() {
+            narrow.values.truncate(before);
+            narrow.values.extend(node.results().map(|_| SmallVec::new()));
+        }
+    }
+    let axis = |state: &SmallVec<[(State, ValueId); 2]>| {
+        state.first().map(|(state, _)| match state {
+            State::Shared => None,
+            State::Each(axis) => Some(*axis),
+        })
+    };
+    narrow.values.iter().map(axis).collect()
+}
+
+impl<'a> Narrow<'a> {
+    fn new(
+        graph: &'a Graph,
+        inputs: &[bool],
+        (from, to): (usize, usize),
+        any: Option<ValueId>,
+    ) -> Option<Narrow<'a>> {
+        let mut narrow = Narrow {
+            graph,
+            from,
+            to,
+            types: Vec::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            producer: vec![None; graph.inputs().len()],
+            place: Place(None),
+            any,
+        };
+        for (ty, &each) in graph.inputs().iter().zip(inputs) {
+            let mut ty = ty.clone();
+            if each {
+                *ty.shape.first_mut()? = to;
+            }
+            let id = ValueId(narrow.types.len() as u32);
+            let state = if each { State::Each(0) } else { State::Shared };
+            narrow.types.push(ty);
+            narrow.values.push(SmallVec::from_slice(&[(state, id)]));
+        }
+        Some(narrow)
+    }
+
+    /// Before the operation of this number.
+    fn begin(&mut self, i: usize, node: &Node) {
+        self.place = node.place;
+        self.producer.extend(node.results().map(|_| Some(i)));
+    }
 }
 
 impl Narrow<'_> {

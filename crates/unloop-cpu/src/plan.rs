@@ -10,6 +10,7 @@ use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorT
 use unloop_kernel::{Step, build};
 
 use crate::control::Control;
+use crate::cut::Cut;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
     parts: Option<Box<Parts>>,
     /// The same program on single numbers.
     unrolled: Option<Box<Unrolled>>,
+    /// What is computed of all examples, if what is computed example by example runs on single numbers.
+    back: Option<Box<Plan>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -156,6 +159,7 @@ impl Plan {
             results,
             parts: None,
             unrolled: None,
+            back: None,
         };
         let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
         if plan.has_own_results()
@@ -163,6 +167,21 @@ impl Plan {
         {
             plan.unrolled = Some(unrolled.into());
             plan.arena_bytes = 0;
+            return Ok(plan);
+        }
+        if plan.has_own_results()
+            && let Some((unrolled, Cut { front, back })) = Unrolled::front(graph, known, simd)
+        {
+            let back = Plan::of(&back, &[], simd, parts)?;
+            // The results of the first part, one after the other.
+            plan.arena_bytes = 0;
+            plan.homes.clear();
+            for ty in front.output_types() {
+                plan.homes.push(Home::Arena(plan.arena_bytes));
+                plan.arena_bytes += (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN);
+            }
+            plan.unrolled = Some(unrolled.into());
+            plan.back = Some(back.into());
             return Ok(plan);
         }
         for step in &lowering.steps {
@@ -219,7 +238,7 @@ impl Plan {
 impl Plan {
     /// Runs the program with the memory of its inputs and results, given by their addresses.
     fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
-        if let Some(unrolled) = &self.unrolled {
+        if let (Some(unrolled), None) = (&self.unrolled, &self.back) {
             // SAFETY: inputs and results have the types of the program, and results are of their own.
             let run = || unsafe { unrolled.run(inputs, results) };
             profile::timed(unrolled.facts(), run);
@@ -250,7 +269,16 @@ impl Plan {
                 Home::Nowhere => nothing,
             })
             .collect();
-        let done = self.run_tasks(Addresses(&addresses));
+        let done = match (&self.unrolled, &self.back) {
+            (Some(unrolled), Some(back)) => {
+                // SAFETY: as above; the results of the first part lie in the arena.
+                profile::timed(unrolled.facts(), || unsafe { unrolled.run(inputs, &addresses) });
+                let inputs = [inputs, &addresses].concat();
+                // SAFETY: the program's results are those of its second part.
+                unsafe { back.run_whole(&inputs, results) }
+            }
+            _ => self.run_tasks(Addresses(&addresses)),
+        };
         if let Some(arena) = arena {
             lock().push(arena);
         }
@@ -263,6 +291,15 @@ impl Plan {
     /// The addresses are of row-major values of the program's types; the outputs are disjoint from
     /// each other and from the inputs, and nobody else uses them.
     pub unsafe fn run_at(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<(), ErrorKind> {
+        // SAFETY: as the caller's.
+        unsafe { self.run_whole(inputs, outputs) }.map_err(|e| e.kind().clone())
+    }
+
+    /// The same, and says where it failed.
+    ///
+    /// # Safety
+    /// As [`Plan::run_at`].
+    unsafe fn run_whole(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<()> {
         // A result is written where its first output is.
         let mut results: SmallVec<[*mut u8; 8]> =
             SmallVec::from_elem(std::ptr::null_mut(), self.results.len());
@@ -273,7 +310,7 @@ impl Plan {
                 results[*i] = output;
             }
         }
-        self.run_tasks_at(inputs, &results).map_err(|e| e.kind().clone())?;
+        self.run_tasks_at(inputs, &results)?;
         for ((source, shape), &output) in self.outputs.iter().zip(outputs) {
             let (from, dtype) = match source {
                 Source::Input(i) => (inputs[*i], self.inputs[*i].dtype),
@@ -293,7 +330,8 @@ impl Plan {
 impl Executable for Plan {
     fn peak_bytes(&self) -> usize {
         let results = self.results.iter().map(|(dtype, shape)| shape.size() * dtype.size());
-        self.arena_bytes + results.sum::<usize>()
+        let back = self.back.as_ref().map_or(0, |back| back.arena_bytes);
+        self.arena_bytes + back + results.sum::<usize>()
     }
 
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {

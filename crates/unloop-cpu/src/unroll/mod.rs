@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use unloop_graph::{Array, DType, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::Expr;
 
+use crate::cut::{Cut, cut};
 use crate::instruction::cost;
 use crate::narrow::narrow;
 use crate::parts::bytes;
@@ -70,6 +71,23 @@ impl Unrolled {
             .or_else(|| Unrolled::single(graph, known, simd, steps))
     }
 
+    /// The first part of a program that is cut behind what is computed example by example, with the
+    /// second part, if the first is small and repeats something; see [`cut`].
+    pub fn front(graph: &Graph, known: &[Array], simd: Simd) -> Option<(Unrolled, Cut)> {
+        // The examples are what there is most of.
+        let examples = graph.inputs().iter().filter_map(|ty| ty.shape.first().copied()).max()?;
+        if examples < FEWEST || !is_iterative(graph, examples) {
+            return None;
+        }
+        let each: Vec<bool> =
+            graph.inputs().iter().map(|ty| ty.shape.first() == Some(&examples)).collect();
+        let cut = cut(graph, &each, examples)?;
+        let is_worth_it = is_iterative(&cut.front, examples);
+        let unrolled = is_worth_it
+            .then(|| Unrolled::with_examples(&cut.front, known, simd, cut.front.nodes().len()))?;
+        Some((unrolled?, cut))
+    }
+
     fn with_examples(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
         let &examples = graph.output_types().next()?.shape.first()?;
         let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
@@ -84,9 +102,6 @@ impl Unrolled {
             return None;
         }
         let one = narrow(graph, &each, &outputs, (examples, 1), None)?;
-        let first_known = each.len() - known.len();
-        // What is the same for all is no example's, even if it has as many entries.
-        let known = if each[first_known..].contains(&true) { &[] } else { known };
         let scalars = scalars::unroll(&one, known)?;
         Some(Unrolled::new(graph, &scalars, &each, (examples, &outputs), simd))
     }

@@ -70,7 +70,9 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
     for (i, ty) in graph.inputs().iter().enumerate() {
         let size = ty.shape.size();
         let memory = Some(View::whole(i, &ty.shape));
+        // Of one that each example has its own entry of, the program has one entry.
         if let Some(known) = i.checked_sub(first_known).map(|k| &known[k])
+            && *known.shape() == ty.shape
             && size <= MAX_KNOWN
         {
             let mut ids = Vec::new();

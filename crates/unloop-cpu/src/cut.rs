@@ -1,0 +1,127 @@
+//! A program cut in two: what each example is computed from alone, and what is computed of all examples
+//! afterwards, such as the mean of a loss and its gradient in what the examples share.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+use unloop_graph::{Axes, Graph, Node, Op, Place, TensorType, ValueId};
+
+use crate::narrow::example_axes;
+
+/// The two programs. The second one's inputs are those of the whole, then the results of the first,
+/// which have the examples along their first axis.
+pub(crate) struct Cut {
+    pub front: Graph,
+    pub back: Graph,
+}
+
+/// A graph under construction, of some of another one's operations.
+struct Part<'a> {
+    graph: &'a Graph,
+    inputs: Vec<TensorType>,
+    nodes: Vec<Node>,
+    count: u32,
+    moved: HashMap<ValueId, ValueId>,
+}
+
+impl<'a> Part<'a> {
+    /// Inputs are those of the graph, then others.
+    fn new(graph: &'a Graph, more: impl Iterator<Item = TensorType>) -> Part<'a> {
+        let inputs: Vec<TensorType> = graph.inputs().iter().cloned().chain(more).collect();
+        let same = (0..graph.inputs().len() as u32).map(|v| (ValueId(v), ValueId(v)));
+        let (count, moved) = (inputs.len() as u32, same.collect());
+        Part { graph, inputs, nodes: Vec::new(), count, moved }
+    }
+
+    fn push(&mut self, op: Op, operands: &[ValueId], results: usize, place: Place) -> ValueId {
+        let first = ValueId(self.count);
+        self.count += results as u32;
+        self.nodes.push(Node { op, operands: operands.into(), first, place });
+        first
+    }
+
+    /// Adds all operations that values need, as far as they are not there already.
+    fn need(&mut self, values: impl Iterator<Item = ValueId>) -> Option<()> {
+        let mut needed = vec![false; self.graph.value_count()];
+        values.for_each(|v| needed[v.index()] = true);
+        let nodes = self.graph.nodes();
+        let mut wanted = Vec::new();
+        for node in nodes.iter().rev() {
+            let is_wanted = |v: u32| needed[v as usize] && !self.moved.contains_key(&ValueId(v));
+            if node.results().any(is_wanted) {
+                node.operands.iter().for_each(|v| needed[v.index()] = true);
+                wanted.push(node);
+            }
+        }
+        for node in wanted.into_iter().rev() {
+            let operands: Option<SmallVec<[ValueId; 3]>> =
+                node.operands.iter().map(|v| self.moved.get(v).copied()).collect();
+            let results = node.results();
+            let first = self.push(node.op.clone(), &operands?, results.len(), node.place);
+            let results = results.zip(first.0..).map(|(old, new)| (ValueId(old), ValueId(new)));
+            self.moved.extend(results);
+        }
+        Some(())
+    }
+
+    fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
+        Graph::new(self.inputs, self.nodes, outputs).ok()
+    }
+}
+
+/// The order of axes that moves one of them to the front, and its inverse.
+fn to_front(axis: usize, rank: usize) -> (Axes, Axes) {
+    let order: Axes = std::iter::once(axis).chain((0..rank).filter(|&a| a != axis)).collect();
+    let back = (0..rank).map(|a| order.iter().position(|&o| o == a).unwrap_or(a)).collect();
+    (order, back)
+}
+
+/// Cuts a program behind all that is computed example by example; `None` if there is nothing before or
+/// nothing after. `inputs` says which inputs have so many examples along their first axis.
+pub(crate) fn cut(graph: &Graph, inputs: &[bool], examples: usize) -> Option<Cut> {
+    let axes = example_axes(graph, inputs, examples);
+    let is_rest = |v: ValueId| axes[v.index()].is_none();
+    let mut crossing: Vec<(ValueId, usize)> = Vec::new();
+    let mut cross = |v: ValueId| {
+        if let Some(Some(axis)) = axes[v.index()]
+            && v.index() >= graph.inputs().len()
+            && !crossing.iter().any(|&(w, _)| w == v)
+        {
+            crossing.push((v, axis));
+        }
+    };
+    graph.nodes().iter().filter(|node| is_rest(node.first)).for_each(|node| {
+        node.operands.iter().for_each(|&v| cross(v));
+    });
+    graph.outputs().iter().for_each(|&v| cross(v));
+    if crossing.is_empty() || !graph.nodes().iter().any(|node| is_rest(node.first)) {
+        return None;
+    }
+    let mut front = Part::new(graph, std::iter::empty());
+    front.need(crossing.iter().map(|c| c.0))?;
+    let mut results = Vec::new();
+    for &(v, axis) in &crossing {
+        let value = *front.moved.get(&v)?;
+        results.push(match axis {
+            0 => value,
+            _ => {
+                let order = to_front(axis, graph.ty(v).rank()).0;
+                front.push(Op::Transpose(order), &[value], 1, Place(None))
+            }
+        });
+    }
+    let front = front.finish(results)?;
+    let mut back = Part::new(graph, front.output_types().cloned());
+    for (k, &(v, axis)) in crossing.iter().enumerate() {
+        let mut value = ValueId((graph.inputs().len() + k) as u32);
+        if axis != 0 {
+            let order = to_front(axis, graph.ty(v).rank()).1;
+            value = back.push(Op::Transpose(order), &[value], 1, Place(None));
+        }
+        back.moved.insert(v, value);
+    }
+    back.need(graph.outputs().iter().copied())?;
+    let outputs: Option<_> = graph.outputs().iter().map(|v| back.moved.get(v).copied()).collect();
+    let back = back.finish(outputs?)?;
+    Some(Cut { front, back })
+}
