@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use unloop::prelude::*;
 use unloop::{Array, Result, profile};
 use unloop_cpu::Cpu;
-use unloop_tests::{deviation, tensor, tolerance};
+use unloop_tests::{assert_close, deviation, tensor, tolerance};
 
 /// A profile has the steps of other threads, too.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -187,7 +187,7 @@ const FOLLOWED: &[(&str, OfTwo, bool)] = &[
     ),
 ];
 
-fn pairs(f: fn(&Tensor, &Tensor) -> Tensor, x: &Tensor, y: &Tensor) -> Tensor {
+fn pairs(f: OfTwo, x: &Tensor, y: &Tensor) -> Tensor {
     vmap(vmap(f, (Shared, 0)), (0, Shared))(x, y)
 }
 
@@ -219,5 +219,27 @@ fn results_are_used_while_they_are_at_hand() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// Results that do not fit a cache are written past it; rows of any length, results of both kinds.
+#[test]
+fn large_results_are_whole() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(10);
+    let x = tensor(&mut rng, DType::F32, &[3300, 1001]);
+    let shares = jit(|x: &Tensor| x.softmax(1)).try_call((&x,))?;
+    let points = tensor(&mut rng, DType::F64, &[1301, 2]);
+    let distance = |a: &Tensor, b: &Tensor| (a - b).square().sum().sqrt();
+    let distances = jit(|p: &Tensor| pairs(distance, p, p)).try_call((&points,))?;
+    for i in [0i64, 1, 650, 1299, 1300] {
+        let row = |x: &Tensor| x.at((i, ..));
+        assert_close(&row(&shares), &row(&x).softmax(0), "shares");
+        let alone = vmap(distance, (0, Shared))(&points, &row(&points));
+        assert_close(&row(&distances), &alone, "distances");
+    }
+    let totals = shares.sum_axis(1);
+    assert!((totals - 1.0).abs().max().item::<f32>()? < 1e-4);
+    assert!(distances.is_finite().all().item::<bool>()?);
     Ok(())
 }
