@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use unloop::prelude::*;
-use unloop::{Array, Result, profile};
+use unloop::{Array, Graph, Result, profile};
 use unloop_cpu::Cpu;
 use unloop_tests::{assert_close, deviation, tensor, tolerance};
 
@@ -88,6 +88,19 @@ fn mapped(f: Program) -> impl Fn(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor) 
     move |x: &Tensor, w: &Tensor, s: &Tensor| vmap(f, (0, Shared, 0))(x, w, s)
 }
 
+/// Runs a program on every instruction set, and by reference.
+fn check(graph: &Graph, inputs: &[Array], tolerance: f64, what: &str) -> Result<()> {
+    let expected = graph.evaluate(inputs)?;
+    for set in Cpu::instruction_sets() {
+        let Some(plan) = Cpu::compile_for(graph, set) else { continue };
+        for (a, b) in plan?.run(inputs)?.iter().zip(&expected) {
+            let worst = deviation(a, b);
+            assert!(worst <= tolerance, "{what} {set}: {worst}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn rows_are_what_the_reference_says() -> Result<()> {
     let _alone = ALONE.lock();
@@ -106,18 +119,8 @@ fn rows_are_what_the_reference_says() -> Result<()> {
                     let inputs = [&x, &w, &s].into_iter().chain(&captured);
                     let inputs: Vec<Array> =
                         inputs.map(|t| Ok(t.value("test")?.clone())).collect::<Result<_>>()?;
-                    let expected = graph.evaluate(&inputs)?;
-                    for set in Cpu::instruction_sets() {
-                        let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
-                        let actual = plan?.run(&inputs)?;
-                        for (a, b) in actual.iter().zip(&expected) {
-                            let worst = deviation(a, b);
-                            assert!(
-                                worst <= tolerance(dtype),
-                                "{name} {dtype:?} {rows}×{length} {set}: {worst}"
-                            );
-                        }
-                    }
+                    let what = format!("{name} {dtype:?} {rows}×{length}");
+                    check(&graph, &inputs, tolerance(dtype), &what)?;
                 }
             }
         }
@@ -156,13 +159,7 @@ fn rows_may_lie_anywhere() -> Result<()> {
     ];
     for (name, f) in programs {
         let graph = jit(f).graph((&x,))?;
-        let input = [x.value("test")?.clone()];
-        let expected = graph.evaluate(&input)?;
-        for set in Cpu::instruction_sets() {
-            let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
-            let worst = deviation(&plan?.run(&input)?[0], &expected[0]);
-            assert!(worst <= tolerance(DType::F32), "{name} {set}: {worst}");
-        }
+        check(&graph, &[x.value("test")?.clone()], tolerance(DType::F32), name)?;
     }
     Ok(())
 }
@@ -201,15 +198,8 @@ fn results_are_used_while_they_are_at_hand() -> Result<()> {
             for (name, f, is_joined) in FOLLOWED {
                 let graph = jit(*f).graph((&x, &y))?;
                 let inputs = [x.value("test")?.clone(), y.value("test")?.clone()];
-                let expected = graph.evaluate(&inputs)?;
-                for set in Cpu::instruction_sets() {
-                    let Some(plan) = Cpu::compile_for(&graph, set) else { continue };
-                    let worst = deviation(&plan?.run(&inputs)?[0], &expected[0]);
-                    assert!(
-                        worst <= 10.0 * tolerance(dtype),
-                        "{name} {dtype:?} {n} {m} {set}: {worst}"
-                    );
-                }
+                let what = format!("{name} {dtype:?} {n} {m}");
+                check(&graph, &inputs, 10.0 * tolerance(dtype), &what)?;
                 let compiled = jit(*f);
                 compiled.try_call((&x, &y))?;
                 let report = profile(|| drop(compiled(&x, &y)));
