@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use smallvec::SmallVec;
 use unloop_graph::error::Place;
 use unloop_graph::{DType, Error, ErrorKind, Graph, Op, Result, Shape, TensorType, ValueId};
-use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided};
+use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, Uses};
 
 use crate::control::Control;
 use crate::decompose::Decomposition;
@@ -87,42 +87,16 @@ pub(crate) struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// The values that a step reads, and those that it writes.
-    pub fn uses(&self, step: &Step) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 3]>) {
-        let root = |v: ValueId| self.root[v.index()];
-        match step {
-            Step::Kernel(kernel) => (
-                kernel.loads.iter().map(|l| root(l.source.value)).collect(),
-                SmallVec::from_slice(&[kernel.store.value.index()]),
-            ),
-            Step::Reduced { kernel, then } => (
-                (kernel.loads.iter().chain(&then.loads))
-                    .map(|l| root(l.source.value))
-                    .filter(|&v| v != kernel.store.value.index())
-                    .collect(),
-                SmallVec::from_slice(&[then.store.value.index()]),
-            ),
-            Step::Rowwise(program) => (
-                program.loads.iter().map(|l| root(l.source.value)).collect(),
-                program.stores.iter().map(|s| s.value.index()).collect(),
-            ),
-            Step::Dot { node, operands } => (
-                operands.iter().map(|o| root(o.value)).collect(),
-                SmallVec::from_slice(&[self.graph.nodes()[*node].first.index()]),
-            ),
-            Step::Op { node: i } => {
-                let node = &self.graph.nodes()[*i];
-                let mut reads: SmallVec<[usize; 6]> =
-                    node.operands.iter().map(|&v| root(v)).collect();
-                let mut writes: SmallVec<[usize; 3]> = node.results().map(|v| v as usize).collect();
-                if let Some((values, first)) = self.factors.get(i) {
-                    let values = values.iter().map(|v| v.index());
-                    if *first { writes.extend(values) } else { reads.extend(values) }
-                }
-                (reads, writes)
-            }
-            Step::Alias { .. } => Default::default(),
+    /// The values that a step reads, and those that it writes; shared factors are among them.
+    pub fn uses(&self, step: &Step) -> Uses {
+        let (mut reads, mut writes) = step.uses(self.graph, &self.root);
+        if let Step::Op { node } = step
+            && let Some((values, first)) = self.factors.get(node)
+        {
+            let values = values.iter().map(|v| v.index());
+            if *first { writes.extend(values) } else { reads.extend(values) }
         }
+        (reads, writes)
     }
 
     /// Finds systems with the same matrix: it is factorised once.
@@ -327,9 +301,7 @@ impl Lowering<'_> {
                 let is_too_large = self.is_too_large(then.store.value);
                 let follower = Follower::compile(kernel, then, simd, is_too_large, buffer);
                 let Some(run) = Reduce::compile(kernel, simd, buffer) else {
-                    // The type rules leave no operation without a kernel.
-                    let kind = ErrorKind::Unsupported("a reduction of this dtype".into());
-                    return Err(Error::new("kernel", kind, Place(None)));
+                    return Err(no_reduction());
                 };
                 let name =
                     format!("{}, {}", profile::name_of(kernel), profile::name_of(then)).into();
@@ -346,9 +318,7 @@ impl Lowering<'_> {
             Step::Rowwise(program) => {
                 let is_too_large = |v: ValueId| self.is_too_large(v);
                 let Some(run) = RowwiseStep::compile(program, simd, is_too_large, buffer) else {
-                    // The type rules leave no operation without a kernel.
-                    let kind = ErrorKind::Unsupported("a reduction of this dtype".into());
-                    return Err(Error::new("kernel", kind, Place(None)));
+                    return Err(no_reduction());
                 };
                 let elements: usize = program.space.iter().product();
                 let flops = elements * program.exprs.len().saturating_sub(program.loads.len());
@@ -451,6 +421,12 @@ impl Lowering<'_> {
         };
         Ok(run)
     }
+}
+
+/// The type rules leave no reduction without a kernel.
+fn no_reduction() -> Error {
+    let kind = ErrorKind::Unsupported("a reduction of this dtype".into());
+    Error::new("kernel", kind, Place(None))
 }
 
 /// A kernel that copies a strided value to row-major order.

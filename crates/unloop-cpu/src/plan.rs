@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use unloop_graph::backend::Executable;
 use unloop_graph::error::Place;
 use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
-use unloop_kernel::{Step, build};
+use unloop_kernel::{Step, build, roots};
 
 use crate::control::Control;
 use crate::cut::Cut;
@@ -125,13 +125,7 @@ impl Plan {
         let steps = build(graph);
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
-        let mut root: Vec<usize> = (0..types.len()).collect();
-        for step in &steps {
-            if let Step::Alias { node } = step {
-                let node = &graph.nodes()[*node];
-                root[node.first.index()] = root[node.operands[0].index()];
-            }
-        }
+        let root = roots(graph, &steps);
         let factors = HashMap::new();
         let mut lowering = Lowering { graph, steps, types, root, parts, factors };
         lowering.share_factors(simd);

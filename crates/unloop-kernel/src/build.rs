@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use unloop_graph::op::Pad;
-use unloop_graph::{DType, Graph, Node, Op, Shape, ValueId};
+use unloop_graph::{Graph, Node, Op, Shape, ValueId};
 
 use crate::access::{Access, Along, FIXED, identity, through};
-use crate::ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
+use crate::ir::{Expr, ExprId, Exprs, Kernel, Load, Reduction, Strided, Window, load_number};
 use crate::regions::{Class, Regions};
 use crate::rowwise::{Rowwise, fuse};
 
@@ -42,6 +42,54 @@ pub enum Step {
         /// The node of the graph.
         node: usize,
     },
+}
+
+impl Step {
+    /// The values that a step reads, by the memory that they lie in, and those that it writes.
+    pub fn uses(&self, graph: &Graph, roots: &[usize]) -> Uses {
+        let root = |v: &ValueId| roots[v.index()];
+        let loads = |kernel: &Kernel| -> SmallVec<[usize; 6]> {
+            kernel.loads.iter().map(|l| root(&l.source.value)).collect()
+        };
+        match self {
+            Step::Kernel(kernel) => (loads(kernel), smallvec![kernel.store.value.index()]),
+            Step::Reduced { kernel, then } => {
+                let mut reads = loads(kernel);
+                reads.extend(loads(then));
+                reads.retain(|v| *v != kernel.store.value.index());
+                (reads, smallvec![then.store.value.index()])
+            }
+            Step::Rowwise(program) => (
+                program.loads.iter().map(|l| root(&l.source.value)).collect(),
+                program.stores.iter().map(|s| s.value.index()).collect(),
+            ),
+            Step::Dot { node, operands } => (
+                operands.iter().map(|o| root(&o.value)).collect(),
+                smallvec![graph.nodes()[*node].first.index()],
+            ),
+            Step::Op { node } => {
+                let node = &graph.nodes()[*node];
+                let writes = node.results().map(|v| v as usize).collect();
+                (node.operands.iter().map(root).collect(), writes)
+            }
+            Step::Alias { .. } => Default::default(),
+        }
+    }
+}
+
+/// What a step reads and writes.
+pub type Uses = (SmallVec<[usize; 6]>, SmallVec<[usize; 3]>);
+
+/// The value in whose memory each value of a graph lies.
+pub fn roots(graph: &Graph, steps: &[Step]) -> Vec<usize> {
+    let mut roots: Vec<usize> = (0..graph.value_count()).collect();
+    for step in steps {
+        if let Step::Alias { node } = step {
+            let node = &graph.nodes()[*node];
+            roots[node.first.index()] = roots[node.operands[0].index()];
+        }
+    }
+    roots
 }
 
 /// Fuses a graph into steps, in order. Linear in the size of the graph.
@@ -180,10 +228,7 @@ struct Body<'a> {
     builder: &'a Builder<'a>,
     space: SmallVec<[usize; 6]>,
     loads: Vec<Load>,
-    exprs: Vec<Expr>,
-    dtypes: Vec<DType>,
-    /// Equal expressions are one.
-    known: HashMap<Expr, ExprId>,
+    program: Exprs<Expr>,
     /// Values computed before, by how they are accessed.
     values: HashMap<(ValueId, Access), ExprId>,
 }
@@ -194,34 +239,15 @@ impl<'a> Body<'a> {
             builder,
             space: space.iter().copied().collect(),
             loads: Vec::new(),
-            exprs: Vec::new(),
-            dtypes: Vec::new(),
-            known: HashMap::new(),
+            program: Exprs::new(),
             values: HashMap::new(),
         }
     }
 
-    fn expr(&mut self, expr: Expr, dtype: DType) -> ExprId {
-        if let Some(&id) = self.known.get(&expr) {
-            return id;
-        }
-        let id = ExprId(self.exprs.len() as u32);
-        self.exprs.push(expr.clone());
-        self.dtypes.push(dtype);
-        self.known.insert(expr, id);
-        id
-    }
-
     fn load(&mut self, load: Load) -> ExprId {
         let dtype = load.dtype;
-        let index = match self.loads.iter().position(|l| *l == load) {
-            Some(index) => index,
-            None => {
-                self.loads.push(load);
-                self.loads.len() - 1
-            }
-        };
-        self.expr(Expr::Load(index), dtype)
+        let number = load_number(&mut self.loads, load);
+        self.program.add(Expr::Load(number), dtype)
     }
 
     /// The expression of a value. Its depth is bounded by the size of a region.
@@ -268,7 +294,7 @@ impl<'a> Body<'a> {
                 return self.value(operand, &access);
             }
         };
-        self.expr(expr, ty.dtype)
+        self.program.add(expr, ty.dtype)
     }
 
     /// A load with windows. Every padded axis follows an axis of the space one to one.
@@ -306,7 +332,7 @@ impl<'a> Body<'a> {
     }
 
     fn finish(self, result: ExprId, reduction: Option<Reduction>, store: Strided) -> Kernel {
-        let Body { space, loads, exprs, dtypes, .. } = self;
+        let Body { space, loads, program: Exprs { exprs, dtypes, .. }, .. } = self;
         Kernel { space, loads, exprs, dtypes, result, reduction, store }
     }
 }

@@ -1,6 +1,9 @@
 //! The kernel IR, as data: an index space, strided loads, scalar expressions, an optional reduction
 //! over the trailing axes of the space, and one strided store.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use smallvec::SmallVec;
 use unloop_graph::{BinaryOp, CompareOp, DType, ReduceOp, Scalar, UnaryOp, ValueId};
 
@@ -77,6 +80,39 @@ pub enum Expr {
     Clamp(ExprId, ExprId, ExprId),
     Convert(DType, ExprId),
     Bitcast(DType, ExprId),
+}
+
+/// Expressions under construction: equal ones are one.
+pub(crate) struct Exprs<E> {
+    pub exprs: Vec<E>,
+    pub dtypes: Vec<DType>,
+    known: HashMap<E, ExprId>,
+}
+
+impl<E: Clone + Eq + Hash> Exprs<E> {
+    pub fn new() -> Exprs<E> {
+        Exprs { exprs: Vec::new(), dtypes: Vec::new(), known: HashMap::new() }
+    }
+
+    /// The number of an expression, which is added if it is not there.
+    pub fn add(&mut self, expr: E, dtype: DType) -> ExprId {
+        if let Some(&id) = self.known.get(&expr) {
+            return id;
+        }
+        let id = ExprId(self.exprs.len() as u32);
+        self.exprs.push(expr.clone());
+        self.dtypes.push(dtype);
+        self.known.insert(expr, id);
+        id
+    }
+}
+
+/// The number of a load among others, to which it is added if it is not there.
+pub(crate) fn load_number(loads: &mut Vec<Load>, load: Load) -> usize {
+    loads.iter().position(|l| *l == load).unwrap_or_else(|| {
+        loads.push(load);
+        loads.len() - 1
+    })
 }
 
 /// A reduction over the trailing axes of the space.

@@ -8,6 +8,6 @@ mod ir;
 mod regions;
 mod rowwise;
 
-pub use build::{Step, build};
+pub use build::{Step, Uses, build, roots};
 pub use ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
 pub use rowwise::{RowExpr, RowStore, Rowwise};

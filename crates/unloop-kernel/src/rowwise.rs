@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 use unloop_graph::{DType, Graph, ReduceOp, Shape, ValueId};
 
-use crate::build::Step;
-use crate::ir::{Expr, ExprId, Kernel, Load, Strided};
+use crate::build::{Step, roots};
+use crate::ir::{Expr, ExprId, Exprs, Kernel, Load, Strided, load_number};
 
 /// An expression of a program of rows: one value an element of the row, or one a row.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -148,28 +148,14 @@ impl Rows {
 struct Builder {
     rows: Rows,
     loads: Vec<Load>,
-    exprs: Vec<RowExpr>,
-    dtypes: Vec<DType>,
-    known: HashMap<RowExpr, ExprId>,
+    program: Exprs<RowExpr>,
     /// Values of the kernels taken in: the expression, and whether there is one an element.
     values: HashMap<usize, (ExprId, bool)>,
 }
 
 impl Builder {
     fn new(rows: Rows) -> Builder {
-        let (loads, exprs, dtypes) = (Vec::new(), Vec::new(), Vec::new());
-        Builder { rows, loads, exprs, dtypes, known: HashMap::new(), values: HashMap::new() }
-    }
-
-    fn expr(&mut self, expr: RowExpr, dtype: DType) -> ExprId {
-        if let Some(&id) = self.known.get(&expr) {
-            return id;
-        }
-        let id = ExprId(self.exprs.len() as u32);
-        self.exprs.push(expr.clone());
-        self.dtypes.push(dtype);
-        self.known.insert(expr, id);
-        id
+        Builder { rows, loads: Vec::new(), program: Exprs::new(), values: HashMap::new() }
     }
 
     /// What a kernel's loads are here; `None` if it does not walk these rows, or not as their
@@ -190,8 +176,8 @@ impl Builder {
             Expr::Iota { axis, .. } => self.axis(kernel, walk, *axis).is_none(),
             _ => false,
         };
-        let fits =
-            self.exprs.len() + kernel.exprs.len() < MAX_EXPRS && !kernel.exprs.iter().any(counts);
+        let fits = self.program.exprs.len() + kernel.exprs.len() < MAX_EXPRS
+            && !kernel.exprs.iter().any(counts);
         fits.then_some(sources)
     }
 
@@ -212,12 +198,9 @@ impl Builder {
             .map(|source| match source {
                 Source::Value(id) => id,
                 Source::Load(load) => {
-                    let (index, dtype) = (self.loads.iter().position(|l| *l == load), load.dtype);
-                    let index = index.unwrap_or_else(|| {
-                        self.loads.push(load);
-                        self.loads.len() - 1
-                    });
-                    self.expr(RowExpr::Scalar(Expr::Load(index)), dtype)
+                    let dtype = load.dtype;
+                    let index = load_number(&mut self.loads, load);
+                    self.program.add(RowExpr::Scalar(Expr::Load(index)), dtype)
                 }
             })
             .collect();
@@ -242,11 +225,11 @@ impl Builder {
                 Expr::Convert(to, a) => Expr::Convert(to, x(a)),
                 Expr::Bitcast(to, a) => Expr::Bitcast(to, x(a)),
             };
-            ids.push(self.expr(RowExpr::Scalar(expr), dtype));
+            ids.push(self.program.add(RowExpr::Scalar(expr), dtype));
         }
         let mut result = ids[kernel.result.index()];
         if let Some(reduction) = kernel.reduction {
-            result = self.expr(RowExpr::Fold(reduction.op, result), kernel.dtype());
+            result = self.program.add(RowExpr::Fold(reduction.op, result), kernel.dtype());
         }
         self.values.insert(kernel.store.value.index(), (result, walk.is_row));
     }
@@ -256,35 +239,6 @@ impl Builder {
 enum Source {
     Load(Load),
     Value(ExprId),
-}
-
-/// The values that a step reads, by the memory that they lie in.
-fn reads(graph: &Graph, root: &[usize], step: &Step) -> SmallVec<[usize; 6]> {
-    let of = |v: ValueId| root[v.index()];
-    match step {
-        Step::Kernel(kernel) => kernel.loads.iter().map(|l| of(l.source.value)).collect(),
-        Step::Rowwise(rowwise) => rowwise.loads.iter().map(|l| of(l.source.value)).collect(),
-        Step::Reduced { kernel, then } => {
-            let loads = kernel.loads.iter().chain(&then.loads);
-            loads.map(|l| of(l.source.value)).filter(|&v| v != kernel.store.value.index()).collect()
-        }
-        Step::Dot { operands, .. } => operands.iter().map(|o| of(o.value)).collect(),
-        Step::Op { node } => graph.nodes()[*node].operands.iter().map(|&v| of(v)).collect(),
-        Step::Alias { .. } => SmallVec::new(),
-    }
-}
-
-/// The values that a step writes.
-fn writes(graph: &Graph, step: &Step) -> SmallVec<[usize; 3]> {
-    match step {
-        Step::Kernel(kernel) => SmallVec::from_slice(&[kernel.store.value.index()]),
-        Step::Reduced { then, .. } => SmallVec::from_slice(&[then.store.value.index()]),
-        Step::Rowwise(rowwise) => rowwise.stores.iter().map(|s| s.value.index()).collect(),
-        Step::Dot { node, .. } | Step::Op { node } => {
-            graph.nodes()[*node].results().map(|v| v as usize).collect()
-        }
-        Step::Alias { .. } => SmallVec::new(),
-    }
 }
 
 /// What can run together with the reduction `seed`, in order, and the steps of the window that need
@@ -311,7 +265,7 @@ fn group(graph: &Graph, root: &[usize], steps: &[Option<Step>], rows: &Rows, see
     let (mut late, mut after) = (Vec::new(), Vec::new());
     for i in seed.saturating_sub(BEFORE)..(seed + AFTER).min(steps.len()) {
         let Some(step) = &steps[i] else { continue };
-        let needed = reads(graph, root, step);
+        let (needed, writes) = step.uses(graph, root);
         let fits = !needed.iter().any(|v| late.contains(v));
         let candidate = kernel(steps, i).filter(|_| fits).and_then(|kernel| {
             let walk = rows.walk(kernel)?;
@@ -331,7 +285,7 @@ fn group(graph: &Graph, root: &[usize], steps: &[Option<Step>], rows: &Rows, see
             producer.insert(kernel.store.value.index(), i);
             builder.add(kernel, &walk, sources);
         } else if needed.iter().any(|v| producer.contains_key(v) || late.contains(v)) {
-            late.extend(writes(graph, step));
+            late.extend(writes);
             after.push(i);
         }
     }
@@ -372,7 +326,7 @@ fn program(
             RowStore { expr, value, is_row }
         })
         .collect();
-    let Builder { rows, loads, exprs, dtypes, .. } = builder;
+    let Builder { rows, loads, program: Exprs { exprs, dtypes, .. }, .. } = builder;
     let space = rows.outer.iter().copied().chain([rows.length]).collect();
     Some(Rowwise { space, loads, exprs, dtypes, stores })
 }
@@ -383,17 +337,11 @@ pub(crate) fn fuse(graph: &Graph, steps: Vec<Step>) -> Vec<Step> {
     if !steps.iter().any(is_seed) {
         return steps;
     }
-    let mut root: Vec<usize> = (0..graph.value_count()).collect();
-    for step in &steps {
-        if let Step::Alias { node } = step {
-            let node = &graph.nodes()[*node];
-            root[node.first.index()] = root[node.operands[0].index()];
-        }
-    }
+    let root = roots(graph, &steps);
     let mut readers = vec![0usize; graph.value_count()];
     graph.outputs().iter().for_each(|v| readers[root[v.index()]] += 1);
     for step in &steps {
-        reads(graph, &root, step).iter().for_each(|&v| readers[v] += 1);
+        step.uses(graph, &root).0.iter().for_each(|&v| readers[v] += 1);
     }
     let mut steps: Vec<Option<Step>> = steps.into_iter().map(Some).collect();
     let mut seed = 0;
@@ -405,7 +353,7 @@ pub(crate) fn fuse(graph: &Graph, steps: Vec<Step>) -> Vec<Step> {
         let Group { members, after } = group(graph, &root, &steps, &rows, seed);
         let kernels: Vec<&Kernel> = members.iter().filter_map(|&i| kernel(&steps, i)).collect();
         let own = members.iter().filter_map(|&i| steps[i].as_ref());
-        let own = own.flat_map(|step| reads(graph, &root, step));
+        let own = own.flat_map(|step| step.uses(graph, &root).0);
         let mut inside: HashMap<usize, usize> = HashMap::new();
         own.for_each(|v| *inside.entry(v).or_default() += 1);
         let is_read = |v: usize| readers[v] > inside.get(&v).copied().unwrap_or(0);
@@ -416,7 +364,7 @@ pub(crate) fn fuse(graph: &Graph, steps: Vec<Step>) -> Vec<Step> {
         };
         inside.into_iter().for_each(|(v, count)| readers[v] -= count);
         let fused = Step::Rowwise(fused);
-        reads(graph, &root, &fused).iter().for_each(|&v| readers[v] += 1);
+        fused.uses(graph, &root).0.iter().for_each(|&v| readers[v] += 1);
         // The program stands where its last kernel stood; what needs it comes after.
         let (start, end) = (members[0], members[members.len() - 1]);
         let (mut first, mut then) = (Vec::new(), vec![fused]);
