@@ -17,7 +17,7 @@ use crate::linalg::{Factorisation, SharedFactors};
 use crate::map::{self, Map};
 use crate::memory::ALIGN;
 use crate::plan::{Home, Run, Task};
-use crate::product::{self, Product};
+use crate::product::{self, Product, follows_product};
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
@@ -135,7 +135,7 @@ impl Lowering<'_> {
     pub fn pack_products(&mut self) {
         let steps = std::mem::take(&mut self.steps);
         for step in steps {
-            let Step::Dot { node, mut operands } = step else {
+            let Step::Dot { node, mut operands, then } = step else {
                 self.steps.push(step);
                 continue;
             };
@@ -149,7 +149,7 @@ impl Lowering<'_> {
                 *operand = Strided { value, offset: 0, strides: pack.strides };
                 self.steps.push(Step::Kernel(pack.kernel));
             }
-            self.steps.push(Step::Dot { node, operands });
+            self.steps.push(Step::Dot { node, operands, then });
         }
     }
 
@@ -175,31 +175,54 @@ impl Lowering<'_> {
         }
     }
 
-    /// Puts reductions of many results together with what alone reads these.
+    /// Puts reductions and products of many results together with what alone reads these.
     pub fn join_followers(&mut self) {
         let mut readers = vec![0usize; self.types.len()];
         self.graph.outputs().iter().for_each(|v| readers[self.root[v.index()]] += 1);
         for step in &self.steps {
             self.uses(step).0.iter().for_each(|&v| readers[v] += 1);
         }
-        // Where the reduction of each value stands, if it is read once.
-        let mut reductions: HashMap<usize, usize> = HashMap::new();
+        // Where the reduction or product of each value stands, if it is read once.
+        let mut read_once: HashMap<usize, usize> = HashMap::new();
         let mut steps: Vec<Option<Step>> =
             std::mem::take(&mut self.steps).into_iter().map(Some).collect();
         for i in 0..steps.len() {
-            let Some(Step::Kernel(kernel)) = &steps[i] else { continue };
-            if kernel.reduction.is_some() && readers[kernel.store.value.index()] == 1 {
-                reductions.insert(kernel.store.value.index(), i);
-                continue;
-            }
+            let kernel = match &steps[i] {
+                Some(Step::Kernel(kernel)) if kernel.reduction.is_none() => kernel,
+                Some(step @ (Step::Kernel(_) | Step::Dot { .. })) => {
+                    let (_, written) = self.uses(step);
+                    read_once.extend(written.iter().filter(|&&v| readers[v] == 1).map(|&v| (v, i)));
+                    continue;
+                }
+                _ => continue,
+            };
             let joined = kernel.loads.iter().find_map(|load| {
-                let at = *reductions.get(&load.source.value.index())?;
-                let Some(Step::Kernel(reduction)) = &steps[at] else { return None };
-                Some((at, reduction.clone(), Box::new(following(reduction, kernel)?)))
+                let value = self.root[load.source.value.index()];
+                let at = *read_once.get(&value)?;
+                // Views of the value read the value.
+                let mut then = kernel.clone();
+                for source in then.loads.iter_mut().map(|l| &mut l.source) {
+                    if self.root[source.value.index()] == value {
+                        source.value = ValueId(value as u32);
+                    }
+                }
+                let step = match steps[at].as_ref()? {
+                    Step::Kernel(reduction) => {
+                        let then = Box::new(following(reduction, &then)?);
+                        Step::Reduced { kernel: reduction.clone(), then }
+                    }
+                    Step::Dot { node, operands, then: None } => {
+                        let (node, operands) = (*node, operands.clone());
+                        let then = follows_product(self.graph, node, &then).then(|| then.into());
+                        Step::Dot { node, operands, then: Some(then?) }
+                    }
+                    _ => return None,
+                };
+                Some((at, step))
             });
-            if let Some((at, kernel, then)) = joined {
+            if let Some((at, step)) = joined {
                 steps[at] = None;
-                steps[i] = Some(Step::Reduced { kernel, then });
+                steps[i] = Some(step);
             }
         }
         self.steps = steps.into_iter().flatten().collect();
@@ -299,7 +322,8 @@ impl Lowering<'_> {
             }
             Step::Reduced { kernel, then } => {
                 let is_too_large = self.is_too_large(then.store.value);
-                let follower = Follower::compile(kernel, then, simd, is_too_large, buffer);
+                let from = (kernel.store.value, map::inner_axis(kernel), kernel.dtype());
+                let follower = Follower::compile(from, then, false, simd, is_too_large, buffer);
                 let Some(run) = Reduce::compile(kernel, simd, buffer) else {
                     return Err(no_reduction());
                 };
@@ -327,9 +351,18 @@ impl Lowering<'_> {
                     Facts { name, place: Place(None), bytes: self.bytes_of(step), flops, dtype };
                 return Ok(Some(Task { run: Run::Rowwise(run), op: "kernel", facts }));
             }
-            Step::Dot { node, operands } => {
-                let product = Product::compile(self.graph, *node, simd, operands, buffer);
-                (&self.graph.nodes()[*node], Run::Product(product))
+            Step::Dot { node, operands, then } => {
+                let mut product = Product::compile(self.graph, *node, simd, operands, buffer);
+                let node = &self.graph.nodes()[*node];
+                if let Some(then) = then {
+                    let is_too_large = self.is_too_large(then.store.value);
+                    let inner = then.space.len() - 1;
+                    let from = (node.first, inner, self.graph.ty(node.first).dtype);
+                    let rows = product.has_whole_rows(then.space[inner]);
+                    let follower = Follower::compile(from, then, rows, simd, is_too_large, buffer);
+                    product = product.followed_by(follower);
+                }
+                (node, Run::Product(product))
             }
             Step::Op { node: i } => {
                 let node = &self.graph.nodes()[*i];
@@ -351,7 +384,13 @@ impl Lowering<'_> {
             }
             _ => 0,
         };
-        let (name, bytes) = (node.op.name().into(), self.bytes_of(step));
+        let name = match step {
+            Step::Dot { then: Some(then), .. } => {
+                format!("{}, {}", node.op.name(), profile::name_of(then)).into()
+            }
+            _ => node.op.name().into(),
+        };
+        let bytes = self.bytes_of(step);
         let dtype = self.types[node.first.index()].dtype;
         let facts = Facts { name, place: node.place, bytes, flops, dtype };
         Ok(Some(Task { run, op: node.op.name(), facts }))

@@ -1,11 +1,14 @@
 //! Products of matrices: a contraction becomes a stack of strided matrix products. Operands whose
 //! axes do not walk memory as matrices are packed first.
 
+use std::ops::Range;
+
 use gemm::Parallelism;
 use smallvec::SmallVec;
 use unloop_graph::{DType, DotDims, Graph, Op, Shape, TensorType, ValueId};
-use unloop_kernel::{Kernel, Strided};
+use unloop_kernel::{Kernel, Load, Strided};
 
+use crate::follower::Follower;
 use crate::lowering::copy_kernel;
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
@@ -29,6 +32,9 @@ pub(crate) struct Product {
     small: Option<ProductFn>,
     /// Whether each product is shared among threads, instead of the stack.
     is_large: bool,
+    /// What is computed of each part of the result, and the rows of it that lie side by side, as long
+    /// as it reads them.
+    follower: Option<(Follower, usize)>,
     ns: f64,
 }
 
@@ -37,6 +43,53 @@ const FLOPS_PER_NS: f64 = 30.0;
 
 /// Products of at least this size, `m·n·k`, are shared among threads one by one.
 const LARGE: usize = 128 * 128 * 128;
+
+/// Bytes of results that are computed before what follows them: they stay in a second-level cache.
+const PART_BYTES: usize = 1 << 17;
+
+/// Bytes of so few rows that are worth multiplying together, at most.
+const LARGEST_PART: usize = 1 << 19;
+
+/// Bytes of a result, at least: less is still in a cache when it is read.
+const FOLLOWED_BYTES: usize = 1 << 20;
+
+/// Products that an element sums for each row of a part, at most: the right matrix is laid out anew for
+/// each part.
+const PRODUCTS_PER_ROW: usize = 8;
+
+/// Rows of a matrix, at least, that are multiplied together.
+const PART_ROWS: usize = 64;
+
+/// Elements of a row, at least, of what follows a product.
+const FOLLOWED_ROW: usize = 16;
+
+/// Rows of so many bytes that are computed before what follows them.
+fn part_rows(row: usize) -> usize {
+    (PART_BYTES / row.max(1)).max(PART_ROWS)
+}
+
+/// Whether a collapsed kernel can follow a contraction part by part, and gains from it.
+pub(crate) fn follows_product(graph: &Graph, node: usize, then: &Kernel) -> bool {
+    let value = graph.nodes()[node].first;
+    let ty = graph.ty(value);
+    let whole = Shape::from(&then.space[..]).strides();
+    let reads = |load: &Load| match load.source.value == value {
+        true => load.source.offset == 0 && load.source.strides[..] == whole[..],
+        false => matches!(load.source.strides.last(), Some(0 | 1)),
+    };
+    let right = &graph.ty(graph.nodes()[node].operands[1]).shape;
+    let dims = dims(graph, node);
+    let extent = |axes: &[usize]| -> usize { axes.iter().map(|&a| right[a]).product() };
+    let row = extent(&dims.rhs_free(right.rank())) * ty.dtype.size();
+    ty.shape.size() * ty.dtype.size() >= FOLLOWED_BYTES
+        && row * PART_ROWS <= LARGEST_PART
+        && extent(&dims.rhs_contract) <= PRODUCTS_PER_ROW * part_rows(row)
+        && then.reduction.is_none()
+        && !then.has_positions()
+        && then.space.iter().product::<usize>() == ty.shape.size()
+        && then.space.last().is_some_and(|&extent| extent >= FOLLOWED_ROW)
+        && then.loads.iter().all(reads)
+}
 
 fn dims(graph: &Graph, node: usize) -> DotDims {
     match &graph.nodes()[node].op {
@@ -183,6 +236,7 @@ impl Product {
             small: (out.dtype.is_float() && [m, n, k].iter().all(|&d| d <= SMALL_PRODUCT))
                 .then(|| simd.product(out.dtype == DType::F32)),
             is_large: m * n * k >= LARGE,
+            follower: None,
             ns: (2 * m * k * n * count) as f64 / FLOPS_PER_NS + 50.0 * count as f64,
         }
     }
@@ -207,29 +261,33 @@ impl Product {
         }
     }
 
+    /// Whether each row of a result has whole rows of so many elements.
+    pub fn has_whole_rows(&self, extent: usize) -> bool {
+        extent > 0 && self.n.is_multiple_of(extent)
+    }
+
+    /// The same, with what follows it.
+    pub fn followed_by(mut self, follower: Follower) -> Product {
+        let rows = part_rows(self.n * self.dtype.size());
+        // Whole matrices, or rows of one.
+        let part = if rows >= self.m { rows / self.m.max(1) * self.m } else { rows };
+        self.ns += (self.batch.count() * self.m * self.n) as f64 * follower.tape.ns;
+        self.follower = Some((follower, part));
+        self
+    }
+
     unsafe fn run_as<T: Factor>(&self, memory: Addresses<'_>) {
-        let base = |buffer: usize| SharedPtr(memory.of(buffer));
-        let (left, right) = (base(self.sources[0]), base(self.sources[1]));
-        let target = base(self.target);
-        let multiply = |offsets: &[isize], parallelism: Parallelism| {
-            let at = |base: SharedPtr, i: usize| base.get().cast::<T>().wrapping_offset(offsets[i]);
-            let (m, k, n, strides) = (self.m, self.k, self.n, self.strides);
-            if let Some(small) = self.small {
-                let [left, right] = [(left, 0), (right, 1)].map(|(base, i)| {
-                    (at(base, i).cast_const().cast::<u8>(), strides[i].0, strides[i].1)
-                });
-                let out = at(target, 2).cast();
-                // SAFETY: the members of the stack write disjoint parts of the result.
-                return unsafe { small(SmallProduct { m, k, n, left, right, out }) };
-            }
-            let (left, right, out) = (at(left, 0), at(right, 1), at(target, 2));
-            // SAFETY: the members of the stack write disjoint parts of the result.
-            unsafe { T::multiply(&Matrices { m, k, n, left, right, out, strides }, parallelism) };
-        };
-        let run = |range: std::ops::Range<usize>, parallelism: Parallelism| {
+        let target = SharedPtr(memory.of(self.target));
+        if let Some((follower, part)) = &self.follower {
+            // SAFETY: as the caller's.
+            return unsafe { self.run_parts::<T>(memory, follower, *part) };
+        }
+        let run = |range: Range<usize>, parallelism: Parallelism| {
             let mut cursor = self.batch.at(range.start);
             for _ in range {
-                multiply(&cursor.offsets, parallelism);
+                let out = target.get().cast::<T>().wrapping_offset(cursor.offsets[2]);
+                // SAFETY: the members of the stack write disjoint parts of the result.
+                unsafe { self.multiply(memory, &cursor.offsets, 0..self.m, out, parallelism) };
                 cursor.advance();
             }
         };
@@ -241,6 +299,66 @@ impl Product {
                 for_ranges(self.batch.count(), self.ns, |range| run(range, Parallelism::None));
             }
         }
+    }
+
+    /// Computes `part` rows of the result after the other, and what follows of each.
+    unsafe fn run_parts<T: Factor>(&self, memory: Addresses<'_>, follower: &Follower, part: usize) {
+        let (rows, row) = (self.batch.count() * self.m, self.n * size_of::<T>());
+        // A part is within one matrix, or of whole ones.
+        let within = self.m.div_ceil(part).max(1);
+        let units = if part < self.m { self.batch.count() * within } else { rows.div_ceil(part) };
+        for_ranges(units, self.ns, |range| {
+            follower.with_scratch(part * row, |mut following, results| {
+                for unit in range {
+                    let range = match part < self.m {
+                        true => {
+                            let (first, start) = (unit / within * self.m, unit % within * part);
+                            first + start..first + (start + part).min(self.m)
+                        }
+                        false => unit * part..((unit + 1) * part).min(rows),
+                    };
+                    let mut cursor = self.batch.at(range.start / self.m);
+                    for start in range.clone().step_by(self.m) {
+                        let first = start % self.m;
+                        let own = first..(first + range.end - start).min(self.m);
+                        let out = results.wrapping_add((start - range.start) * row).cast::<T>();
+                        // SAFETY: the scratch memory has room for a part.
+                        unsafe {
+                            self.multiply(memory, &cursor.offsets, own, out, Parallelism::None);
+                        }
+                        cursor.advance();
+                    }
+                    let elements = range.start * self.n..range.end * self.n;
+                    // SAFETY: as the caller's; each part writes its own elements.
+                    unsafe { following.run_all(memory, results, elements) };
+                }
+            });
+        });
+    }
+
+    /// Multiplies some rows of the left one of the matrices at these offsets.
+    unsafe fn multiply<T: Factor>(
+        &self,
+        memory: Addresses<'_>,
+        offsets: &[isize],
+        rows: Range<usize>,
+        out: *mut T,
+        parallelism: Parallelism,
+    ) {
+        let (m, k, n, strides) = (rows.len(), self.k, self.n, self.strides);
+        let skipped = rows.start as isize * strides[0].0;
+        let at = |i: usize, more: isize| {
+            memory.of(self.sources[i]).cast::<T>().wrapping_offset(offsets[i] + more).cast_const()
+        };
+        let (left, right) = (at(0, skipped), at(1, 0));
+        if let Some(small) = self.small {
+            let left = (left.cast(), strides[0].0, strides[0].1);
+            let right = (right.cast(), strides[1].0, strides[1].1);
+            // SAFETY: as the caller's.
+            return unsafe { small(SmallProduct { m, k, n, left, right, out: out.cast() }) };
+        }
+        // SAFETY: as the caller's.
+        unsafe { T::multiply(&Matrices { m, k, n, left, right, out, strides }, parallelism) };
     }
 }
 

@@ -207,7 +207,7 @@ impl Reduce {
                         self.run_units(memory, target, (range, units), scratch, None)
                     };
                 };
-                follower.with_scratch(|follower| {
+                follower.with_scratch(0, |follower, _| {
                     // SAFETY: as above.
                     unsafe {
                         self.run_units(memory, target, (range, units), scratch, Some(follower))

@@ -31,6 +31,8 @@ pub enum Step {
         node: usize,
         /// The operands, as views of memory; one stride an axis.
         operands: [Strided; 2],
+        /// What is computed of its results, which then do not lie in memory.
+        then: Option<Box<Kernel>>,
     },
     /// Any other operation, on whole values in row-major order.
     Op {
@@ -63,10 +65,14 @@ impl Step {
                 program.loads.iter().map(|l| root(&l.source.value)).collect(),
                 program.stores.iter().map(|s| s.value.index()).collect(),
             ),
-            Step::Dot { node, operands } => (
-                operands.iter().map(|o| root(&o.value)).collect(),
-                smallvec![graph.nodes()[*node].first.index()],
-            ),
+            Step::Dot { node, operands, then } => {
+                let mut reads: SmallVec<[usize; 6]> =
+                    operands.iter().map(|o| root(&o.value)).collect();
+                let result = graph.nodes()[*node].first;
+                let Some(then) = then else { return (reads, smallvec![result.index()]) };
+                reads.extend(loads(then).into_iter().filter(|&v| v != result.index()));
+                (reads, smallvec![then.store.value.index()])
+            }
             Step::Op { node } => {
                 let node = &graph.nodes()[*node];
                 let writes = node.results().map(|v| v as usize).collect();
@@ -119,7 +125,7 @@ pub fn build(graph: &Graph) -> Vec<Step> {
             Class::Concatenate => steps.extend(builder.concatenate(node).map(Step::Kernel)),
             Class::Dot => {
                 let operands = [0, 1].map(|k| builder.view(node.operands[k]));
-                steps.push(Step::Dot { node: i, operands });
+                steps.push(Step::Dot { node: i, operands, then: None });
             }
             Class::Alias => steps.push(Step::Alias { node: i }),
             Class::Opaque => steps.push(Step::Op { node: i }),
