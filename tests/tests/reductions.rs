@@ -64,6 +64,16 @@ const PROGRAMS: &[(&str, Program, usize)] = &[
         2,
     ),
     (
+        "padded numbers and rows",
+        |x, w, s| {
+            let (mean, zero) = (x.tanh().mean(), Tensor::from(0.0).cast(x.dtype()));
+            let first = mean.expand_dims(0).pad(&[(0, x.size() - 1)], &zero);
+            let moved = (x * &mean).at(..-1).pad(&[(1, 0)], &zero);
+            (first + moved * s, (w + mean).sum())
+        },
+        2,
+    ),
+    (
         "a product in between",
         |x, w, s| {
             let p = (x * s).softmax(0);

@@ -246,6 +246,32 @@ fn loops_are_rewritten_inside() {
 }
 
 #[test]
+fn loops_that_pass_on_the_same_are_one() {
+    let mut rng = fastrand::Rng::with_seed(31);
+    let (x, y) = (random(&mut rng, &[5]), random(&mut rng, &[30, 5]));
+    let step = |s: &Tensor, e: &Tensor| ((s * 0.5 + e).tanh(), s * e);
+    let loss = |x: &Tensor, y: &Tensor| {
+        let (last, all) = scan(step, x, y);
+        // The same loop keeps something else, and one begins elsewhere.
+        let (_, others) = scan(|s: &Tensor, e: &Tensor| (step(s, e).0, s.sin() + e), x, y);
+        let (other, _) = scan(step, &(x * 2.0), y);
+        last.sum() + all.square().sum() + others.sum() + other.sum()
+    };
+    let loops =
+        |graph: &Graph| graph.nodes().iter().filter(|node| matches!(node.op, Op::Scan(_))).count();
+    for (f, before, after) in [
+        (&loss as &(dyn Fn(&Tensor, &Tensor) -> Tensor + Sync), 3, 2),
+        (&|x: &Tensor, y: &Tensor| grad(loss)(x, y), 6, 5),
+    ] {
+        let compiled = jit(|x: &Tensor, y: &Tensor| f(x, y));
+        let explanation = compiled.explain((&x, &y)).unwrap();
+        assert!(loops(&explanation.before) >= before, "{explanation}");
+        assert_eq!(loops(&explanation.after), after, "{explanation}");
+        unloop_tests::assert_close(&compiled(&x, &y), &f(&x, &y), "loops");
+    }
+}
+
+#[test]
 fn programs_are_drawn() {
     let drawing = jit(|x: &Tensor| x.sin() + 1.0).graph_dot((&Tensor::from([1.0, 2.0]),)).unwrap();
     assert!(

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use unloop::prelude::*;
-use unloop::{Result, profile};
+use unloop::{Result, profile, scan_reverse, scan_times};
 use unloop_graph::backend;
 use unloop_tests::{assert_close, tensor};
 
@@ -90,6 +90,23 @@ const PROGRAMS: &[(&str, Program)] = &[
             last.sum() + all.square().sum()
         };
         (grad(loss)(x), loss(x))
+    }),
+    ("gradient of steps", |x, m| {
+        let end = |x: &Tensor| {
+            let step = |i: &Tensor, s: &Tensor| {
+                let push = 1e-2 * i.cast(DType::F64) * m.at(1..3);
+                s + 0.05 * pendulum(&(s + 0.05 * pendulum(s))) + push
+            };
+            fori_loop(25, step, x).square().sum()
+        };
+        (grad(end)(&x.at(1..3)), end(&x.at(1..3)))
+    }),
+    ("kept by one loop and read by another", |x, m| {
+        let grow = |s: &Tensor| ((s * m.at(..2)).tanh() + x.at(..2), s.at(0) * s.at(1));
+        let (last, all) = scan_times(19, grow, &x.at(2..4));
+        let fold = |s: &Tensor, e: &Tensor| (s * 0.7 + e, s - e);
+        let (_, turned) = scan_reverse(fold, &last.at(0), &all);
+        (all, turned)
     }),
     ("exchange", |x, _| {
         let step = |_: &Tensor, (a, b, c): &(Tensor, Tensor, Tensor)| {
@@ -247,6 +264,8 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
             assert_close(&got, &wanted?, name);
             let report = profile(|| drop(gradient(&m, &x)));
             assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
+            // No loop is left that runs step by step.
+            assert!(report.kernels().iter().all(|k| k.calls < 12), "{name}\n{report}");
         }
     }
     Ok(())

@@ -1,12 +1,10 @@
 //! A program cut in two: what each example is computed from alone, and what is computed of all examples
 //! afterwards, such as the mean of a loss and its gradient in what the examples share.
 
-use std::collections::HashMap;
-
-use smallvec::SmallVec;
-use unloop_graph::{Axes, Graph, Node, Op, Place, TensorType, ValueId};
+use unloop_graph::{Axes, Graph, Op, Place, ValueId};
 
 use crate::narrow::example_axes;
+use crate::part::Part;
 
 /// The two programs. The second one's inputs are those of the whole, then the results of the first,
 /// which have the examples along their first axis.
@@ -15,62 +13,8 @@ pub(crate) struct Cut {
     pub back: Graph,
 }
 
-/// A graph under construction, of some of another one's operations.
-struct Part<'a> {
-    graph: &'a Graph,
-    inputs: Vec<TensorType>,
-    nodes: Vec<Node>,
-    count: u32,
-    moved: HashMap<ValueId, ValueId>,
-}
-
-impl<'a> Part<'a> {
-    /// Inputs are those of the graph, then others.
-    fn new(graph: &'a Graph, more: impl Iterator<Item = TensorType>) -> Part<'a> {
-        let inputs: Vec<TensorType> = graph.inputs().iter().cloned().chain(more).collect();
-        let same = (0..graph.inputs().len() as u32).map(|v| (ValueId(v), ValueId(v)));
-        let (count, moved) = (inputs.len() as u32, same.collect());
-        Part { graph, inputs, nodes: Vec::new(), count, moved }
-    }
-
-    fn push(&mut self, op: Op, operands: &[ValueId], results: usize, place: Place) -> ValueId {
-        let first = ValueId(self.count);
-        self.count += results as u32;
-        self.nodes.push(Node { op, operands: operands.into(), first, place });
-        first
-    }
-
-    /// Adds all operations that values need, as far as they are not there already.
-    fn need(&mut self, values: impl Iterator<Item = ValueId>) -> Option<()> {
-        let mut needed = vec![false; self.graph.value_count()];
-        values.for_each(|v| needed[v.index()] = true);
-        let nodes = self.graph.nodes();
-        let mut wanted = Vec::new();
-        for node in nodes.iter().rev() {
-            let is_wanted = |v: u32| needed[v as usize] && !self.moved.contains_key(&ValueId(v));
-            if node.results().any(is_wanted) {
-                node.operands.iter().for_each(|v| needed[v.index()] = true);
-                wanted.push(node);
-            }
-        }
-        for node in wanted.into_iter().rev() {
-            let operands: Option<SmallVec<[ValueId; 3]>> =
-                node.operands.iter().map(|v| self.moved.get(v).copied()).collect();
-            let results = node.results();
-            let first = self.push(node.op.clone(), &operands?, results.len(), node.place);
-            let results = results.zip(first.0..).map(|(old, new)| (ValueId(old), ValueId(new)));
-            self.moved.extend(results);
-        }
-        Some(())
-    }
-
-    fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
-        Graph::new(self.inputs, self.nodes, outputs).ok()
-    }
-}
-
 /// The order of axes that moves one of them to the front, and its inverse.
-fn to_front(axis: usize, rank: usize) -> (Axes, Axes) {
+pub(crate) fn to_front(axis: usize, rank: usize) -> (Axes, Axes) {
     let order: Axes = std::iter::once(axis).chain((0..rank).filter(|&a| a != axis)).collect();
     let back = (0..rank).map(|a| order.iter().position(|&o| o == a).unwrap_or(a)).collect();
     (order, back)

@@ -20,6 +20,7 @@ mod map;
 mod memory;
 mod narrow;
 mod parallel;
+mod part;
 mod parts;
 mod plan;
 mod product;
@@ -31,6 +32,7 @@ mod sort;
 mod space;
 mod steps;
 mod summand;
+mod sums;
 mod tape;
 mod unroll;
 

@@ -210,15 +210,13 @@ impl Narrow<'_> {
         };
         // Entries lie along the first axis, so that examples lie along the second.
         let state = |i: usize| State::Each(usize::from(i >= entries));
-        let each: SmallVec<[bool; 8]> = (0..node.operands.len())
-            .map(|i| {
-                let v = node.operands[i];
-                // What is passed on may begin the same for all.
-                let may_be =
-                    passed.contains(&i) && self.graph.ty(v).shape.first() == Some(&self.from);
-                may_be || self.values[v.index()].iter().any(|(s, _)| *s == state(i))
-            })
-            .collect();
+        let mut each: SmallVec<[bool; 8]> = SmallVec::new();
+        for (i, &v) in node.operands.iter().enumerate() {
+            let axis = usize::from(i >= entries);
+            let has = self.graph.ty(v).shape.get(axis) == Some(&self.from);
+            // What is passed on may begin the same for all; what repeats need not.
+            each.push(has && (passed.contains(&i) || self.get(v, State::Each(axis)).is_some()));
+        }
         let (op, results) = shorter_loop(&node.op, &each, (self.from, self.to))?;
         let wanted = |i: usize| if each[i] { state(i) } else { State::Shared };
         let operands: Option<SmallVec<[ValueId; 6]>> =

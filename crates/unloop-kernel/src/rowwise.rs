@@ -162,12 +162,16 @@ impl Builder {
     /// programs can.
     fn sources(&self, kernel: &Kernel, walk: &Walk, root: &[usize]) -> Option<Vec<Source>> {
         let source = |load: &Load| {
+            // Windows are for memory, and not for rows.
+            if !load.windows.is_empty() {
+                return None;
+            }
             let strides = self.rows.strides(kernel, walk, load)?;
             if let Some(&(id, is_row)) = self.values.get(&root[load.source.value.index()]) {
                 let fits = load.source.offset == 0 && strides == self.rows.row_major(is_row);
                 return fits.then_some(Source::Value(id));
             }
-            let fits = load.windows.is_empty() && matches!(strides.last(), Some(0 | 1));
+            let fits = matches!(strides.last(), Some(0 | 1));
             let source = Strided { strides, ..load.source.clone() };
             fits.then(|| Source::Load(Load { source, ..load.clone() }))
         };

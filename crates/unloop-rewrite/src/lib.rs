@@ -8,6 +8,7 @@
 mod contract;
 mod cost;
 mod language;
+mod loops;
 mod places;
 mod rules;
 mod saturate;

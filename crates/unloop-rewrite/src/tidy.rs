@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use unloop_graph::backend::Rewriting;
 use unloop_graph::{Array, Graph, Node, Op, Place, Scalar, TensorType, ValueId};
 
+use crate::loops;
 use crate::rules::{self, Rule};
 
 pub(crate) type Operands = SmallVec<[ValueId; 3]>;
@@ -44,7 +45,16 @@ pub(crate) fn run(
     }
     fired.append(&mut builder.fired);
     let outputs = graph.outputs().iter().map(|v| values[v.index()]).collect();
-    builder.finish(outputs).unwrap_or_else(|| graph.clone())
+    let Some(tidied) = builder.finish(outputs) else { return graph.clone() };
+    let of = |body: &Graph| Builder::new(body.inputs().to_vec(), &[], rewriting);
+    match loops::merge(&tidied, of) {
+        Some(merged) => {
+            fired.push("loops that pass on the same");
+            // What the loops were taken apart for may be equal now.
+            run(&merged, known, rewriting, fired)
+        }
+        None => tidied,
+    }
 }
 
 /// Which operations some output needs.
@@ -215,8 +225,20 @@ impl Builder {
         }
     }
 
+    /// Adds all operations of a program on the same inputs, and says what its outputs are.
+    pub fn include(&mut self, graph: &Graph) -> Option<Vec<ValueId>> {
+        let mut values: Vec<ValueId> = (0..self.inputs as u32).map(ValueId).collect();
+        for node in graph.nodes() {
+            let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
+            self.place = node.place;
+            let first = self.add(node.op.clone(), operands)?;
+            values.extend((0..node.results().len() as u32).map(|k| ValueId(first.0 + k)));
+        }
+        Some(graph.outputs().iter().map(|v| values[v.index()]).collect())
+    }
+
     /// The program, without what no output needs.
-    fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
+    pub fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
         let inputs = self.types[..self.inputs].to_vec();
         let whole = Graph::new(inputs.clone(), self.nodes, outputs).ok()?;
         let live = live(&whole);

@@ -8,6 +8,7 @@ use unloop_graph::DType;
 use unloop_kernel::{Expr, ExprId};
 
 use super::ir::{Entry, Load, Passed, Repeat, Scalars, Stacked, Until};
+use super::memory::Store;
 use super::tape::{GROUP, Inst, Slot, Test};
 use crate::instruction::{Program, fused_instruction, instruction, operands, product_within};
 use crate::simd::Simd;
@@ -18,6 +19,8 @@ pub(super) struct Emitted {
     pub constants: Vec<(Slot, u64)>,
     pub cells: usize,
     pub registers: usize,
+    /// Elements that loops keep for others.
+    pub kept: usize,
     /// Bytes of the largest element of a tile.
     pub widest: usize,
 }
@@ -74,6 +77,7 @@ pub(super) fn emit(program: &Scalars, each: &[bool], simd: Simd) -> Emitted {
         constants: emitter.constants,
         cells: emitter.cells,
         registers: emitter.registers,
+        kept: program.kept,
     }
 }
 
@@ -113,7 +117,10 @@ impl Emitter<'_> {
             if let Expr::Load(i) = *expr
                 && let Some(load) = program.loads.get(i)
             {
-                self.varying[x] = each[load.input];
+                self.varying[x] = match load.of {
+                    Store::Input(input) => each[input],
+                    Store::Kept(_) | Store::Output(_) => true,
+                };
             }
         }
         let mut changed = true;
@@ -271,7 +278,8 @@ impl Emitter<'_> {
         for (x, expr) in program.exprs.iter().enumerate() {
             let id = ExprId(x as u32);
             if let Expr::Load(i) = *expr
-                && let Some(&Load { input, element, step: None }) = program.loads.get(i)
+                && let Some(&Load { of: Store::Input(input), element, step: None }) =
+                    program.loads.get(i)
                 && self.is_needed(id)
             {
                 self.groups.entry((input, element / GROUP)).or_default().push(id);
@@ -360,7 +368,11 @@ impl Emitter<'_> {
     /// Loads a value, together with its neighbours, if it is one of an input.
     fn load(&mut self, x: ExprId) {
         let Expr::Load(i) = *self.expr(x) else { return };
-        let Some(&Load { input, element, step: None }) = self.program.loads.get(i) else { return };
+        let Some(&Load { of: Store::Input(input), element, step: None }) =
+            self.program.loads.get(i)
+        else {
+            return;
+        };
         if self.places[x.index()].is_some() {
             return;
         }
@@ -387,7 +399,7 @@ impl Emitter<'_> {
         let dtype = ids.first().map_or(DType::F64, |&x| self.dtype(x));
         let mut spare = Vec::new();
         let from = ids.iter().map(|&x| match self.place(x) {
-            place @ Slot::Register(_) => Some(place),
+            place @ (Slot::Register(_) | Slot::Kept(_)) => Some(place),
             from @ Slot::Cell(_) => {
                 let dst = self.register();
                 spare.push(dst);
@@ -411,10 +423,17 @@ impl Emitter<'_> {
 
     fn compute(&mut self, x: ExprId) {
         if let Expr::Load(i) = *self.expr(x)
-            && let Some(&Load { input, element, step: Some(step) }) = self.program.loads.get(i)
+            && let Some(&Load { of, element, step: Some(step) }) = self.program.loads.get(i)
         {
             let (dst, dtype, uniform) = (self.room(x), self.dtype(x), self.is_uniform(x));
-            self.insts.push(Inst::Read { dst, input, element, step, dtype, uniform });
+            self.insts.push(match of {
+                Store::Kept(start) => {
+                    Inst::Recall { dst, from: Slot::Kept(start + element), step, dtype }
+                }
+                Store::Input(of) | Store::Output(of) => {
+                    Inst::Read { dst, input: of, element, step, dtype, uniform }
+                }
+            });
             return;
         }
         let product = self.product(x);
@@ -495,8 +514,16 @@ impl Emitter<'_> {
         for stacked in &repeat.stacked {
             let (dtype, place) = (self.dtype(stacked.value), self.place(stacked.value));
             let uniform = self.is_uniform(stacked.value);
-            let &Stacked { output, element, step, .. } = stacked;
-            body.push(Inst::Write { from: place, output, element, step, dtype, uniform });
+            let &Stacked { of, element, step, .. } = stacked;
+            body.push(match of {
+                Store::Kept(start) => {
+                    let dst = Slot::Kept(start + element);
+                    Inst::Keep { dst, from: place, step, dtype, uniform }
+                }
+                Store::Output(output) | Store::Input(output) => {
+                    Inst::Write { from: place, output, element, step, dtype, uniform }
+                }
+            });
         }
         // A value that another one takes over is saved first.
         let is_passed = |x: ExprId| passed.iter().any(|p| p.value == x);

@@ -3,6 +3,8 @@
 use unloop_graph::DType;
 use unloop_kernel::{Expr, ExprId};
 
+use super::memory::Store;
+
 /// A program on numbers. `Expr::Load(i)` is one of `loads`.
 pub(super) struct Scalars {
     pub exprs: Vec<Expr>,
@@ -11,12 +13,15 @@ pub(super) struct Scalars {
     pub block: Vec<Entry>,
     /// The elements of each output; none of those that a loop writes.
     pub outputs: Vec<Vec<ExprId>>,
+    /// Elements that loops keep for others.
+    pub kept: usize,
 }
 
-/// An element of an input; of the entry of a loop's run if `step`, the distance of entries, is given.
+/// An element of what lies in memory; of the entry of a loop's run if `step`, the distance of entries, is
+/// given.
 #[derive(Clone, Copy)]
 pub(super) struct Load {
-    pub input: usize,
+    pub of: Store,
     pub element: usize,
     pub step: Option<isize>,
 }
@@ -52,10 +57,10 @@ pub(super) struct Passed {
     pub next: ExprId,
 }
 
-/// What each run of a loop writes to an output.
+/// What each run of a loop writes.
 pub(super) struct Stacked {
     pub value: ExprId,
-    pub output: usize,
+    pub of: Store,
     /// The element that the first entry has it at, and the distance of entries.
     pub element: usize,
     pub step: isize,

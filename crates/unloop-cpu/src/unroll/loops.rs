@@ -7,16 +7,20 @@ use unloop_graph::{Array, Shape, TensorType};
 use unloop_kernel::{Expr, ExprId};
 
 use super::ir::{Entry, Load, Passed, Repeat, Stacked, Until};
-use super::memory::View;
+use super::memory::{Sinks, Store, View};
 use super::scalars::{MAX_ELEMENTS, Unroller, Value, array, elements};
 
 /// Runs of a loop that are written out, at most, if its entries are no input's.
 const MAX_RUNS: usize = 16;
 
+/// Elements of an example that loops keep for others, at most.
+const MAX_KEPT: usize = 1 << 15;
+
 impl Unroller {
     pub fn repeat_while(&mut self, repeat: &While, operands: &[&Value]) -> Option<Vec<Value>> {
         let (shared, start) = operands.split_at(repeat.shared);
-        self.repeat(start, |s, passed| {
+        self.whiles += 1;
+        let results = self.repeat(start, |s, passed| {
             // Examples move while the loop runs, so that nothing is read from memory.
             let still = |x: &Value| Value { ids: x.ids.clone(), memory: None };
             let inputs: Vec<Value> = shared.iter().copied().chain(passed).map(still).collect();
@@ -25,25 +29,45 @@ impl Unroller {
             let head = s.blocks.last_mut().map(std::mem::take)?;
             let next = s.graph(&repeat.body, inputs, false)?;
             Some((head, Until::False(on), next, Vec::new()))
-        })
+        });
+        self.whiles -= 1;
+        results
     }
 
     pub fn repeat_scan(
         &mut self,
         scan: &Scan,
         operands: &[&Value],
-        stacks: Option<Vec<View>>,
+        sinks: Vec<Sinks>,
         results: &[&TensorType],
     ) -> Option<Vec<Value>> {
         let (shared, start) = operands.split_at(scan.shared);
         let (start, entries) = start.split_at(scan.carry);
         let in_memory = entries.iter().all(|x| x.memory.is_some());
-        let stacks = match stacks {
-            Some(stacks) if in_memory => stacks,
-            _ if scan.length <= MAX_RUNS => return self.runs(scan, operands, results),
-            Some(stacks) => stacks,
-            None => return None,
-        };
+        let is_read = sinks.iter().any(|s| s.is_read);
+        if !(in_memory && !is_read) && scan.length <= MAX_RUNS {
+            return self.runs(scan, operands, results);
+        }
+        // Examples move while a `while` loop runs, but not what is kept of them.
+        if is_read && self.whiles > 0 {
+            return None;
+        }
+        let mut values = Vec::new();
+        let mut stacks = Vec::new();
+        for (sinks, ty) in sinks.into_iter().zip(&results[scan.carry..]) {
+            let mut views = sinks.outputs;
+            self.written.extend(views.iter().map(|view| view.of));
+            let kept = sinks.is_read.then(|| View::whole(Store::Kept(self.kept), &ty.shape));
+            if let Some(kept) = &kept {
+                self.kept += ty.shape.size();
+                views.push(kept.clone());
+            }
+            if self.kept > MAX_KEPT {
+                return None;
+            }
+            stacks.push(views);
+            values.push(Value { ids: None, memory: kept });
+        }
         let types = &scan.body.inputs()[scan.shared + scan.carry..];
         let until = Until::Count { count: scan.length, reverse: scan.reverse };
         let mut results = self.repeat(start, |s, passed| {
@@ -57,20 +81,21 @@ impl Unroller {
             let inputs = shared.iter().copied().chain(passed).chain(&entries).cloned().collect();
             let mut next = s.graph(&scan.body, inputs, false)?;
             let mut stacked = Vec::new();
-            for (ids, view) in next.split_off(scan.carry).iter().zip(&stacks) {
-                let (places, step) = view.entries();
-                let ids = elements(ids.ids.as_ref()?);
-                stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
-                    value,
-                    output: view.of,
-                    element: place as usize,
-                    step,
-                }));
+            for (ids, views) in next.split_off(scan.carry).iter().zip(&stacks) {
+                for view in views {
+                    let (places, step) = view.entries();
+                    let ids = elements(ids.ids.as_ref()?);
+                    stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
+                        value,
+                        of: view.of,
+                        element: place as usize,
+                        step,
+                    }));
+                }
             }
             Some((Vec::new(), until, next, stacked))
         })?;
-        // The stacks have been written.
-        results.extend(stacks.iter().map(|_| Value::default()));
+        results.extend(values);
         Some(results)
     }
 
@@ -115,7 +140,7 @@ impl Unroller {
         let depth = self.blocks.len() - 1;
         let ids = places.into_iter().map(|element| {
             let element = element as usize;
-            self.loads.push(Load { input: memory.of, element, step: Some(step) });
+            self.loads.push(Load { of: memory.of, element, step: Some(step) });
             let load = Expr::Load(self.loads.len() - 1);
             let id = self.fresh(load, ty.dtype, depth);
             self.blocks[depth].push(Entry::Compute(id));

@@ -1,13 +1,21 @@
-//! What loops read from inputs and write to outputs, one entry a run: views of an example's memory.
+//! What loops read and write, one entry a run: views of an example's memory.
 
 use smallvec::SmallVec;
 use unloop_graph::{Graph, Op, Shape, ValueId};
 
-/// A view of one example of an input or output, in elements.
+/// What lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Store {
+    Input(usize),
+    Output(usize),
+    /// What one loop keeps for another, with the registers of a tile: the element at which it begins.
+    Kept(usize),
+}
+
+/// A view of one example of what lies in memory, in elements.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    /// The number of the input or output.
-    pub of: usize,
+    pub of: Store,
     pub shape: Shape,
     pub offset: isize,
     pub strides: SmallVec<[isize; 6]>,
@@ -15,7 +23,7 @@ pub(super) struct View {
 
 impl View {
     /// The whole, in row-major order.
-    pub fn whole(of: usize, shape: &Shape) -> View {
+    pub fn whole(of: Store, shape: &Shape) -> View {
         View { of, shape: shape.clone(), offset: 0, strides: shape.strides() }
     }
 
@@ -76,28 +84,43 @@ impl View {
     }
 }
 
-/// The output that a value becomes, as the value sees it, if that is all that becomes of it.
-pub(super) fn sink(graph: &Graph, value: ValueId) -> Option<View> {
-    let mut users = graph.nodes().iter().filter(|node| node.operands.contains(&value));
-    let output = graph.outputs().iter().position(|&o| o == value);
-    match (users.next(), output) {
-        (None, Some(output)) => {
-            let once = graph.outputs().iter().filter(|&&o| o == value).count() == 1;
-            once.then(|| View::whole(output, &graph.ty(value).shape))
-        }
-        (Some(user), None) if users.next().is_none() => {
-            let below = sink(graph, user.first)?;
-            let inverse = match &user.op {
-                Op::Transpose(perm) => {
-                    let mut inverse = perm.clone();
-                    perm.iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
-                    Op::Transpose(inverse)
-                }
-                Op::Reshape(_) => Op::Reshape(graph.ty(value).shape.clone()),
-                _ => return None,
-            };
-            below.through(&inverse)
-        }
-        _ => None,
+/// Where a value goes, one entry a run of the loop that makes it.
+#[derive(Default)]
+pub(super) struct Sinks {
+    /// The outputs that it becomes, as the value sees them.
+    pub outputs: Vec<View>,
+    /// Whether anything else reads it.
+    pub is_read: bool,
+}
+
+/// Where a value of a program goes.
+pub(super) fn sinks(graph: &Graph, value: ValueId) -> Sinks {
+    let mut sinks = Sinks::default();
+    let shape = &graph.ty(value).shape;
+    for (output, _) in graph.outputs().iter().enumerate().filter(|(_, o)| **o == value) {
+        sinks.outputs.push(View::whole(Store::Output(output), shape));
     }
+    for user in graph.nodes().iter().filter(|node| node.operands.contains(&value)) {
+        let inverse = match &user.op {
+            Op::Transpose(perm) => {
+                let mut inverse = perm.clone();
+                perm.iter().enumerate().for_each(|(i, &p)| inverse[p] = i);
+                Op::Transpose(inverse)
+            }
+            Op::Reshape(_) => Op::Reshape(shape.clone()),
+            _ => {
+                sinks.is_read = true;
+                continue;
+            }
+        };
+        let below = self::sinks(graph, user.first);
+        sinks.is_read |= below.is_read;
+        for view in below.outputs {
+            match view.through(&inverse) {
+                Some(view) => sinks.outputs.push(view),
+                None => sinks.is_read = true,
+            }
+        }
+    }
+    sinks
 }

@@ -20,6 +20,7 @@ use crate::narrow::narrow;
 use crate::parts::bytes;
 use crate::profile::Facts;
 use crate::simd::Simd;
+use crate::sums;
 use ir::{Entry, Scalars, Until};
 use tape::Tape;
 
@@ -40,6 +41,12 @@ const REGISTER_BYTES: usize = 64 * 1024;
 
 /// Examples of a tile, at least and at most.
 const WIDTH: std::ops::RangeInclusive<usize> = 192..=1024;
+
+/// Bytes of what loops keep of a tile for others, about: most of it stays in a second-level cache.
+const KEPT_BYTES: usize = 512 * 1024;
+
+/// Examples of a tile of which much is kept, at least.
+const FEWEST_KEPT: usize = 64;
 
 /// Examples of a program, at least.
 const FEWEST: usize = 32;
@@ -81,6 +88,8 @@ impl Unrolled {
         }
         let each: Vec<bool> =
             graph.inputs().iter().map(|ty| ty.shape.first() == Some(&examples)).collect();
+        let behind = sums::behind_loops(graph, examples);
+        let graph = behind.as_ref().unwrap_or(graph);
         let cut = cut(graph, &each, examples)?;
         let is_worth_it = is_iterative(&cut.front, examples);
         let unrolled = is_worth_it
@@ -131,7 +140,9 @@ impl Unrolled {
     ) -> Unrolled {
         let emitted = emit::emit(scalars, each, simd);
         let fit = REGISTER_BYTES / (emitted.widest * emitted.registers.max(1));
-        let width = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end()).min(examples);
+        let wide = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end());
+        let fit = KEPT_BYTES / (emitted.widest * emitted.kept.max(1));
+        let width = wide.min((fit / 16 * 16).max(FEWEST_KEPT)).min(examples);
         let stride = |(ty, &each): (&TensorType, &bool)| {
             if each { ty.shape.size() / examples.max(1) } else { 0 }
         };

@@ -12,7 +12,7 @@ use unloop_graph::{
 use unloop_kernel::{Expr, ExprId};
 
 use super::ir::{Entry, Load, Scalars};
-use super::memory::{View, sink};
+use super::memory::{Sinks, Store, View, sinks};
 use crate::instruction::operands;
 
 /// Values of a program, at most.
@@ -52,6 +52,12 @@ pub(super) struct Unroller {
     /// What is computed in each of the loops that are open, outermost first.
     pub blocks: Vec<Vec<Entry>>,
     pub known: Vec<HashMap<Expr, ExprId>>,
+    /// How many `while` loops are open.
+    pub whiles: usize,
+    /// Elements that loops keep for others.
+    pub kept: usize,
+    /// The outputs that loops write.
+    pub written: Vec<Store>,
 }
 
 /// Unrolls a program whose last inputs are always `known`; `None` if it is too large, or does what
@@ -64,12 +70,15 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
         depth: Vec::new(),
         blocks: vec![Vec::new()],
         known: vec![HashMap::new()],
+        whiles: 0,
+        kept: 0,
+        written: Vec::new(),
     };
     let mut inputs = Vec::new();
     let first_known = graph.inputs().len() - known.len();
     for (i, ty) in graph.inputs().iter().enumerate() {
         let size = ty.shape.size();
-        let memory = Some(View::whole(i, &ty.shape));
+        let memory = Some(View::whole(Store::Input(i), &ty.shape));
         // Of one that each example has its own entry of, the program has one entry.
         if let Some(known) = i.checked_sub(first_known).map(|k| &known[k])
             && *known.shape() == ty.shape
@@ -85,7 +94,7 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
         }
         let ids = (size <= MAX_ELEMENTS).then(|| {
             let ids = (0..size).map(|element| {
-                unroller.loads.push(Load { input: i, element, step: None });
+                unroller.loads.push(Load { of: Store::Input(i), element, step: None });
                 let load = Expr::Load(unroller.loads.len() - 1);
                 unroller.push(load, ty.dtype)
             });
@@ -95,15 +104,15 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
         inputs.push(Value { ids, memory });
     }
     let outputs = unroller.graph(graph, inputs, true)?;
-    let outputs = outputs.iter().map(|x| match x {
-        Value { ids: Some(ids), .. } => Some(elements(ids)),
-        Value { ids: None, memory: None } => Some(Vec::new()),
-        // An input that is too large to take apart.
-        Value { ids: None, memory: Some(_) } => None,
+    let outputs = outputs.iter().enumerate().map(|(i, x)| match &x.ids {
+        _ if unroller.written.contains(&Store::Output(i)) => Some(Vec::new()),
+        Some(ids) => Some(elements(ids)),
+        // What is too large to take apart.
+        None => None,
     });
     let outputs = outputs.collect::<Option<_>>()?;
-    let Unroller { exprs, dtypes, loads, mut blocks, .. } = unroller;
-    Some(Scalars { exprs, dtypes, loads, block: blocks.pop()?, outputs })
+    let Unroller { exprs, dtypes, loads, mut blocks, kept, .. } = unroller;
+    Some(Scalars { exprs, dtypes, loads, block: blocks.pop()?, outputs, kept })
 }
 
 /// What an operation that only moves elements makes of numbers of values.
@@ -246,12 +255,12 @@ impl Unroller {
                 node.operands.iter().map(|v| &values[v.index()]).collect();
             let results = match &node.op {
                 Op::Scan(scan) => {
-                    let stacks = node.results().skip(scan.carry).map(|v| match outermost {
-                        true => sink(graph, ValueId(v)),
-                        false => None,
+                    let stacks = node.results().skip(scan.carry).map(ValueId);
+                    let stacks = stacks.map(|v| match outermost {
+                        true => sinks(graph, v),
+                        false => Sinks { outputs: Vec::new(), is_read: needed[v.index()] },
                     });
-                    let stacks: Option<Vec<View>> = stacks.collect();
-                    self.repeat_scan(scan, &operands, stacks, &types)?
+                    self.repeat_scan(scan, &operands, stacks.collect(), &types)?
                 }
                 Op::While(repeat) => self.repeat_while(repeat, &operands)?,
                 Op::WithDerivative(custom) => {

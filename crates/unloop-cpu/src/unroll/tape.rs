@@ -20,6 +20,8 @@ const CELL: usize = 8;
 pub(super) enum Slot {
     Cell(usize),
     Register(usize),
+    /// A register behind all others, for an element that a loop keeps.
+    Kept(usize),
 }
 
 pub(super) enum Inst<S = Slot> {
@@ -79,6 +81,20 @@ pub(super) enum Inst<S = Slot> {
         step: isize,
         dtype: DType,
         uniform: bool,
+    },
+    /// A tile that a run of the innermost loop keeps; those of its entries are `step` registers apart.
+    Keep {
+        dst: S,
+        from: S,
+        step: isize,
+        dtype: DType,
+        uniform: bool,
+    },
+    Recall {
+        dst: S,
+        from: S,
+        step: isize,
+        dtype: DType,
     },
     Repeat {
         head: Vec<Inst<S>>,
@@ -163,11 +179,12 @@ impl Tape {
         let place = |slot: Slot| match slot {
             Slot::Cell(i) => (i * CELL) as u32,
             Slot::Register(i) => (first_register + i * register) as u32,
+            Slot::Kept(i) => (first_register + (emitted.registers + i) * register) as u32,
         };
         Tape {
             insts: placed(emitted.insts, &place),
             constants: emitted.constants.into_iter().map(|(s, bits)| (place(s), bits)).collect(),
-            scratch: first_register + emitted.registers * register,
+            scratch: first_register + (emitted.registers + emitted.kept) * register,
             register,
             first_register,
             width,
@@ -258,6 +275,19 @@ impl Tape {
                             }),
                         }
                     }
+                    &Inst::Keep { dst, from, step, dtype, uniform } => {
+                        let dst = place(dst).wrapping_offset(self.entry(at, step));
+                        match uniform {
+                            true => fill(dst, place(from), n, dtype),
+                            false => {
+                                std::ptr::copy_nonoverlapping(place(from), dst, n * dtype.size());
+                            }
+                        }
+                    }
+                    &Inst::Recall { dst, from, step, dtype } => {
+                        let from = place(from).wrapping_offset(self.entry(at, step));
+                        std::ptr::copy_nonoverlapping(from, place(dst), n * dtype.size());
+                    }
                     Inst::Repeat { head, test, body } => match test {
                         &Test::Count { count, reverse } => {
                             for run in 0..count {
@@ -277,6 +307,11 @@ impl Tape {
                 }
             }
         }
+    }
+
+    /// How far what the innermost loop keeps is from that of its first entry.
+    fn entry(&self, at: &At<'_>, step: isize) -> isize {
+        at.entry as isize * step * self.register as isize
     }
 
     /// A loop in which examples are done at different times.
@@ -371,6 +406,12 @@ fn placed(insts: Vec<Inst>, place: &impl Fn(Slot) -> u32) -> Vec<Inst<u32>> {
         }
         Inst::Write { from, output, element, step, dtype, uniform } => {
             Inst::Write { from: place(from), output, element, step, dtype, uniform }
+        }
+        Inst::Keep { dst, from, step, dtype, uniform } => {
+            Inst::Keep { dst: place(dst), from: place(from), step, dtype, uniform }
+        }
+        Inst::Recall { dst, from, step, dtype } => {
+            Inst::Recall { dst: place(dst), from: place(from), step, dtype }
         }
         Inst::Repeat { head, test, body } => {
             let test = match test {

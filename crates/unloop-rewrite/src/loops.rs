@@ -1,0 +1,102 @@
+//! Loops that pass on the same become one: a program and its gradient both run the program's loop,
+//! and the second keeps what the way back needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use unloop_graph::op::Scan;
+use unloop_graph::{Graph, Node, Op, ValueId};
+
+use crate::tidy::{Builder, Operands};
+
+/// A loop that stands for several, and which of its results each of them has.
+struct Merged {
+    scan: Scan,
+    results: Vec<(usize, Vec<u32>)>,
+}
+
+/// A program in which loops with the same operands that pass on the same are one; `None` if there are
+/// none.
+pub(crate) fn merge(graph: &Graph, builder: impl Fn(&Graph) -> Builder) -> Option<Graph> {
+    // What loops must have in common before their bodies are compared.
+    let mut groups: HashMap<(&[ValueId], [usize; 3], bool), Vec<usize>> = HashMap::new();
+    for (i, node) in graph.nodes().iter().enumerate() {
+        if let Op::Scan(scan) = &node.op {
+            let sizes = [scan.shared, scan.carry, scan.length];
+            groups.entry((&node.operands, sizes, scan.reverse)).or_default().push(i);
+        }
+    }
+    // By the first of each group.
+    let mut merged: HashMap<usize, Merged> = HashMap::new();
+    for group in groups.into_values().filter(|group| group.len() > 1) {
+        if let Some(loops) = merge_group(graph, &group, &builder) {
+            merged.insert(group[0], loops);
+        }
+    }
+    if merged.is_empty() {
+        return None;
+    }
+    let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
+    let mut next = values.len() as u32;
+    let mut nodes = Vec::new();
+    // The values of loops that another one has computed.
+    let mut known: HashMap<usize, Vec<ValueId>> = HashMap::new();
+    for (i, node) in graph.nodes().iter().enumerate() {
+        if let Some(results) = known.remove(&i) {
+            values.extend(results);
+            continue;
+        }
+        let first = ValueId(next);
+        let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
+        let mut op = node.op.clone();
+        let mut results: Vec<ValueId> =
+            (0..node.results().len() as u32).map(|k| ValueId(next + k)).collect();
+        if let Some(Merged { scan, results: of }) = merged.remove(&i) {
+            let of_loop = |results: &[u32]| results.iter().map(|k| ValueId(next + k)).collect();
+            results = of_loop(&of[0].1);
+            known.extend(of[1..].iter().map(|(i, results)| (*i, of_loop(results))));
+            op = Op::Scan(scan);
+        }
+        next += op.result_count() as u32;
+        nodes.push(Node { op, operands, first, place: node.place });
+        values.extend(results);
+    }
+    let outputs = graph.outputs().iter().map(|v| values[v.index()]).collect();
+    Graph::new(graph.inputs().to_vec(), nodes, outputs).ok()
+}
+
+/// One loop for all of a group that pass on what the first does.
+fn merge_group(
+    graph: &Graph,
+    group: &[usize],
+    builder: &impl Fn(&Graph) -> Builder,
+) -> Option<Merged> {
+    let scan = |i: usize| match &graph.nodes()[i].op {
+        Op::Scan(scan) => Some(scan),
+        _ => None,
+    };
+    let first = scan(group[0])?;
+    let mut builder = builder(&first.body);
+    let mut outputs = builder.include(&first.body)?;
+    let mut results = vec![(group[0], (0..outputs.len() as u32).collect())];
+    for &i in &group[1..] {
+        let own = builder.include(&scan(i)?.body)?;
+        if own[..first.carry] != outputs[..first.carry] {
+            continue;
+        }
+        let mut places: Vec<u32> = (0..first.carry as u32).collect();
+        for &stack in &own[first.carry..] {
+            let known = outputs[first.carry..].iter().position(|&o| o == stack);
+            places.push(known.map_or(outputs.len(), |k| first.carry + k) as u32);
+            if known.is_none() {
+                outputs.push(stack);
+            }
+        }
+        results.push((i, places));
+    }
+    if results.len() < 2 {
+        return None;
+    }
+    let body = Arc::new(builder.finish(outputs)?);
+    Some(Merged { scan: Scan { body, ..first.clone() }, results })
+}
