@@ -271,6 +271,94 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
     Ok(())
 }
 
+/// Loops of examples run on numbers wherever in a program they stand, and along whichever axis.
+#[test]
+fn loops_within_programs_are_unrolled() -> Result<()> {
+    let _alone = ALONE.lock();
+    let mut rng = fastrand::Rng::with_seed(81);
+    fn swing(x: &Tensor, m: &Tensor) -> Tensor {
+        let step = |_: &Tensor, s: &Tensor| s + 0.1 * m.at(..2) * pendulum(s);
+        fori_loop(30, step, &x.at(..2))
+    }
+    fn follow(x: &Tensor, m: &Tensor) -> (Tensor, Tensor) {
+        let step = |s: &Tensor, e: &Tensor| {
+            let next = (s * 0.5 + e * m.at(0)).tanh();
+            (next.clone(), next * m.at(1) - e)
+        };
+        scan(step, &m.at(2), x)
+    }
+    type Loops = fn(&Tensor, &Tensor) -> Vec<Tensor>;
+    // Programs of a table with six columns, and how many stages are unrolled.
+    let programs: [(&str, Loops, usize); 6] = [
+        ("behind a mean", |x, m| vec![vmap(swing, (0, Shared))(&(x - x.mean()), m)], 1),
+        (
+            "between",
+            |x, m| {
+                let first = vmap(swing, (0, Shared))(&(x / x.abs().max()), m);
+                let shares = first.softmax(0);
+                let second = vmap(swing, (0, Shared))(&(&shares + &first * 0.5), m);
+                vec![second.sum_axis(0), shares.sum_axis(1) + x.sum_axis(1), second * m.at(3)]
+            },
+            2,
+        ),
+        ("columns", |x, m| vec![vmap(swing, (1, Shared))(&(&x.t() * 2.0).exp(), m)], 1),
+        (
+            "sequences",
+            |x, m| {
+                let (last, all) = vmap(follow, (0, Shared))(&(x - x.mean_axis(0).broadcast()), m);
+                vec![(&last - last.mean()).exp(), all.max_axis(0), all.t()]
+            },
+            1,
+        ),
+        (
+            "behind a product",
+            |x, m| {
+                let wide = x.matmul(&m.outer(&m.pad(&[(0, 90)], &Tensor::from(0.3))));
+                let narrow = wide.tanh().matmul(&Tensor::ones(DType::F64, [96, 2])) * 0.1;
+                vec![vmap(swing, (0, Shared))(&narrow, m)]
+            },
+            1,
+        ),
+        (
+            "sorted before and after",
+            |x, m| {
+                let order = x.sort(0);
+                let ends = vmap(swing, (0, Shared))(&order, m);
+                vec![ends.sort(0), order.at((.., 0)) + 1.0]
+            },
+            1,
+        ),
+    ];
+    for count in [50usize, 700] {
+        let x = tensor(&mut rng, DType::F64, &[count, 6]);
+        let m = tensor(&mut rng, DType::F64, &[6]);
+        for (name, f, stages) in &programs {
+            backend::use_reference(true);
+            let expected = f(&x, &m);
+            backend::use_reference(false);
+            let compiled = jit(*f);
+            for (got, wanted) in compiled.try_call((&x, &m))?.iter().zip(&expected) {
+                assert_close(got, wanted, &format!("{name} of {count}"));
+            }
+            let report = profile(|| drop(compiled(&x, &m)));
+            let kernels = report.kernels();
+            let unrolled = kernels.iter().filter(|k| k.name == "unrolled").map(|k| k.calls);
+            assert_eq!(unrolled.sum::<usize>(), *stages, "{name} of {count}\n{report}");
+            assert!(kernels.iter().all(|k| k.calls < 12), "{name} of {count}\n{report}");
+        }
+    }
+    // Examples along the last axis of what goes in.
+    let (x, m) = (tensor(&mut rng, DType::F64, &[6, 90]), tensor(&mut rng, DType::F64, &[6]));
+    let last = jit(vmap(|x: &Tensor, m: &Tensor| (swing(x, m), follow(x, m).1), (-1, Shared)));
+    let first = jit(vmap(|x: &Tensor, m: &Tensor| (swing(x, m), follow(x, m).1), (0, Shared)));
+    let ((a, b), (c, d)) = (last.try_call((&x, &m))?, first.try_call((&(&x.t() * 1.0), &m))?);
+    assert_close(&a, &c, "last axis");
+    assert_close(&b, &d, "last axis");
+    let report = profile(|| drop(last(&x, &m)));
+    assert_eq!(report.kernels().len(), 1, "{report}");
+    Ok(())
+}
+
 #[test]
 fn singular_and_indefinite_examples_are_nan_and_disturb_nobody() -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(79);

@@ -7,7 +7,6 @@
 
 mod backend;
 mod control;
-mod cut;
 mod decompose;
 mod feed;
 mod follower;
@@ -30,6 +29,7 @@ mod rowwise;
 mod simd;
 mod sort;
 mod space;
+mod stages;
 mod steps;
 mod summand;
 mod sums;

@@ -32,13 +32,26 @@ struct Narrow<'a> {
     any: Option<ValueId>,
 }
 
-/// The program for `to` of its `from` examples, which stand along the first axis of some inputs and of
-/// the outputs named; `None` if some example is computed from others, or by an operation of which that
+/// The axis along which a value has the examples, if it has them.
+pub(crate) type ExampleAxis = Option<usize>;
+
+/// The first axis of a value that has as many entries as there are examples.
+pub(crate) fn example_axis(ty: &TensorType, examples: usize) -> ExampleAxis {
+    ty.shape.iter().position(|&d| d == examples)
+}
+
+/// The first axis of the values named.
+pub(crate) fn first_axes(each: &[bool]) -> Vec<ExampleAxis> {
+    each.iter().map(|each| each.then_some(0)).collect()
+}
+
+/// The program for `to` of its `from` examples, which stand along axes of some inputs and of the
+/// outputs; `None` if some example is computed from others, or by an operation of which that
 /// is not known. The value `any`, if there is one, may tell whether something holds for any example.
 pub(crate) fn narrow(
     graph: &Graph,
-    inputs: &[bool],
-    outputs: &[bool],
+    inputs: &[ExampleAxis],
+    outputs: &[ExampleAxis],
     (from, to): (usize, usize),
     any: Option<ValueId>,
 ) -> Option<Graph> {
@@ -47,7 +60,7 @@ pub(crate) fn narrow(
         narrow.begin(i, node);
         narrow.node(node)?;
     }
-    let wanted = |each: bool| if each { State::Each(0) } else { State::Shared };
+    let wanted = |axis: ExampleAxis| axis.map_or(State::Shared, State::Each);
     let outputs: Option<Vec<ValueId>> = graph
         .outputs()
         .iter()
@@ -58,38 +71,53 @@ pub(crate) fn narrow(
     Graph::new(types, narrow.nodes, outputs?).ok()
 }
 
-/// The axis along which each value has the examples, as far as it is computed from its own example
-/// alone: `Some(None)` if it is the same for all, `None` if it is computed otherwise.
-pub(crate) fn example_axes(
+/// How a program is computed in stages: in those with odd numbers every example is computed from that
+/// example alone, in those with even ones anything may be.
+pub(crate) struct Stages {
+    /// The stage of each operation.
+    pub of_node: Vec<usize>,
+    /// The axis along which each value has the examples.
+    pub axes: Vec<ExampleAxis>,
+}
+
+/// The stages of a program, as early as can be; `may` says what may be in an odd one.
+pub(crate) fn stages(
     graph: &Graph,
-    inputs: &[bool],
+    inputs: &[ExampleAxis],
     examples: usize,
-) -> Vec<Option<Option<usize>>> {
-    let Some(mut narrow) = Narrow::new(graph, inputs, (examples, 1), None) else {
-        return vec![None; graph.value_count()];
-    };
+    may: impl Fn(&Node) -> bool,
+) -> Option<Stages> {
+    let mut narrow = Narrow::new(graph, inputs, (examples, 1), None)?;
+    let mut of_value = vec![0usize; graph.inputs().len()];
+    let mut of_node = Vec::new();
     for (i, node) in graph.nodes().iter().enumerate() {
         narrow.begin(i, node);
         let before = narrow.values.len();
-        let known = node.operands.iter().all(|v| !narrow.values[v.index()].is_empty());
-        if !known || narrow.node(node).is_none() {
+        let latest = node.operands.iter().map(|v| of_value[v.index()]).max().unwrap_or(0);
+        let is_each = narrow.each(node).is_some();
+        let is_known = (!is_each || may(node)) && narrow.node(node).is_some();
+        if !is_known {
             narrow.values.truncate(before);
-            narrow.values.extend(node.results().map(|_| SmallVec::new()));
+            node.results().for_each(|v| narrow.restart(ValueId(v)));
         }
+        let stage = match is_each && is_known {
+            true => latest | 1,
+            false => latest.next_multiple_of(2),
+        };
+        of_node.push(stage);
+        of_value.extend(node.results().map(|_| stage));
     }
-    let axis = |state: &SmallVec<[(State, ValueId); 2]>| {
-        state.first().map(|(state, _)| match state {
-            State::Shared => None,
-            State::Each(axis) => Some(*axis),
-        })
+    let axis = |state: &SmallVec<[(State, ValueId); 2]>| match state.first() {
+        Some((State::Each(axis), _)) => Some(*axis),
+        _ => None,
     };
-    narrow.values.iter().map(axis).collect()
+    Some(Stages { of_node, axes: narrow.values.iter().map(axis).collect() })
 }
 
 impl<'a> Narrow<'a> {
     fn new(
         graph: &'a Graph,
-        inputs: &[bool],
+        inputs: &[ExampleAxis],
         (from, to): (usize, usize),
         any: Option<ValueId>,
     ) -> Option<Narrow<'a>> {
@@ -104,17 +132,25 @@ impl<'a> Narrow<'a> {
             place: Place(None),
             any,
         };
-        for (ty, &each) in graph.inputs().iter().zip(inputs) {
-            let mut ty = ty.clone();
-            if each {
-                *ty.shape.first_mut()? = to;
-            }
-            let id = ValueId(narrow.types.len() as u32);
-            let state = if each { State::Each(0) } else { State::Shared };
-            narrow.types.push(ty);
-            narrow.values.push(SmallVec::from_slice(&[(state, id)]));
-        }
+        graph.inputs().iter().zip(inputs).for_each(|(ty, &axis)| narrow.begin_value(ty, axis));
         Some(narrow)
+    }
+
+    /// A value that is there.
+    fn begin_value(&mut self, ty: &TensorType, axis: ExampleAxis) {
+        let mut ty = ty.clone();
+        if let Some(extent) = axis.and_then(|axis| ty.shape.get_mut(axis)) {
+            *extent = self.to;
+        }
+        let id = ValueId(self.types.len() as u32);
+        self.types.push(ty);
+        self.values.push(SmallVec::from_slice(&[(axis.map_or(State::Shared, State::Each), id)]));
+    }
+
+    /// A value that is not computed example by example, but may have them.
+    fn restart(&mut self, v: ValueId) {
+        let ty = self.graph.ty(v);
+        self.begin_value(ty, example_axis(ty, self.from));
     }
 
     /// Before the operation of this number.
@@ -399,16 +435,17 @@ pub(crate) fn shorter_loop(
     let stacks = body.output_types().skip(carry).map(has);
     let results: SmallVec<[bool; 8]> =
         each[shared..shared + carry].iter().copied().chain(stacks).collect();
-    let body = Arc::new(narrow(body, each, &results, (from, to), None)?);
+    let axes = first_axes(each);
+    let body = Arc::new(narrow(body, &axes, &first_axes(&results), (from, to), None)?);
     let op = match op {
         Op::Scan(scan) => Op::Scan(Scan { body, ..scan.clone() }),
         Op::While(w) => {
             let any = w.condition.outputs().first().copied();
-            let condition = match narrow(&w.condition, each, &[false], (from, to), None) {
+            let condition = match narrow(&w.condition, &axes, &[None], (from, to), None) {
                 Some(condition) => condition,
                 // A loop that goes on for any example.
                 None if keeps_what_is_done(w, each) => {
-                    narrow(&w.condition, each, &[false], (from, to), any)?
+                    narrow(&w.condition, &axes, &[None], (from, to), any)?
                 }
                 None => return None,
             };

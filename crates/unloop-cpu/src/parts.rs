@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use unloop_graph::{ErrorKind, Graph, Op, Result, TensorType};
 
 use crate::memory::SharedPtr;
-use crate::narrow::narrow;
+use crate::narrow::{first_axes, narrow};
 use crate::parallel::for_ranges;
 use crate::plan::Plan;
 use crate::simd::Simd;
@@ -122,7 +122,8 @@ impl Parts {
             return Ok(None);
         }
         let plan = |width: usize| -> Option<Result<Plan>> {
-            let graph = narrow(graph, &each, &outputs, (examples, width), None)?;
+            let axes = (first_axes(&each), first_axes(&outputs));
+            let graph = narrow(graph, &axes.0, &axes.1, (examples, width), None)?;
             let parts = examples / width;
             is_shared_work_small(&graph, width).then(|| Plan::of(&graph, &[], simd, parts))
         };

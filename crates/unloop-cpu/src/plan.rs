@@ -10,7 +10,6 @@ use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorT
 use unloop_kernel::{Step, build, roots};
 
 use crate::control::Control;
-use crate::cut::Cut;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
@@ -26,7 +25,7 @@ use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
-use crate::unroll::Unrolled;
+use crate::unroll::{Unrolled, Unrolling};
 
 /// A compiled program.
 pub(crate) struct Plan {
@@ -42,10 +41,20 @@ pub(crate) struct Plan {
     outputs: Vec<(Source, Shape)>,
     /// The same program for a part of its examples, which then stays in cache.
     parts: Option<Box<Parts>>,
-    /// The same program on single numbers.
-    unrolled: Option<Box<Unrolled>>,
-    /// What is computed of all examples, if what is computed example by example runs on single numbers.
-    back: Option<Box<Plan>>,
+    /// The same program in stages, some of which run on single numbers.
+    stages: Vec<Stage>,
+}
+
+/// A part of a program, with the buffers of its inputs and outputs.
+struct Stage {
+    run: StageRun,
+    inputs: SmallVec<[usize; 8]>,
+    outputs: SmallVec<[usize; 8]>,
+}
+
+enum StageRun {
+    Unrolled(Box<Unrolled>),
+    Plan(Box<Plan>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,6 +131,11 @@ impl Plan {
     /// The plan of a program whose last inputs are always `known`, and whose results are one of so
     /// many `parts` of larger ones.
     pub fn of(graph: &Graph, known: &[Array], simd: Simd, parts: usize) -> Result<Plan> {
+        Plan::with(graph, known, simd, parts, true)
+    }
+
+    /// The same; a stage of another program is not cut in stages again.
+    fn with(graph: &Graph, known: &[Array], simd: Simd, parts: usize, cuts: bool) -> Result<Plan> {
         let steps = build(graph);
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
@@ -152,30 +166,27 @@ impl Plan {
             arenas: Mutex::default(),
             results,
             parts: None,
-            unrolled: None,
-            back: None,
+            stages: Vec::new(),
         };
         let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
-        if plan.has_own_results()
+        if cuts
+            && plan.has_own_results()
             && let Some(unrolled) = Unrolled::compile(graph, known, simd, steps.count())
         {
-            plan.unrolled = Some(unrolled.into());
             plan.arena_bytes = 0;
+            plan.homes = (0..graph.inputs().len()).map(Home::Input).collect();
+            plan.homes.extend((0..graph.outputs().len()).map(Home::Result));
+            let inputs = (0..graph.inputs().len()).collect();
+            let outputs = (graph.inputs().len()..plan.homes.len()).collect();
+            let run = StageRun::Unrolled(unrolled.into());
+            plan.stages.push(Stage { run, inputs, outputs });
             return Ok(plan);
         }
-        if plan.has_own_results()
-            && let Some((unrolled, Cut { front, back })) = Unrolled::front(graph, known, simd)
+        if cuts
+            && plan.has_own_results()
+            && let Some(stages) = Unrolled::stages(graph, known, simd)
         {
-            let back = Plan::of(&back, &[], simd, parts)?;
-            // The results of the first part, one after the other.
-            plan.arena_bytes = 0;
-            plan.homes.clear();
-            for ty in front.output_types() {
-                plan.homes.push(Home::Arena(plan.arena_bytes));
-                plan.arena_bytes += (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN);
-            }
-            plan.unrolled = Some(unrolled.into());
-            plan.back = Some(back.into());
+            plan.set_stages(stages, simd)?;
             return Ok(plan);
         }
         for step in &lowering.steps {
@@ -191,6 +202,68 @@ impl Plan {
             plan.parts = Parts::compile(graph, simd, plan.arena_bytes)?.map(Box::new);
         }
         Ok(plan)
+    }
+
+    /// Takes the stages that do what the program does. They may be of another graph of the same inputs
+    /// and outputs.
+    fn set_stages(&mut self, stages: Unrolling, simd: Simd) -> Result<()> {
+        self.arena_bytes = 0;
+        self.homes.clear();
+        // The buffer of each value that some stage reads or writes.
+        let mut buffers: HashMap<ValueId, usize> = HashMap::new();
+        for i in 0..self.inputs.len() {
+            buffers.insert(ValueId(i as u32), i);
+            self.homes.push(Home::Input(i));
+        }
+        for (i, &v) in stages.outputs.iter().enumerate() {
+            buffers.insert(v, self.homes.len());
+            self.homes.push(Home::Result(i));
+        }
+        for (stage, unrolled) in stages.stages {
+            for (&v, ty) in stage.outputs.iter().zip(stage.graph.output_types()) {
+                buffers.entry(v).or_insert_with(|| {
+                    self.homes.push(Home::Arena(self.arena_bytes));
+                    self.arena_bytes += (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN);
+                    self.homes.len() - 1
+                });
+            }
+            let run = match unrolled {
+                Some(unrolled) => StageRun::Unrolled(unrolled.into()),
+                None => StageRun::Plan(Plan::with(&stage.graph, &[], simd, 1, false)?.into()),
+            };
+            let of = |values: &[ValueId]| values.iter().map(|v| buffers[v]).collect();
+            let (inputs, outputs) = (of(&stage.inputs), of(&stage.outputs));
+            self.stages.push(Stage { run, inputs, outputs });
+        }
+        Ok(())
+    }
+
+    /// Bytes of what lies in between; stages run one after the other.
+    fn working_bytes(&self) -> usize {
+        let of = |stage: &Stage| match &stage.run {
+            StageRun::Unrolled(_) => 0,
+            StageRun::Plan(plan) => plan.working_bytes(),
+        };
+        self.arena_bytes + self.stages.iter().map(of).max().unwrap_or(0)
+    }
+
+    fn run_stages(&self, memory: &[*mut u8]) -> Result<()> {
+        for stage in &self.stages {
+            let of = |buffers: &[usize]| -> SmallVec<[*mut u8; 8]> {
+                buffers.iter().map(|&b| memory[b]).collect()
+            };
+            let (inputs, outputs) = (of(&stage.inputs), of(&stage.outputs));
+            // SAFETY: every value of a stage has memory of its type.
+            unsafe {
+                match &stage.run {
+                    StageRun::Unrolled(unrolled) => {
+                        profile::timed(unrolled.facts(), || unrolled.run(&inputs, &outputs));
+                    }
+                    StageRun::Plan(plan) => plan.run_whole(&inputs, &outputs)?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether every output is a result of its own, in their order.
@@ -232,7 +305,10 @@ impl Plan {
 impl Plan {
     /// Runs the program with the memory of its inputs and results, given by their addresses.
     fn run_tasks_at(&self, inputs: &[*mut u8], results: &[*mut u8]) -> Result<()> {
-        if let (Some(unrolled), None) = (&self.unrolled, &self.back) {
+        if let [Stage { run: StageRun::Unrolled(unrolled), inputs: own, outputs }] =
+            &self.stages[..]
+            && own.iter().chain(outputs).copied().eq(0..inputs.len() + results.len())
+        {
             // SAFETY: inputs and results have the types of the program, and results are of their own.
             let run = || unsafe { unrolled.run(inputs, results) };
             profile::timed(unrolled.facts(), run);
@@ -263,15 +339,9 @@ impl Plan {
                 Home::Nowhere => nothing,
             })
             .collect();
-        let done = match (&self.unrolled, &self.back) {
-            (Some(unrolled), Some(back)) => {
-                // SAFETY: as above; the results of the first part lie in the arena.
-                profile::timed(unrolled.facts(), || unsafe { unrolled.run(inputs, &addresses) });
-                let inputs = [inputs, &addresses].concat();
-                // SAFETY: the program's results are those of its second part.
-                unsafe { back.run_whole(&inputs, results) }
-            }
-            _ => self.run_tasks(Addresses(&addresses)),
+        let done = match self.stages.is_empty() {
+            true => self.run_tasks(Addresses(&addresses)),
+            false => self.run_stages(&addresses),
         };
         if let Some(arena) = arena {
             lock().push(arena);
@@ -324,8 +394,7 @@ impl Plan {
 impl Executable for Plan {
     fn peak_bytes(&self) -> usize {
         let results = self.results.iter().map(|(dtype, shape)| shape.size() * dtype.size());
-        let back = self.back.as_ref().map_or(0, |back| back.arena_bytes);
-        self.arena_bytes + back + results.sum::<usize>()
+        self.working_bytes() + results.sum::<usize>()
     }
 
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {

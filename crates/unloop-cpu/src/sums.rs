@@ -8,7 +8,6 @@ use unloop_graph::{
     Axes, BinaryOp, DType, Graph, Number, Op, Place, ReduceOp, Scalar, UnaryOp, ValueId,
 };
 
-use crate::cut::to_front;
 use crate::part::Part;
 
 /// Elements that an example adds up, at most.
@@ -191,7 +190,8 @@ fn partial(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> 
                 let sum = Op::Reduce { op: ReduceOp::Sum, axes: rest };
                 value = part.push(sum, &[value], 1, node.place);
             }
-            (Op::Transpose(to_front(at, rank).0), SmallVec::from_slice(&[value]))
+            let order = std::iter::once(at).chain((0..rank).filter(|&a| a != at));
+            (Op::Transpose(order.collect()), smallvec![value])
         }
         Op::Dot(dims) => {
             let x = graph.ty(of(0));

@@ -8,7 +8,7 @@ use unloop_graph::DType;
 use unloop_kernel::{Expr, ExprId};
 
 use super::ir::{Entry, Load, Passed, Repeat, Scalars, Stacked, Until};
-use super::memory::Store;
+use super::memory::{Examples, Store};
 use super::tape::{GROUP, Inst, Slot, Test};
 use crate::instruction::{Program, fused_instruction, instruction, operands, product_within};
 use crate::simd::Simd;
@@ -27,6 +27,8 @@ pub(super) struct Emitted {
 
 struct Emitter<'a> {
     program: &'a Scalars,
+    inputs: &'a [Examples],
+    outputs: &'a [Examples],
     simd: Simd,
     /// Whether each value differs from example to example.
     varying: Vec<bool>,
@@ -43,15 +45,21 @@ struct Emitter<'a> {
     registers: usize,
     constants: Vec<(Slot, u64)>,
     /// The values of an input that are loaded together.
-    groups: HashMap<(usize, usize), Vec<ExprId>>,
+    groups: HashMap<(usize, (usize, usize)), Vec<ExprId>>,
     insts: Vec<Inst>,
 }
 
-/// Compiles a program; `each` tells which inputs differ from example to example.
-pub(super) fn emit(program: &Scalars, each: &[bool], simd: Simd) -> Emitted {
+/// Compiles a program whose inputs and outputs have the examples there.
+pub(super) fn emit(
+    program: &Scalars,
+    (inputs, outputs): (&[Examples], &[Examples]),
+    simd: Simd,
+) -> Emitted {
     let count = program.exprs.len();
     let mut emitter = Emitter {
         program,
+        inputs,
+        outputs,
         simd,
         varying: vec![false; count],
         uses: vec![0; count],
@@ -65,7 +73,7 @@ pub(super) fn emit(program: &Scalars, each: &[bool], simd: Simd) -> Emitted {
         groups: HashMap::new(),
         insts: Vec::new(),
     };
-    emitter.find_varying(each);
+    emitter.find_varying();
     emitter.count_uses();
     let mut blocks = 0;
     emitter.find_fused(&program.block, &mut blocks);
@@ -111,14 +119,14 @@ impl Program for Emitter<'_> {
 }
 
 impl Emitter<'_> {
-    fn find_varying(&mut self, each: &[bool]) {
+    fn find_varying(&mut self) {
         let program = self.program;
         for (x, expr) in program.exprs.iter().enumerate() {
             if let Expr::Load(i) = *expr
                 && let Some(load) = program.loads.get(i)
             {
                 self.varying[x] = match load.of {
-                    Store::Input(input) => each[input],
+                    Store::Input(input) => self.inputs[input].has,
                     Store::Kept(_) | Store::Output(_) => true,
                 };
             }
@@ -282,7 +290,8 @@ impl Emitter<'_> {
                     program.loads.get(i)
                 && self.is_needed(id)
             {
-                self.groups.entry((input, element / GROUP)).or_default().push(id);
+                let group = self.inputs[input].group(element);
+                self.groups.entry((input, group)).or_default().push(id);
             }
         }
         // Outputs are stored when the last of a group is there.
@@ -298,10 +307,15 @@ impl Emitter<'_> {
         let mut stores: Vec<Vec<(usize, usize, &[ExprId])>> = vec![Vec::new(); program.block.len()];
         let mut kept = Vec::new();
         for (output, ids) in program.outputs.iter().enumerate() {
-            for (group, ids) in ids.chunks(GROUP).enumerate() {
-                let at = ids.iter().map(|x| defined[x.index()]).max().unwrap_or(0);
-                stores[at].push((output, group * GROUP, ids));
-                kept.extend(ids.iter().map(|&x| (x, at)));
+            let examples = &self.outputs[output];
+            let mut first = 0;
+            for row in ids.chunks(examples.inner) {
+                for ids in row.chunks(GROUP) {
+                    let at = ids.iter().map(|x| defined[x.index()]).max().unwrap_or(0);
+                    stores[at].push((output, examples.at(first), ids));
+                    kept.extend(ids.iter().map(|&x| (x, at)));
+                    first += ids.len();
+                }
             }
         }
         let ends = self.ends(&program.block, &kept);
@@ -379,19 +393,22 @@ impl Emitter<'_> {
         let dtype = self.dtype(x);
         if self.is_uniform(x) {
             let dst = self.room(x);
+            let element = self.inputs[input].at(element);
             self.insts.push(Inst::LoadOne { dst, input, element, dtype });
             return;
         }
-        let members = self.groups.remove(&(input, element / GROUP)).unwrap_or_default();
+        let examples = self.inputs[input];
+        let group = examples.group(element);
+        let members = self.groups.remove(&(input, group)).unwrap_or_default();
         let mut to: SmallVec<[Option<Slot>; GROUP]> = SmallVec::new();
-        let first = element / GROUP * GROUP;
+        let first = group.0 * examples.inner + group.1 * GROUP;
         for member in members {
             let Expr::Load(i) = *self.expr(member) else { continue };
             let at = self.program.loads[i].element - first;
             to.resize(to.len().max(at + 1), None);
             to[at] = Some(self.room(member));
         }
-        self.insts.push(Inst::Load { to, input, first, dtype });
+        self.insts.push(Inst::Load { to, input, first: examples.at(first), dtype });
     }
 
     fn store(&mut self, output: usize, first: usize, ids: &[ExprId]) {
@@ -430,8 +447,10 @@ impl Emitter<'_> {
                 Store::Kept(start) => {
                     Inst::Recall { dst, from: Slot::Kept(start + element), step, dtype }
                 }
-                Store::Input(of) | Store::Output(of) => {
-                    Inst::Read { dst, input: of, element, step, dtype, uniform }
+                Store::Input(input) | Store::Output(input) => {
+                    let examples = self.inputs[input];
+                    let (element, step) = (examples.at(element), examples.step(step));
+                    Inst::Read { dst, input, element, step, dtype, uniform }
                 }
             });
             return;
@@ -521,6 +540,8 @@ impl Emitter<'_> {
                     Inst::Keep { dst, from: place, step, dtype, uniform }
                 }
                 Store::Output(output) | Store::Input(output) => {
+                    let examples = self.outputs[output];
+                    let (element, step) = (examples.at(element), examples.step(step));
                     Inst::Write { from: place, output, element, step, dtype, uniform }
                 }
             });

@@ -45,7 +45,7 @@ impl Unroller {
         let (start, entries) = start.split_at(scan.carry);
         let in_memory = entries.iter().all(|x| x.memory.is_some());
         let is_read = sinks.iter().any(|s| s.is_read);
-        if !(in_memory && !is_read) && scan.length <= MAX_RUNS {
+        if (is_read || !in_memory) && scan.length <= MAX_RUNS {
             return self.runs(scan, operands, results);
         }
         // Examples move while a `while` loop runs, but not what is kept of them.

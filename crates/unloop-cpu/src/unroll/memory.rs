@@ -1,7 +1,10 @@
 //! What loops read and write, one entry a run: views of an example's memory.
 
 use smallvec::SmallVec;
-use unloop_graph::{Graph, Op, Shape, ValueId};
+use unloop_graph::{Graph, Op, Shape, TensorType, ValueId};
+
+use super::tape::GROUP;
+use crate::narrow::ExampleAxis;
 
 /// What lies in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +13,47 @@ pub(super) enum Store {
     Output(usize),
     /// What one loop keeps for another, with the registers of a tile: the element at which it begins.
     Kept(usize),
+}
+
+/// Where the examples of an input or output stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Examples {
+    /// Elements of one example that lie side by side, and those that all examples have between them
+    /// and the next such.
+    pub inner: usize,
+    pub outer: usize,
+    /// Whether there are any.
+    pub has: bool,
+}
+
+impl Examples {
+    pub fn new(ty: &TensorType, axis: ExampleAxis) -> Examples {
+        let after = axis.map_or(&ty.shape[..], |axis| &ty.shape[axis + 1..]);
+        let inner = after.iter().product::<usize>().max(1);
+        let examples = axis.map_or(1, |axis| ty.shape[axis]);
+        Examples { inner, outer: inner * examples, has: axis.is_some() }
+    }
+
+    /// How far one example is from the next.
+    pub fn stride(&self) -> usize {
+        if self.has { self.inner } else { 0 }
+    }
+
+    /// Where an element of the first example lies.
+    pub fn at(&self, element: usize) -> usize {
+        element / self.inner * self.outer + element % self.inner
+    }
+
+    /// The distance of elements that are so far from each other within an example.
+    pub fn step(&self, step: isize) -> isize {
+        let inner = self.inner as isize;
+        if step % inner == 0 { step / inner * self.outer as isize } else { step }
+    }
+
+    /// The row and the group of elements within it that an element is loaded or stored with.
+    pub fn group(&self, element: usize) -> (usize, usize) {
+        (element / self.inner, element % self.inner / GROUP)
+    }
 }
 
 /// A view of one example of what lies in memory, in elements.

@@ -14,26 +14,34 @@ use smallvec::SmallVec;
 use unloop_graph::{Array, DType, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::Expr;
 
-use crate::cut::{Cut, cut};
 use crate::instruction::cost;
-use crate::narrow::narrow;
+use crate::narrow::{ExampleAxis, example_axis, narrow};
 use crate::parts::bytes;
 use crate::profile::Facts;
 use crate::simd::Simd;
+use crate::stages::{Region, Stage, Worth, stages};
 use crate::sums;
 use ir::{Entry, Scalars, Until};
+use memory::Examples;
 use tape::Tape;
 
 /// A program that runs on numbers.
 pub(crate) struct Unrolled {
     tape: Tape,
     examples: usize,
-    /// Elements of one example of each input and output; zero where all share them.
+    /// How far one example is from the next in each input and output; zero where all share it.
     inputs: SmallVec<[usize; 8]>,
     outputs: SmallVec<[usize; 8]>,
     /// Predicted nanoseconds of all examples.
     ns: f64,
     facts: Facts,
+}
+
+/// A program in stages: those of examples are unrolled.
+pub(crate) struct Unrolling {
+    pub stages: Vec<(Stage, Option<Unrolled>)>,
+    /// The values that are the program's outputs.
+    pub outputs: Vec<ValueId>,
 }
 
 /// Bytes of a tile's registers, about: most of them stay in a first-level cache.
@@ -58,6 +66,9 @@ const SHORT: usize = 16;
 /// Elements of a matrix, at most, whose products are faster with an example in each lane.
 const SMALL_MATRIX: usize = 36;
 
+/// Elements of an example, at most, of what is unrolled only because it stands beside a loop.
+const MAX_BESIDE: usize = 64;
+
 /// Products that an example sums, at most.
 const MAX_PRODUCTS: usize = 512;
 
@@ -78,31 +89,46 @@ impl Unrolled {
             .or_else(|| Unrolled::single(graph, known, simd, steps))
     }
 
-    /// The first part of a program that is cut behind what is computed example by example, with the
-    /// second part, if the first is small and repeats something; see [`cut`].
-    pub fn front(graph: &Graph, known: &[Array], simd: Simd) -> Option<(Unrolled, Cut)> {
-        // The examples are what there is most of.
-        let examples = graph.inputs().iter().filter_map(|ty| ty.shape.first().copied()).max()?;
+    /// The stages of a program in which something small is repeated for each of many examples; those are
+    /// unrolled, with others between them. See [`stages`].
+    pub fn stages(graph: &Graph, known: &[Array], simd: Simd) -> Option<Unrolling> {
+        let examples = examples_of(graph)?;
+        let inputs: usize = graph.inputs().iter().map(|ty| ty.shape.size()).sum();
         if examples < FEWEST || !is_iterative(graph, examples) {
             return None;
         }
-        let each: Vec<bool> =
-            graph.inputs().iter().map(|ty| ty.shape.first() == Some(&examples)).collect();
         let behind = sums::behind_loops(graph, examples);
         let graph = behind.as_ref().unwrap_or(graph);
-        let cut = cut(graph, &each, examples)?;
-        let is_worth_it = is_iterative(&cut.front, examples);
-        let unrolled = is_worth_it
-            .then(|| Unrolled::with_examples(&cut.front, known, simd, cut.front.nodes().len()))?;
-        Some((unrolled?, cut))
+        let worth = |node: &Node| match repeats(graph, node, (examples, inputs)) {
+            // A sum of many products gains together with these, of which nothing is known here.
+            true if !matches!(node.op, Op::Reduce { .. }) => Worth::Much,
+            _ if is_small(graph, node, examples) => Worth::Little,
+            _ => Worth::Never,
+        };
+        let first_known = graph.inputs().len() - known.len();
+        let stages = stages(graph, known.len(), examples, worth)?;
+        let unrolled = |stage: Stage| {
+            let Some(region) = &stage.region else { return Some((stage, None)) };
+            let is_known = |v: &&ValueId| (first_known..graph.inputs().len()).contains(&v.index());
+            let known: Vec<Array> = (stage.inputs.iter().filter(is_known))
+                .map(|v| known[v.index() - first_known].clone())
+                .collect();
+            let unrolled = Unrolled::region(&stage.graph, &known, region, simd)?;
+            Some((stage, Some(unrolled)))
+        };
+        let outputs = graph.outputs().to_vec();
+        Some(Unrolling {
+            stages: stages.into_iter().map(unrolled).collect::<Option<_>>()?,
+            outputs,
+        })
     }
 
     fn with_examples(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
-        let &examples = graph.output_types().next()?.shape.first()?;
-        let has = |ty: &TensorType| ty.shape.first() == Some(&examples);
-        let each: Vec<bool> = graph.inputs().iter().map(has).collect();
-        let outputs: Vec<bool> = graph.output_types().map(has).collect();
-        if examples < FEWEST || outputs.contains(&false) || !each.contains(&true) {
+        let outputs = || graph.output_types();
+        let first = outputs().next()?.shape.first().copied();
+        let is_first = first.is_some() && outputs().all(|ty| ty.shape.first().copied() == first);
+        let examples = if is_first { first? } else { examples_of(graph)? };
+        if examples < FEWEST {
             return None;
         }
         let largest = graph.nodes().iter().flat_map(|n| n.results());
@@ -110,9 +136,28 @@ impl Unrolled {
         if !is_iterative(graph, examples) && (steps < 2 || largest > SHORT * examples) {
             return None;
         }
-        let one = narrow(graph, &each, &outputs, (examples, 1), None)?;
+        let any = |ty: &TensorType| example_axis(ty, examples);
+        let first = |ty: &TensorType| any(ty).filter(|&axis| axis == 0);
+        let region = |axis: &dyn Fn(&TensorType) -> ExampleAxis| Region {
+            examples,
+            inputs: graph.inputs().iter().map(axis).collect(),
+            outputs: outputs().map(any).collect(),
+        };
+        let (any, first) = (region(&any), region(&first));
+        let other = (any.inputs != first.inputs).then_some(first);
+        Unrolled::region(graph, known, &any, simd)
+            .or_else(|| Unrolled::region(graph, known, &other?, simd))
+    }
+
+    /// A program in which every example is computed from itself alone.
+    fn region(graph: &Graph, known: &[Array], region: &Region, simd: Simd) -> Option<Unrolled> {
+        let Region { examples, inputs, outputs } = region;
+        if outputs.contains(&None) || inputs.iter().all(Option::is_none) {
+            return None;
+        }
+        let one = narrow(graph, inputs, outputs, (*examples, 1), None)?;
         let scalars = scalars::unroll(&one, known)?;
-        Some(Unrolled::new(graph, &scalars, &each, (examples, &outputs), simd))
+        Some(Unrolled::new(graph, &scalars, region, simd))
     }
 
     /// A program without examples, if it has so few numbers that its steps would cost more.
@@ -127,25 +172,23 @@ impl Unrolled {
         if total(&scalars, &scalars.block, |_, _| CALL_NS) > otherwise {
             return None;
         }
-        let (none, all) = (vec![false; inputs], vec![false; outputs]);
-        Some(Unrolled::new(graph, &scalars, &none, (1, &all), simd))
+        let (inputs, outputs) = (vec![None; inputs], vec![None; outputs]);
+        let region = Region { examples: 1, inputs, outputs };
+        Some(Unrolled::new(graph, &scalars, &region, simd))
     }
 
-    fn new(
-        graph: &Graph,
-        scalars: &Scalars,
-        each: &[bool],
-        (examples, outputs): (usize, &[bool]),
-        simd: Simd,
-    ) -> Unrolled {
-        let emitted = emit::emit(scalars, each, simd);
+    fn new(graph: &Graph, scalars: &Scalars, region: &Region, simd: Simd) -> Unrolled {
+        let examples = region.examples;
+        let place = |(ty, &axis): (&TensorType, &ExampleAxis)| Examples::new(ty, axis);
+        let inputs: SmallVec<[Examples; 8]> =
+            graph.inputs().iter().zip(&region.inputs).map(place).collect();
+        let outputs: SmallVec<[Examples; 8]> =
+            graph.output_types().zip(&region.outputs).map(place).collect();
+        let emitted = emit::emit(scalars, (&inputs, &outputs), simd);
         let fit = REGISTER_BYTES / (emitted.widest * emitted.registers.max(1));
         let wide = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end());
         let fit = KEPT_BYTES / (emitted.widest * emitted.kept.max(1));
         let width = wide.min((fit / 16 * 16).max(FEWEST_KEPT)).min(examples);
-        let stride = |(ty, &each): (&TensorType, &bool)| {
-            if each { ty.shape.size() / examples.max(1) } else { 0 }
-        };
         let example = |e: f64| e * examples as f64;
         let sum = |cost: fn(&Expr, DType) -> f64| example(total(scalars, &scalars.block, cost));
         let all = graph.inputs().iter().chain(graph.output_types());
@@ -159,8 +202,8 @@ impl Unrolled {
         Unrolled {
             tape: Tape::new(emitted, width, simd),
             examples,
-            inputs: graph.inputs().iter().zip(each).map(stride).collect(),
-            outputs: graph.output_types().zip(outputs).map(stride).collect(),
+            inputs: inputs.iter().map(Examples::stride).collect(),
+            outputs: outputs.iter().map(Examples::stride).collect(),
             ns: sum(cost),
             facts,
         }
@@ -182,11 +225,32 @@ impl Unrolled {
     }
 }
 
-/// Whether a program repeats something small, or takes small matrices apart or multiplies them: each
-/// example by itself would cost more than its arithmetic.
+/// How many examples a program has, if it has any: what its first loop passes on has them along the first
+/// axis, or they are what its inputs have most of.
+fn examples_of(graph: &Graph) -> Option<usize> {
+    let carry = |node: &Node| {
+        let passed = match &node.op {
+            Op::While(w) => w.shared..node.operands.len(),
+            Op::Scan(scan) => scan.shared..scan.shared + scan.carry,
+            _ => return None,
+        };
+        let types = node.operands[passed].iter().map(|&v| graph.ty(v));
+        types.max_by_key(|ty| bytes(ty))?.shape.first().copied()
+    };
+    let of_loop = graph.nodes().iter().find_map(carry);
+    of_loop.or_else(|| graph.inputs().iter().filter_map(|ty| ty.shape.first().copied()).max())
+}
+
+/// Whether a program has operations that gain from running on numbers.
 fn is_iterative(graph: &Graph, examples: usize) -> bool {
     let inputs: usize = graph.inputs().iter().map(|ty| ty.shape.size()).sum();
-    let is = |node: &Node| match &node.op {
+    graph.nodes().iter().any(|node| repeats(graph, node, (examples, inputs)))
+}
+
+/// Whether an operation repeats something small, or takes small matrices apart or multiplies them: each
+/// example by itself would cost more than its arithmetic. The program's inputs have so many elements.
+fn repeats(graph: &Graph, node: &Node, (examples, inputs): (usize, usize)) -> bool {
+    match &node.op {
         Op::While(_) | Op::Scan(_) | Op::Cholesky | Op::Lu => true,
         Op::Dot(dims) => {
             let extents = |v: ValueId, batch: &[usize]| -> usize {
@@ -205,8 +269,35 @@ fn is_iterative(graph: &Graph, examples: usize) -> bool {
             elements > inputs && elements <= MAX_PRODUCTS * examples
         }
         _ => false,
-    };
-    graph.nodes().iter().any(is)
+    }
+}
+
+/// Whether an operation is small enough to be unrolled beside one that gains from it.
+fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
+    let size = |v: ValueId| graph.ty(v).shape.size() / examples.max(1);
+    let results = || node.results().map(|v| size(ValueId(v))).max().unwrap_or(0);
+    match &node.op {
+        // Views of what loops read and write.
+        Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => true,
+        Op::Dot(dims) => {
+            let x = graph.ty(node.operands[0]);
+            let summed: usize = dims.lhs_contract.iter().map(|&a| x.shape[a]).product();
+            results() * summed <= MAX_PRODUCTS
+        }
+        Op::Reduce { .. } => size(node.operands[0]) <= MAX_PRODUCTS,
+        Op::Solve { .. }
+        | Op::Qr { .. }
+        | Op::Svd { .. }
+        | Op::Eigh
+        | Op::Sort(_)
+        | Op::ArgReduce { .. }
+        | Op::Betainc
+        | Op::Switch(_)
+        | Op::Host(_)
+        | Op::Pullback(_)
+        | Op::AllGather(_) => false,
+        _ => results() <= MAX_BESIDE,
+    }
 }
 
 fn has_loop(graph: &Graph) -> bool {
