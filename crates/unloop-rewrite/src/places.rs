@@ -12,7 +12,7 @@ use crate::tidy::{Builder, Operands};
 const MAX_INDICES: usize = 1 << 20;
 
 /// Slices that stand side by side for windows, at most.
-const MAX_WINDOWS: usize = 16;
+const MAX_WINDOWS: usize = 256;
 
 /// One component of the index vectors: `offset + Σ steps[a]·i[a]`.
 #[derive(Clone, Debug)]
