@@ -242,14 +242,7 @@ impl Following<'_> {
             unsafe {
                 let result = if *past_caches { *tile } else { out };
                 tape.run_rows(table, &bases, &mut cursor, result, *extent, rows);
-                match tape.result {
-                    Place::Result if *past_caches => copy_past_caches(out, *tile, n * size),
-                    Place::Result => {}
-                    Place::Tile(slot) => {
-                        std::ptr::copy_nonoverlapping(table.get(slot), out, n * size);
-                    }
-                    Place::Uniform(slot) => fill(out, table.get(slot), n, tape.dtype),
-                }
+                tape.store_rows(table, out, past_caches.then_some(*tile), n);
             }
         }
     }

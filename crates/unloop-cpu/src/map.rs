@@ -231,16 +231,8 @@ impl Map {
                 unsafe {
                     let result = if self.past_caches { buffer } else { out };
                     tape.run_rows(table, &bases, &mut cursor, result, self.extent, rows);
-                    match tape.result {
-                        Place::Result if self.past_caches => {
-                            copy_past_caches(out, buffer, n * size)
-                        }
-                        Place::Result => {}
-                        Place::Tile(slot) => {
-                            std::ptr::copy_nonoverlapping(table.get(slot), out, n * size);
-                        }
-                        Place::Uniform(slot) => fill(out, table.get(slot), n, tape.dtype),
-                    }
+                    let computed = self.past_caches.then_some(buffer);
+                    tape.store_rows(table, out, computed, n);
                 }
                 row += rows;
             }

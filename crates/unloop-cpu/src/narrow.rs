@@ -245,16 +245,16 @@ impl Narrow<'_> {
             _ => return None,
         };
         // Entries lie along the first axis, so that examples lie along the second.
-        let state = |i: usize| State::Each(usize::from(i >= entries));
+        let axis = |i: usize| usize::from(i >= entries);
         let mut each: SmallVec<[bool; 8]> = SmallVec::new();
         for (i, &v) in node.operands.iter().enumerate() {
-            let axis = usize::from(i >= entries);
+            let axis = axis(i);
             let has = self.graph.ty(v).shape.get(axis) == Some(&self.from);
             // What is passed on may begin the same for all; what repeats need not.
             each.push(has && (passed.contains(&i) || self.get(v, State::Each(axis)).is_some()));
         }
         let (op, results) = shorter_loop(&node.op, &each, (self.from, self.to))?;
-        let wanted = |i: usize| if each[i] { state(i) } else { State::Shared };
+        let wanted = |i: usize| if each[i] { State::Each(axis(i)) } else { State::Shared };
         let operands: Option<SmallVec<[ValueId; 6]>> =
             node.operands.iter().enumerate().map(|(i, &v)| self.get(v, wanted(i))).collect();
         let first = self.emit(op, &operands?)?;

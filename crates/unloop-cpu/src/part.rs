@@ -16,9 +16,9 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Inputs are those of the graph, then others.
-    pub fn new(graph: &'a Graph, more: impl Iterator<Item = TensorType>) -> Part<'a> {
-        let inputs: Vec<TensorType> = graph.inputs().iter().cloned().chain(more).collect();
+    /// Nothing yet, with the inputs of a graph.
+    pub fn new(graph: &'a Graph) -> Part<'a> {
+        let inputs = graph.inputs().to_vec();
         let same = (0..graph.inputs().len() as u32).map(|v| (ValueId(v), ValueId(v)));
         let (count, moved) = (inputs.len() as u32, same.collect());
         Part { graph, inputs, nodes: Vec::new(), count, moved }
@@ -57,5 +57,13 @@ impl<'a> Part<'a> {
 
     pub fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
         Graph::new(self.inputs, self.nodes, outputs).ok()
+    }
+
+    /// With all else that the outputs of the graph need, the program of these.
+    pub fn complete(mut self) -> Option<Graph> {
+        let outputs = self.graph.outputs();
+        self.need(outputs.iter().copied())?;
+        let outputs: Option<_> = outputs.iter().map(|v| self.moved.get(v).copied()).collect();
+        self.finish(outputs?)
     }
 }

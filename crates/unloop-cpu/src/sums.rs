@@ -15,7 +15,7 @@ const MAX_ELEMENTS: usize = 64;
 
 /// The program with the sums over so many examples behind its loops; `None` if there are none within.
 pub(crate) fn behind_loops(graph: &Graph, examples: usize) -> Option<Graph> {
-    let mut part = Part::new(graph, std::iter::empty());
+    let mut part = Part::new(graph);
     let mut changed = false;
     for node in graph.nodes() {
         let Op::Scan(scan) = &node.op else { continue };
@@ -50,9 +50,7 @@ pub(crate) fn behind_loops(graph: &Graph, examples: usize) -> Option<Graph> {
     if !changed {
         return None;
     }
-    part.need(graph.outputs().iter().copied())?;
-    let outputs: Option<_> = graph.outputs().iter().map(|v| part.moved.get(v).copied()).collect();
-    without_dead(&part.finish(outputs?)?)
+    without_dead(&part.complete()?)
 }
 
 /// The body of a loop in which examples add up their own, and which of the values passed on these are.
@@ -63,7 +61,7 @@ fn body(scan: &Scan, examples: usize) -> Option<(Graph, SmallVec<[usize; 4]>)> {
         .filter(|&i| body.ty(carry(i)).shape.size() <= MAX_ELEMENTS)
         .filter_map(|i| Some((i, terms(body, carry(i), body.outputs()[i])?)))
         .collect();
-    let mut part = Part::new(body, std::iter::empty());
+    let mut part = Part::new(body);
     let mut moved: SmallVec<[usize; 4]> = SmallVec::new();
     let mut outputs: Vec<Option<ValueId>> = vec![None; body.outputs().len()];
     for (i, terms) in sums {
@@ -93,10 +91,7 @@ fn body(scan: &Scan, examples: usize) -> Option<(Graph, SmallVec<[usize; 4]>)> {
 
 /// The program without what no output needs.
 fn without_dead(graph: &Graph) -> Option<Graph> {
-    let mut part = Part::new(graph, std::iter::empty());
-    part.need(graph.outputs().iter().copied())?;
-    let outputs: Option<_> = graph.outputs().iter().map(|v| part.moved.get(v).copied()).collect();
-    part.finish(outputs?)
+    Part::new(graph).complete()
 }
 
 /// What is added to a value to give another, if nothing else is done with either; those that are

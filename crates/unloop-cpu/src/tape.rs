@@ -8,7 +8,7 @@ use unloop_kernel::{Expr, ExprId, Kernel, Window};
 
 use crate::feed::{Axis, BLOCK, Feed, Windows};
 use crate::instruction::{Program, cost, fused_instruction, instruction, operands, product_within};
-use crate::simd::{Simd, TileFn, fill};
+use crate::simd::{Simd, TileFn, copy_past_caches, fill};
 use crate::space::Cursor;
 
 /// The number of an address in the table of a running tape.
@@ -277,6 +277,32 @@ impl Tape {
         }
         // SAFETY: as the caller's.
         unsafe { self.compute(ptrs, rows * n) };
+    }
+
+    /// Puts the `n` results of [`Tape::run_rows`] where they belong; `past_caches` names where they were
+    /// computed, if they go past the caches.
+    ///
+    /// # Safety
+    /// The tape has run with this table, and `out` has room for the results.
+    pub unsafe fn store_rows(
+        &self,
+        table: &Table,
+        out: *mut u8,
+        past_caches: Option<*mut u8>,
+        n: usize,
+    ) {
+        let bytes = n * self.dtype.size();
+        // SAFETY: as the caller's.
+        unsafe {
+            match (self.result, past_caches) {
+                (Place::Result, Some(computed)) => copy_past_caches(out, computed, bytes),
+                (Place::Result, None) => {}
+                (Place::Tile(slot), _) => {
+                    std::ptr::copy_nonoverlapping(table.get(slot), out, bytes);
+                }
+                (Place::Uniform(slot), _) => fill(out, table.get(slot), n, self.dtype),
+            }
+        }
     }
 
     /// Runs the instructions on `n` elements.
