@@ -281,13 +281,14 @@ composed! {
         lower.select(&asymptotic, &upper.select(&tail, &inside.ndtr().log()))
     }
 
-    /// The sign of the gamma function.
+    /// The sign of the gamma function, -1 at -0.
     gamma_sign(x) -> Tensor {
         let floor = x.floor();
         let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
         let below = x.less(&x.zeros_like());
         let pole = &below & floor.equal(x);
         let sign = (below & odd).select(&-x.ones_like(), &x.ones_like());
+        let sign = x.equal(&x.zeros_like()).select(&sign.copy_sign(x), &sign);
         (pole | x.is_nan()).select(&x.literal(Number::Float(f64::NAN)).broadcast_to(x.shape()), &sign)
     }
 
