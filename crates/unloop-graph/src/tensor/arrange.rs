@@ -1,6 +1,7 @@
 //! Rearrangements composed of the operations.
 
 use super::composed;
+use crate::error::operation;
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Place, Shape, Tensor};
 
@@ -72,29 +73,33 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn meshgrid(axes: &[&Tensor]) -> Vec<Tensor> {
-        let shape: Shape = axes.iter().map(|x| x.size()).collect();
-        let one = |(i, x): (usize, &&Tensor)| {
-            x.flatten().broadcast_in_dim(&shape, [i].into_iter().collect())
-        };
-        axes.iter().enumerate().map(one).collect()
+        operation("meshgrid", || {
+            let shape: Shape = axes.iter().map(|x| x.size()).collect();
+            let one = |(i, x): (usize, &&Tensor)| {
+                x.flatten().broadcast_in_dim(&shape, [i].into_iter().collect())
+            };
+            axes.iter().enumerate().map(one).collect()
+        })
     }
 
     /// Tensors repeated to their common shape by NumPy's rule.
     #[track_caller]
     pub fn broadcast_all(tensors: &[&Tensor]) -> Vec<Tensor> {
-        let mut whole = Shape::scalar();
-        for x in tensors {
-            let shape = Shape::from(x.shape());
-            // Shapes that do not fit fail at the first one that is repeated.
-            whole = whole.broadcast(&shape).unwrap_or(whole);
-        }
-        tensors.iter().map(|x| x.broadcast_to(&whole)).collect()
+        operation("broadcast_all", || {
+            let mut whole = Shape::scalar();
+            for x in tensors {
+                let shape = Shape::from(x.shape());
+                // Shapes that do not fit fail at the first one that is repeated.
+                whole = whole.broadcast(&shape).unwrap_or(whole);
+            }
+            tensors.iter().map(|x| x.broadcast_to(&whole)).collect()
+        })
     }
 
     /// Square matrices along the diagonal of one, zeros elsewhere.
     #[track_caller]
     pub fn block_diag(blocks: &[&Tensor]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("block_diag");
         if let Some(wrong) = blocks.iter().find(|x| x.rank() != 2) {
             let shape = wrong.shape().into();
             let kind = ErrorKind::WrongRank { expected: "matrices", shape };
@@ -120,15 +125,14 @@ impl Tensor {
     /// `count` numbers `baseˢ … baseᵉ` whose exponents are evenly spaced, both ends included, as f64.
     #[track_caller]
     pub fn logspace(start: f64, stop: f64, count: usize, base: f64) -> Tensor {
-        let place = Place::here();
-        place.scope(|| (Tensor::linspace(start, stop, count) * base.ln()).exp())
+        operation("logspace", || (Tensor::linspace(start, stop, count) * base.ln()).exp())
     }
 
     /// `count` numbers from `start` to `stop`, both included, each a fixed multiple of the one before,
     /// as f64.
     #[track_caller]
     pub fn geomspace(start: f64, stop: f64, count: usize) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("geomspace");
         let sign = start.signum();
         place.scope(|| Tensor::linspace(start.abs().ln(), stop.abs().ln(), count).exp() * sign)
     }
@@ -136,8 +140,7 @@ impl Tensor {
     /// The matrix with `x[i - j]` of two vectors: `column` on and below the diagonal, `row` above it.
     #[track_caller]
     pub fn toeplitz(column: &Tensor, row: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("toeplitz", || {
             let (m, n) = (column.size(), row.size());
             let all = Tensor::concatenate(&[&row.slice_axis(0, 1, n).flip(&[0]), column], 0);
             let at = |axis| Tensor::iota(DType::I64, (m, n), axis);

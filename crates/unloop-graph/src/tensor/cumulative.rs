@@ -1,7 +1,7 @@
 //! Cumulative reductions, by doubling: after step `k` each element holds the last `2ᵏ` ones
 //! combined. Composed of slices and elementwise operations, so every transform knows them.
 
-use crate::error::Place;
+use crate::error::{Place, operation};
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, ReduceOp};
@@ -93,55 +93,64 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
+        operation("cumsum", || {
+            self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
+        })
     }
 
     /// Products of all elements up to each one along an axis; integers wrap.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
+        operation("cumprod", || {
+            self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
+        })
     }
 
     /// The largest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummax(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
+        operation("cummax", || {
+            self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
+        })
     }
 
     /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummin(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
+        operation("cummin", || {
+            self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
+        })
     }
 
     /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
     #[track_caller]
     pub fn cumlogsumexp(&self, axis: isize) -> Tensor {
-        self.cumlogsumexp_from(axis, Direction::Forward)
+        operation("cumlogsumexp", || self.cumlogsumexp_from(axis, Direction::Forward))
     }
 
     /// [`Tensor::cumsum`] and its kin from either end.
     #[track_caller]
     pub fn cumulative_reduce(&self, op: ReduceOp, axis: isize, direction: Direction) -> Tensor {
-        self.cumulative_op(op.name(), op, axis, direction)
+        operation("cumulative_reduce", || self.cumulative_op(op.name(), op, axis, direction))
     }
 
     /// [`Tensor::cumlogsumexp`] from either end.
     #[track_caller]
     pub fn cumlogsumexp_from(&self, axis: isize, direction: Direction) -> Tensor {
-        let place = Place::here();
-        if let Some(error) = self.require_float("cumlogsumexp", place) {
-            return error;
-        }
-        let identity = ReduceOp::Max.identity(self.dtype());
-        self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+        operation("cumlogsumexp_from", || {
+            let place = Place::here();
+            if let Some(error) = self.require_float("cumlogsumexp", place) {
+                return error;
+            }
+            let identity = ReduceOp::Max.identity(self.dtype());
+            self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+        })
     }
 
     /// `ln(eˣ + eʸ)`, without overflow.
     #[track_caller]
     pub fn logaddexp(&self, other: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("logaddexp", || {
             let largest = self.maximum(other);
             let gap = self - other;
             // Of two equal infinities the difference is no number, but the larger one is the sum.

@@ -5,7 +5,7 @@ use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, 
 
 use smallvec::SmallVec;
 
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::op::{Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp};
 use crate::trace::{Index, Mapped};
 use crate::{Axes, DType, Number, Op, Result, Scalar, Shape, Tensor};
@@ -361,19 +361,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn at(&self, index: impl AtIndex) -> Tensor {
-        self.read("at", index.into_args(), Outside::Error)
+        operation("at", || self.read("at", index.into_args(), Outside::Error))
     }
 
     /// Like [`Tensor::at`]; positions out of bounds are moved inside.
     #[track_caller]
     pub fn at_clipped(&self, index: impl AtIndex) -> Tensor {
-        self.read("at_clipped", index.into_args(), Outside::Clip)
+        operation("at_clipped", || self.read("at_clipped", index.into_args(), Outside::Clip))
     }
 
     /// Like [`Tensor::at`]; positions out of bounds give `fill`, in the tensor's dtype.
     #[track_caller]
     pub fn at_or(&self, index: impl AtIndex, fill: f64) -> Tensor {
-        self.read("at_or", index.into_args(), Outside::Fill(fill))
+        operation("at_or", || self.read("at_or", index.into_args(), Outside::Fill(fill)))
     }
 
     #[track_caller]
@@ -426,32 +426,32 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn set(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("set", index.into_args(), value, ScatterOp::Set)
+        operation("set", || self.write("set", index.into_args(), value, ScatterOp::Set))
     }
 
     /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
     /// positions repeat, all are added.
     #[track_caller]
     pub fn add_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("add_at", index.into_args(), value, ScatterOp::Add)
+        operation("add_at", || self.write("add_at", index.into_args(), value, ScatterOp::Add))
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
     #[track_caller]
     pub fn mul_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("mul_at", index.into_args(), value, ScatterOp::Mul)
+        operation("mul_at", || self.write("mul_at", index.into_args(), value, ScatterOp::Mul))
     }
 
     /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
     pub fn min_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("min_at", index.into_args(), value, ScatterOp::Min)
+        operation("min_at", || self.write("min_at", index.into_args(), value, ScatterOp::Min))
     }
 
     /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
     pub fn max_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("max_at", index.into_args(), value, ScatterOp::Max)
+        operation("max_at", || self.write("max_at", index.into_args(), value, ScatterOp::Max))
     }
 
     #[track_caller]

@@ -175,7 +175,7 @@ impl Tensor {
     /// counts first.
     #[track_caller]
     pub fn lexsort(keys: &[&Tensor], axis: isize) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("lexsort");
         let Some(first) = keys.first() else { return Tensor::zeros(DType::I64, 0) };
         let at = match normalize_axis(axis, first.rank()) {
             Ok(at) => at,

@@ -141,7 +141,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn reduce_window(&self, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("reduce_window");
         if let Some(error) = self.check_windows("reduce_window", windows, place) {
             return error;
         }
@@ -178,7 +178,7 @@ impl Tensor {
         op: ReduceOp,
         windows: &[WindowAxis],
     ) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("select_and_scatter_add");
         if let Some(error) = operand.check_windows("select_and_scatter_add", windows, place) {
             return error;
         }
@@ -235,7 +235,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn conv(&self, kernel: &Tensor, how: &Conv) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("conv");
         if let Some(error) = [self, kernel].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }
