@@ -98,6 +98,12 @@ pub enum ErrorKind {
         /// The extent of that axis.
         size: usize,
     },
+    /// Indices that are not integers.
+    #[error("indices are i32, i64 or u32, not {dtype}; {}", index_advice(*.dtype))]
+    IndexDType {
+        /// The dtype given.
+        dtype: DType,
+    },
     /// The number of indices is not the rank.
     #[error(
         "{given} indices for a tensor of shape {shape}; index every dimension, `..` takes a whole one"
@@ -195,6 +201,17 @@ fn axis_range(rank: usize) -> String {
     match rank {
         0 => " (a scalar has no axes)".into(),
         _ => format!(" (axes are -{rank}..{rank})"),
+    }
+}
+
+fn index_advice(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => {
+            "where a mask is true, .select(a, b) chooses, and .nonzero(size) gives the positions"
+        }
+        DType::I32 | DType::I64 | DType::U32 | DType::F32 | DType::F64 => {
+            ".cast(DType::I64) takes the integer part"
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Linear algebra beyond the methods of [`Tensor`]: pseudo-inverses, least squares, norms, functions of
 //! matrices. Every function takes one matrix; `vmap` runs it on stacks.
 
-use unloop_graph::{DType, Error, ErrorKind, Place, Tensor, operation};
+use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
 use unloop_transform::{cond as choose, custom_jvp, fori_loop};
 
 mod matrices;
@@ -313,21 +313,42 @@ pub fn cross(x: &Tensor, y: &Tensor) -> Tensor {
 
 /// The solution `x`, of shape `b.shape() = a.shape()[..b.rank()]` to the rest of `a`'s axes, of
 /// `tensordot(a, x) = b`.
+///
+/// # Errors
+/// Carried: the first axes of `a` are not those of `b`, or the others are not as many elements.
 #[track_caller]
 pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
     operation("tensorsolve", || {
-        let rest = &a.shape()[b.rank().min(a.rank())..];
-        let n: usize = rest.iter().product();
-        a.reshape([b.size(), n]).solve(&b.flatten()).reshape(rest)
+        if let Some(error) = [a, b].into_iter().find(|x| x.as_error().is_some()) {
+            return error.clone();
+        }
+        match a.shape().split_at_checked(b.rank()) {
+            Some((first, rest)) if *first == *b.shape() => {
+                let n = Shape::from(rest).size();
+                a.reshape([b.size(), n]).solve(&b.flatten()).reshape(rest)
+            }
+            _ => {
+                let message = format!("the first axes of {} are not those of {}", a.ty(), b.ty());
+                invalid("tensorsolve", message)
+            }
+        }
     })
 }
 
 /// The inverse of a tensor as a map from its axes after `split` to those before.
+///
+/// # Errors
+/// Carried: fewer axes than `split`; not as many elements after it as before.
 #[track_caller]
 pub fn tensorinv(a: &Tensor, split: usize) -> Tensor {
     operation("tensorinv", || {
-        let (left, right) = a.shape().split_at(split.min(a.rank()));
-        let (m, n): (usize, usize) = (left.iter().product(), right.iter().product());
+        let Some((left, right)) = a.shape().split_at_checked(split) else {
+            return match a.as_error() {
+                Some(_) => a.clone(),
+                None => invalid("tensorinv", format!("{split} axes of {}", a.ty())),
+            };
+        };
+        let (m, n) = (Shape::from(left).size(), Shape::from(right).size());
         let shape: Vec<usize> = right.iter().chain(left).copied().collect();
         a.reshape([m, n]).inv().reshape(&shape[..])
     })

@@ -100,5 +100,5 @@ pub fn from_roots(roots: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn fit(x: &Tensor, y: &Tensor, degree: usize) -> Tensor {
-    operation("fit", || lstsq(&x.vander(degree + 1), y))
+    operation("fit", || lstsq(&x.vander(degree.saturating_add(1)), y))
 }

@@ -4,8 +4,7 @@
 use crate::error::{Place, operation};
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
-use crate::{DType, ErrorKind, ReduceOp};
-use crate::{Scalar, Tensor};
+use crate::{Axes, Op, ReduceOp, Scalar, Tensor};
 
 /// From which end elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,18 +68,16 @@ impl Tensor {
         axis: isize,
         how: Direction,
     ) -> Tensor {
-        if self.dtype() == DType::Bool {
-            let kind =
-                ErrorKind::UnsupportedDType { dtype: DType::Bool, expected: "integers and floats" };
+        // The dtypes are those of the reduction.
+        let axes = Axes::new();
+        if let Err(kind) = (Op::Reduce { op, axes }).infer(&[self.ty()]) {
             return Tensor::fail(name, kind, Place::here(), self);
         }
         let identity = op.identity(self.dtype());
-        self.cumulative(name, axis, how, identity, |a, b| match op {
-            ReduceOp::Prod => a * b,
-            ReduceOp::Max => a.maximum(b),
-            ReduceOp::Min => a.minimum(b),
-            ReduceOp::Sum | ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => a + b,
-        })
+        let combine = |a: &Tensor, b: &Tensor| {
+            Tensor::apply(Op::Binary(op.binary()), &[a, b], Place::here()).swap_remove(0)
+        };
+        self.cumulative(name, axis, how, identity, combine)
     }
 
     /// Sums of all elements up to each one along an axis; integers wrap.

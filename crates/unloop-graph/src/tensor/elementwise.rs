@@ -34,7 +34,7 @@ macro_rules! unary_methods {
 }
 
 unary_methods! {
-    /// `|x|`.
+    /// `|x|`. Of the least integer of a signed dtype, which has no magnitude there, itself.
     abs => Abs,
     /// -1, 0 or 1; signed zeros and NaN stay.
     sign => Sign,

@@ -113,7 +113,8 @@ impl Tensor {
     pub fn broadcast_in_dim(&self, shape: impl Into<Shape>, dims: Axes) -> Tensor {
         operation("broadcast_in_dim", || {
             let shape = shape.into();
-            match shape.rank() == self.rank() && *shape == *self.shape() {
+            let is_same = *shape == *self.shape() && dims.iter().copied().eq(0..self.rank());
+            match is_same {
                 true => self.clone(),
                 false => Tensor::apply1(Op::Broadcast { shape, dims }, &[self]),
             }
@@ -200,7 +201,12 @@ impl Tensor {
     #[track_caller]
     pub fn pad_with(&self, pad: Pad, fill: &Tensor) -> Tensor {
         operation("pad_with", || {
-            match pad.0.len() == self.rank() && pad.0.iter().all(|p| *p == PadAxis::default()) {
+            if pad.0.len() != self.rank() {
+                return Tensor::apply1(Op::Pad(pad), &[self, fill]);
+            }
+            let axes = pad.0.iter().zip(self.shape());
+            let pad = Pad(axes.map(|(axis, &size)| axis.canonical(size)).collect());
+            match pad.0.iter().all(|p| *p == PadAxis::default()) {
                 true => self.clone(),
                 false => Tensor::apply1(Op::Pad(pad), &[self, fill]),
             }

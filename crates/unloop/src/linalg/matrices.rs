@@ -1,6 +1,6 @@
 //! Matrices with a name, and solvers that take a factorisation.
 
-use unloop_graph::{DType, Place, Tensor, operation};
+use unloop_graph::{DType, Tensor, operation};
 
 use super::{invalid, square};
 use crate::Complex;

@@ -49,13 +49,16 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 }
 
 /// The number of trials up to the first success of probability `p` (a scalar or of the shape), as
-/// i32.
+/// i32; the largest one where there are more, as for `p = 0`. It is 0 for what is no probability.
 #[track_caller]
 pub fn geometric(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
     operation("geometric", || {
         let u = uniform(key, p.dtype(), shape);
         let u = u.equal(&u.zeros_like()).select(&u.ones_like(), &u);
-        (u.log() / (-p).log1p()).floor().cast(DType::I32) + 1
+        let count = (u.log() / (-p).log1p()).floor() + 1.0;
+        // The cast saturates.
+        let is_probability = p.greater_equal(&p.zeros_like()).broadcast_to(count.shape());
+        is_probability.select(&count, &count.zeros_like()).cast(DType::I32)
     })
 }
 
