@@ -42,7 +42,7 @@ fn floored_division_and_its_remainder() -> Result<()> {
         [0.0, -2.0, -0.0, -0.0],
         [-0.0, 2.0, -0.0, 0.0],
         [-0.0, -2.0, 0.0, -0.0],
-        [4.0, -2.0, -2.0, 0.0],
+        [4.0, -2.0, -2.0, -0.0],
         [-4.0, 2.0, -2.0, 0.0],
         [1.0, 0.0, f64::INFINITY, f64::NAN],
         [-1.0, 0.0, f64::NEG_INFINITY, f64::NAN],
@@ -153,8 +153,8 @@ fn sizes_that_nothing_has() -> Result<()> {
         ("split", x.split(0, 0).swap_remove(0)),
         ("split", x.split(huge, 0).swap_remove(0)),
         ("block_diag", {
-            let wide = Tensor::zeros(DType::F64, (1, 1 << 60));
-            Tensor::block_diag(&[&wide; 17])
+            let wide = Tensor::zeros(DType::Bool, (1, 1 << 62));
+            Tensor::block_diag(&[&wide; 5])
         }),
         ("tensorinv", linalg::tensorinv(&x, 2)),
         (
