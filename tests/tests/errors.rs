@@ -389,3 +389,45 @@ fn composed_functions_are_named_in_transforms() {
     let error = error_of(gelu(&x));
     assert_eq!((error.op(), error.inner_op()), ("hypot", Some("maximum")), "{error}");
 }
+
+/// What a user's own code refuses, under transforms that turn it into a loop.
+#[test]
+fn host_calls_are_named() {
+    use std::sync::Arc;
+    use unloop::op::HostOp;
+    use unloop::{Array, Shape, TensorType, host_call};
+
+    #[derive(Debug)]
+    struct Root;
+    impl HostOp for Root {
+        fn name(&self) -> &'static str {
+            "careful_root"
+        }
+        fn infer(&self, x: &[TensorType]) -> Result<Vec<TensorType>, String> {
+            match x[0].rank() {
+                0 => Ok(x.to_vec()),
+                _ => Err("takes a scalar".into()),
+            }
+        }
+        fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
+            match x[0].to_vec::<f64>().unwrap_or_default()[..] {
+                [x] if x >= 0.0 => Ok(vec![Array::new(Shape::from(()), vec![x.sqrt()])]),
+                _ => Err("takes a positive number".into()),
+            }
+        }
+    }
+    let op: Arc<dyn HostOp> = Arc::new(Root);
+    let root = |x: &Tensor| host_call(&op, &[x]).swap_remove(0);
+    let (wrong, stack) = (Tensor::from(-1.0), Tensor::from([1.0, -1.0]));
+    for (what, error) in [
+        ("shapes", error_of(root(&stack))),
+        ("values", error_of(root(&wrong))),
+        ("vmap", error_of(vmap(root, 0)(&stack))),
+        ("jit of vmap", error_of(jit(vmap(root, 0))(&stack))),
+        ("vmap, shapes", error_of(vmap(root, 0)(&zeros(&[2, 2])))),
+    ] {
+        assert_eq!(error.op(), "careful_root", "{what}: {error}");
+        assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+        assert!(error.to_string().contains("takes a"), "{what}: {error}");
+    }
+}
