@@ -42,7 +42,7 @@ macro_rules! composed {
 use composed;
 
 pub use arrange::PadMode;
-pub use cumulative::Direction;
+pub use cumulative::{Direction, associative_scan};
 pub use index::{AtIndex, IndexArg, strided};
 pub use operators::Broadcast;
 pub use reduce::AxisList;
