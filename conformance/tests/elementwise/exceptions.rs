@@ -18,6 +18,8 @@ pub struct Exception {
 
 /// The number at a point.
 pub enum Ours {
+    /// The exact number, which is stored: JAX loses digits, overflows, or meets 0·∞ on its way.
+    Exact,
     /// The same everywhere.
     Is(f64),
     /// By a formula.
@@ -30,13 +32,6 @@ impl Exception {
         let word = if word.is_empty() { "_" } else { word };
         self.functions.split_whitespace().any(|name| name == function || name == bare)
             && self.words.split_whitespace().any(|name| name == word)
-    }
-
-    pub fn number(&self, x: f64, y: f64) -> f64 {
-        match self.ours {
-            Ours::Is(number) => number,
-            Ours::By(formula) => formula(x, y),
-        }
     }
 }
 

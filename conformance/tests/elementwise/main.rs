@@ -14,7 +14,7 @@ use unloop_conformance::Archive;
 mod exceptions;
 mod functions;
 
-use exceptions::{EXCEPTIONS, Exception};
+use exceptions::{EXCEPTIONS, Exception, Ours};
 use functions::{Function, OTHERS};
 
 /// A number that is compared.
@@ -28,6 +28,8 @@ struct Entry {
     point: Point,
     ours: f64,
     jax: f64,
+    /// The exact number, where one is stored.
+    exact: Option<f64>,
 }
 
 /// The arguments: one, two, or a row of them with the position of the result.
@@ -89,11 +91,22 @@ fn close(a: f64, b: f64, (relative, absolute): (f64, f64)) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || near
 }
 
-fn compare(entry: &Entry) -> bool {
-    // The sign of a zero is part of a value.
-    let signs = entry.word.is_empty() && entry.ours == 0.0 && entry.jax == 0.0;
-    close(entry.ours, entry.jax, tolerance(entry))
-        && (!signs || entry.ours.is_sign_negative() == entry.jax.is_sign_negative())
+impl Entry {
+    fn is_close_to(&self, number: f64) -> bool {
+        close(self.ours, number, tolerance(self))
+    }
+
+    /// Whether the number is that of JAX, and not both are wrong.
+    fn is_as_in_jax(&self) -> bool {
+        // The sign of a zero is part of a value.
+        let is_zero = self.word.is_empty() && self.ours == 0.0 && self.jax == 0.0;
+        let sign = self.ours.is_sign_negative() == self.jax.is_sign_negative();
+        self.is_close_to(self.jax) && self.is_exact() && (sign || !is_zero)
+    }
+
+    fn is_exact(&self) -> bool {
+        self.exact.is_none_or(|exact| self.is_close_to(exact))
+    }
 }
 
 /// What JAX gives in both modes, as one: where only one mode gives a number, that is it.
@@ -107,13 +120,18 @@ fn agreed(this: f64, other: f64, missing: (bool, bool)) -> Option<f64> {
     }
 }
 
-fn elementwise_entries(record: &Value, f: &Function, archive: &mut Archive) -> (Vec<Entry>, Vec<String>) {
+fn elementwise_entries(
+    record: &Value,
+    f: &Function,
+    (archive, exact): (&mut Archive, &mut Archive),
+) -> (Vec<Entry>, Vec<String>) {
     let name = record["name"].as_str().unwrap();
     let (words, missing) = (texts(&record["words"]), texts(&record["missing"]));
     let arity = record["arity"].as_u64().unwrap() as usize;
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
     for dtype in ["f64", "f32"] {
         let table = archive.get(&format!("{name}.{dtype}")).unwrap();
+        let exact = exact.get(&format!("{name}.{dtype}")).ok();
         let row = |i: usize| table.slice_axis(0, i, i + 1).flatten();
         let (x, y) = (row(0), row(arity - 1));
         let points = (numbers(&x).unwrap(), numbers(&y).unwrap());
@@ -126,6 +144,7 @@ fn elementwise_entries(record: &Value, f: &Function, archive: &mut Archive) -> (
                 let other = if mode == 'f' { 'r' } else { 'f' };
                 let jax = |m: usize| numbers(&row(arity + m * words.len() + w)).unwrap();
                 let (this, that) = (jax(m), jax(1 - m));
+                let exact = exact.as_ref().map(|e| numbers(&e.slice_axis(0, w, w + 1).flatten()).unwrap());
                 let ours = match numbers(&derivative(f, word, step)(&x, &y)) {
                     Ok(ours) => ours,
                     Err(error) => {
@@ -140,7 +159,8 @@ fn elementwise_entries(record: &Value, f: &Function, archive: &mut Archive) -> (
                             1 => Point::One(points.0[i]),
                             _ => Point::Two(points.0[i], points.1[i]),
                         };
-                        entries.push(Entry { function, dtype, mode, word, point, ours: ours[i], jax });
+                        let exact = exact.as_ref().map(|e| e[i]).filter(|e| !e.is_nan());
+                        entries.push(Entry { function, dtype, mode, word, point, ours: ours[i], jax, exact });
                     }
                 }
             }
@@ -196,6 +216,7 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
                         point: Point::Row(points[4 * row..4 * row + 4].to_vec(), column),
                         ours,
                         jax: jax[4 * row + column],
+                        exact: None,
                     });
                 },
             }
@@ -206,6 +227,7 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
 
 fn run() -> (Vec<Entry>, Vec<String>) {
     let mut archive = Archive::open(&directory().join("elementwise.npz")).unwrap();
+    let mut exact = Archive::open(&directory().join("exact.npz")).unwrap();
     let only = std::env::var("ONLY").unwrap_or_default();
     let functions: BTreeMap<&str, Function> =
         functions::elementwise().into_iter().chain(functions::along_axis()).collect();
@@ -218,7 +240,7 @@ fn run() -> (Vec<Entry>, Vec<String>) {
         let started = std::time::Instant::now();
         let (more, failed) = match record["arity"] == 0 {
             true => row_entries(name, &functions[name], &mut archive),
-            false => elementwise_entries(&record, &functions[name], &mut archive),
+            false => elementwise_entries(&record, &functions[name], (&mut archive, &mut exact)),
         };
         eprintln!("{name} {:?}", started.elapsed());
         entries.extend(more);
@@ -232,8 +254,8 @@ fn values_and_derivatives_are_those_of_jax() {
     let (entries, errors) = run();
     let (mut failures, mut total): (BTreeMap<&str, Vec<String>>, usize) = (BTreeMap::new(), 0);
     let mut used = vec![BTreeSet::new(); EXCEPTIONS.len()];
-    for entry in entries.iter().filter(|entry| !compare(entry)) {
-        let Entry { function, dtype, mode, word, point, ours, jax } = entry;
+    for entry in entries.iter().filter(|entry| !entry.is_as_in_jax()) {
+        let Entry { function, dtype, mode, word, point, ours, jax, exact } = entry;
         let (x, y) = match *point {
             Point::One(x) => (x, f64::NAN),
             Point::Two(x, y) => (x, y),
@@ -244,13 +266,18 @@ fn values_and_derivatives_are_those_of_jax() {
             e.only.split_whitespace().all(|part| id.contains(part))
                 && e.holds_for(function, word)
                 && (e.at)(x, y)
-                && close(*ours, e.number(x, y), tolerance(entry))
+                && match e.ours {
+                    Ours::Exact => exact.is_some() && entry.is_exact(),
+                    Ours::Is(number) => entry.is_close_to(number),
+                    Ours::By(formula) => entry.is_close_to(formula(x, y)),
+                }
         });
         if let Some(i) = excepted {
             used[i].insert((function, word));
             continue;
         }
-        let line = format!("{id} at {point:?}: {ours:?}, JAX {jax:?}");
+        let exact = exact.map_or(String::new(), |exact| format!(", exact {exact:?}"));
+        let line = format!("{id} at {point:?}: {ours:?}, JAX {jax:?}{exact}");
         failures.entry(function).or_default().push(line);
         total += 1;
     }
