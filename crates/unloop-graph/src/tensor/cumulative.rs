@@ -136,21 +136,4 @@ impl Tensor {
         let identity = ReduceOp::Max.identity(self.dtype());
         self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
     }
-
-    /// `ln(eˣ + eʸ)`, without overflow.
-    #[track_caller]
-    pub fn logaddexp(&self, other: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
-            let largest = self.maximum(other);
-            let gap = self - other;
-            // Of two equal infinities the difference is no number, but the larger one is the sum.
-            let equal = gap.is_nan();
-            let gap = equal.select(&gap.zeros_like(), &gap);
-            let sum = &largest + (-gap.abs()).exp().log1p();
-            let infinite = largest.is_finite();
-            let both = equal & !&infinite;
-            both.select(&(self + other), &sum)
-        })
-    }
 }
