@@ -37,6 +37,7 @@ import warnings
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_DISABLE_JIT", "1")  # Each operation compiles once, instead of each function.
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as sp

@@ -183,11 +183,13 @@ def gamma(u):
 
 def erfc(u):
     x = u.value
+    need(abs(x) < mpf(10) ** 20)
     g = -2 / mp.sqrt(mp.pi) * mp.exp(-x * x)
     return u.through(mp.erfc(x), g, -2 * x * g, (4 * x * x - 2) * g)
 
 
 def ndtr(u):
+    """The distribution function of the normal distribution."""
     return erfc(u * (-1 / mp.sqrt(2))) * mpf(0.5)
 
 

@@ -130,6 +130,7 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("is_finite is_nan is_infinite is_close sign_bit", "give bools"),
     ("cast bitcast", "change the dtype"),
     ("polygamma betainc", "of parameters: under names with these"),
-    ("glu standardize attention", "composed of the others along axes, of several numbers at once"),
+    ("glu standardize", "composed of the others along axes, of several numbers at once"),
+    ("bessel_i1_ratio", "hidden: a part of Bessel functions"),
     ("cumulative_reduce cumlogsumexp_from", "the cumulative functions from the other end"),
 ];

@@ -33,11 +33,20 @@ struct Entry {
 }
 
 /// The arguments: one, two, or a row of them with the position of the result.
-#[derive(Debug)]
 enum Point {
     One(f64),
     Two(f64, f64),
     Row(Vec<f64>, usize),
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Point::One(x) => write!(f, "{x:?}"),
+            Point::Two(x, y) => write!(f, "({x:?}, {y:?})"),
+            Point::Row(row, position) => write!(f, "{row:?}, {position}"),
+        }
+    }
 }
 
 fn directory() -> std::path::PathBuf {
@@ -277,7 +286,7 @@ fn values_and_derivatives_are_those_of_jax() {
             continue;
         }
         let exact = exact.map_or(String::new(), |exact| format!(", exact {exact:?}"));
-        let line = format!("{id} at {point:?}: {ours:?}, JAX {jax:?}{exact}");
+        let line = format!("{id} at {point}: {ours:?}, JAX {jax:?}{exact}");
         failures.entry(function).or_default().push(line);
         total += 1;
     }
