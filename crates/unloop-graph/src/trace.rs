@@ -136,7 +136,7 @@ impl Trace {
     /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
     /// from outside become captures. The first output that carries an error is the error.
     pub fn finish(self, outputs: &[Tensor]) -> Result<TracedProgram> {
-        let place = Place::here();
+        let place = Place::without_line("trace");
         let outputs: Vec<ValueId> =
             outputs.iter().map(|t| lift(&self.recorder, t, place)).collect::<Result<_>>()?;
         let mut program = self.recorder.lock();
@@ -273,7 +273,7 @@ fn capture(
     let key = match &tensor.repr {
         Repr::Traced(t) => CaptureKey::Traced(t.trace.id, t.value, mapped.clone()),
         Repr::Concrete(a) => CaptureKey::Concrete(
-            Arc::as_ptr(a.buffer()) as usize,
+            std::ptr::from_ref(a.buffer()).addr(),
             a.offset(),
             a.shape().clone(),
             a.strides().into(),

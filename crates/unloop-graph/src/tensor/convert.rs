@@ -1,12 +1,21 @@
 //! Values in and out: ndarrays of any dimension and layout, scalars, vectors, nested arrays.
 
 use super::Repr;
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, operation};
+use crate::memory::{copied, vec_with_room};
 use crate::{Array, Element, Result, Shape, Tensor};
 use ndarray::{ArrayBase, ArrayD, ArrayView, Data, Dimension, IxDyn, OwnedRepr};
 
 fn vector<T: Element>(values: Vec<T>) -> Tensor {
     Array::new(Shape::from(values.len()), values).into()
+}
+
+/// A tensor of copied elements.
+fn copy<T: Element>(shape: Shape, values: Result<Vec<T>, ErrorKind>) -> Tensor {
+    match values {
+        Ok(values) => Array::new(shape, values).into(),
+        Err(kind) => Tensor::error(Error::new("from", kind, Place::here())),
+    }
 }
 
 macro_rules! scalar_into_tensor {
@@ -37,7 +46,7 @@ impl<T: Element> From<Vec<T>> for Tensor {
 /// A vector (rank 1).
 impl<T: Element> From<&[T]> for Tensor {
     fn from(values: &[T]) -> Tensor {
-        vector(values.to_vec())
+        copy(values.len().into(), copied(values))
     }
 }
 
@@ -70,11 +79,11 @@ impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
             let (values, offset) = array.into_raw_vec_and_offset();
             let values = match offset {
                 Some(start) if start != 0 || values.len() != shape.size() => {
-                    values[start..start + shape.size()].to_vec()
+                    copied(&values[start..start + shape.size()])
                 }
-                _ => values,
+                _ => Ok(values),
             };
-            return Array::new(shape, values).into();
+            return copy(shape, values);
         }
         (&array).into()
     }
@@ -84,10 +93,13 @@ impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
 impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Tensor {
     fn from(array: &ArrayBase<S, D>) -> Tensor {
         let values = match array.as_slice() {
-            Some(slice) => slice.to_vec(),
-            None => array.iter().copied().collect(),
+            Some(slice) => copied(slice),
+            None => vec_with_room(array.len()).map(|mut values| {
+                values.extend(array.iter().copied());
+                values
+            }),
         };
-        Array::new(array.shape().into(), values).into()
+        copy(array.shape().into(), values)
     }
 }
 
@@ -120,23 +132,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<T, D>> {
-        self.clone().into_array()
+        operation("to_array", || self.clone().into_array())
     }
 
     /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only
     /// owner and they are in row-major order.
     #[track_caller]
     pub fn into_array<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
-        let place = Place::here();
-        let shape = Shape::from(self.shape());
-        let values = self.into_values::<T>("to_array")?;
-        let wrong_rank = || {
-            let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
-            Error::new("to_array", kind, place)
-        };
-        ArrayD::from_shape_vec(IxDyn(&shape), values)
-            .and_then(|array| array.into_dimensionality())
-            .map_err(|_| wrong_rank())
+        operation("into_array", || {
+            let place = Place::here();
+            let shape = Shape::from(self.shape());
+            let values = self.into_values::<T>("to_array")?;
+            let wrong_rank = || {
+                let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
+                Error::new("to_array", kind, place)
+            };
+            ArrayD::from_shape_vec(IxDyn(&shape), values)
+                .and_then(|array| array.into_dimensionality())
+                .map_err(|_| wrong_rank())
+        })
     }
 
     /// The elements in row-major order.
@@ -145,7 +159,7 @@ impl Tensor {
     /// The tensor carries an error or is traced; its dtype is not `T`.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        self.clone().into_values("to_vec")
+        operation("to_vec", || self.clone().into_values("to_vec"))
     }
 
     /// The one element of a tensor of size 1.
@@ -154,31 +168,34 @@ impl Tensor {
     /// The tensor carries an error or is traced; its dtype is not `T`; it has not just one element.
     #[track_caller]
     pub fn item<T: Element>(&self) -> Result<T> {
-        let place = Place::here();
-        let values = self.clone().into_values::<T>("item")?;
-        match values[..] {
-            [value] => Ok(value),
-            _ => {
+        operation("item", || {
+            let place = Place::here();
+            self.value("item")?;
+            let wrong = || {
                 let expected = "exactly one element";
                 let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
-                Err(Error::new("item", kind, place))
+                Error::new("item", kind, place)
+            };
+            // One element of many is not worth a copy of all.
+            if self.size() != 1 {
+                return Err(wrong());
             }
-        }
+            match self.clone().into_values::<T>("item")?[..] {
+                [value] => Ok(value),
+                _ => Err(wrong()),
+            }
+        })
     }
 
     #[track_caller]
     fn into_values<T: Element>(self, what: &'static str) -> Result<Vec<T>> {
         let place = Place::here();
         self.value(what)?;
-        let dtype = self.dtype();
         let values = match self.repr {
             Repr::Concrete(array) => array.into_vec::<T>(),
-            Repr::Traced(_) | Repr::Error(..) => None,
+            Repr::Traced(_) | Repr::Error(..) => Err(ErrorKind::TracedValue),
         };
-        values.ok_or_else(|| {
-            let kind = ErrorKind::DTypeMismatch { left: dtype, right: T::DTYPE };
-            Error::new(what, kind, place)
-        })
+        values.map_err(|kind| Error::new(what, kind, place))
     }
 
     /// A tensor of any shape from its elements in row-major order.
@@ -187,16 +204,19 @@ impl Tensor {
     /// Carried, when the number of elements is not the size of the shape.
     #[track_caller]
     pub fn from_vec<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Tensor {
-        let shape = shape.into();
-        match shape.checked_size(T::DTYPE) {
-            Ok(size) if size == values.len() => Array::new(shape, values).into(),
-            Ok(size) => {
-                let message = format!("{} elements for shape {shape} of size {size}", values.len());
-                let kind = ErrorKind::InvalidArgument(message);
-                Tensor::error(Error::new("from_vec", kind, Place::here()))
+        operation("from_vec", || {
+            let shape = shape.into();
+            match shape.checked_size(T::DTYPE) {
+                Ok(size) if size == values.len() => Array::new(shape, values).into(),
+                Ok(size) => {
+                    let message =
+                        format!("{} elements for shape {shape} of size {size}", values.len());
+                    let kind = ErrorKind::InvalidArgument(message);
+                    Tensor::error(Error::new("from_vec", kind, Place::here()))
+                }
+                Err(kind) => Tensor::error(Error::new("from_vec", kind, Place::here())),
             }
-            Err(kind) => Tensor::error(Error::new("from_vec", kind, Place::here())),
-        }
+        })
     }
 
     /// A view of the elements in row-major order, without a copy, if the tensor is concrete, of

@@ -1,13 +1,14 @@
 //! Constructors. A constant fill takes the memory of one element.
 
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, operation};
+use crate::memory::vec_with_room;
 use crate::{Array, DType, Element, Number, Op, Scalar, Shape, Tensor, TensorType};
 
 impl Tensor {
     /// One value everywhere, of the value's dtype.
     #[track_caller]
     pub fn full<T: Element>(shape: impl Into<Shape>, value: T) -> Tensor {
-        Tensor::full_of(shape, value.scalar())
+        operation("full", || Tensor::full_of(shape, value.scalar()))
     }
 
     /// One value everywhere; the dtype is known only at run time.
@@ -16,7 +17,7 @@ impl Tensor {
         let shape = shape.into();
         match shape.checked_size(value.dtype()) {
             Ok(_) => Array::fill(shape, value).into(),
-            Err(kind) => Tensor::error(Error::new("full", kind, Place::here())),
+            Err(kind) => Tensor::error(Error::new("full", kind, Place::of("full_of"))),
         }
     }
 
@@ -29,25 +30,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Tensor {
-        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(0)))
+        operation("zeros", || Tensor::full_of(shape, Scalar::new(dtype, Number::Int(0))))
     }
 
     /// Ones (`true` for bool).
     #[track_caller]
     pub fn ones(dtype: DType, shape: impl Into<Shape>) -> Tensor {
-        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(1)))
+        operation("ones", || Tensor::full_of(shape, Scalar::new(dtype, Number::Int(1))))
     }
 
     /// Zeros of this tensor's dtype and shape.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
-        Tensor::zeros(self.dtype(), self.shape())
+        operation("zeros_like", || Tensor::zeros(self.dtype(), self.shape()))
     }
 
     /// Ones of this tensor's dtype and shape.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
-        Tensor::ones(self.dtype(), self.shape())
+        operation("ones_like", || Tensor::ones(self.dtype(), self.shape()))
     }
 
     /// A number in this tensor's dtype, as a scalar tensor.
@@ -59,15 +60,19 @@ impl Tensor {
     /// The identity matrix of `n` rows.
     #[track_caller]
     pub fn eye(dtype: DType, n: usize) -> Tensor {
-        let row = Tensor::iota(DType::I64, (n, n), 0);
-        let column = Tensor::iota(DType::I64, (n, n), 1);
-        row.equal(&column).cast(dtype)
+        operation("eye", || {
+            let row = Tensor::iota(DType::I64, (n, n), 0);
+            let column = Tensor::iota(DType::I64, (n, n), 1);
+            row.equal(&column).cast(dtype)
+        })
     }
 
     /// The position along `axis`, everywhere in `shape`.
     #[track_caller]
     pub fn iota(dtype: DType, shape: impl Into<Shape>, axis: usize) -> Tensor {
-        Tensor::apply1(Op::Iota { ty: TensorType::new(dtype, shape), axis }, &[])
+        operation("iota", || {
+            Tensor::apply1(Op::Iota { ty: TensorType::new(dtype, shape), axis }, &[])
+        })
     }
 
     /// The numbers `start, start + step, …` below `stop` (above it when `step` is negative), of the
@@ -80,7 +85,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn arange<T: Element>(start: T, stop: T, step: T) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("arange");
         let count = match (start.number(), stop.number(), step.number()) {
             (Number::Int(a), Number::Int(b), Number::Int(s)) if s != 0 => {
                 let span = if s > 0 { b - a } else { a - b };
@@ -114,11 +119,13 @@ impl Tensor {
         let last = count.saturating_sub(1).max(1) as f64;
         // Weighted so that both ends are exact.
         let at = |i: usize| start * ((last - i as f64) / last) + stop * (i as f64 / last);
-        let kind = match Shape::from(count).checked_size(DType::F64) {
-            Ok(_) => return Tensor::from((0..count).map(at).collect::<Vec<f64>>()),
-            Err(kind) => kind,
-        };
-        Tensor::error(Error::new("linspace", kind, Place::here()))
+        match vec_with_room(count) {
+            Ok(mut values) => {
+                values.extend((0..count).map(at));
+                Tensor::from(values)
+            }
+            Err(kind) => Tensor::error(Error::new("linspace", kind, Place::of("linspace"))),
+        }
     }
 
     /// A tensor computed element by element by a plain Rust function of the index.
@@ -135,13 +142,12 @@ impl Tensor {
         mut f: impl FnMut(&[usize]) -> T,
     ) -> Tensor {
         let shape = shape.into();
-        match shape.checked_size(T::DTYPE) {
-            Ok(size) => {
-                let mut values = Vec::with_capacity(size);
+        match shape.checked_size(T::DTYPE).and_then(vec_with_room) {
+            Ok(mut values) => {
                 shape.for_each_index(|index| values.push(f(index)));
                 Array::new(shape, values).into()
             }
-            Err(kind) => Tensor::error(Error::new("from_fn", kind, Place::here())),
+            Err(kind) => Tensor::error(Error::new("from_fn", kind, Place::of("from_fn"))),
         }
     }
 }

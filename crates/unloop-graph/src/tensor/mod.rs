@@ -33,8 +33,8 @@ macro_rules! composed {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $arg: $ty)*) -> $result {
-                let ($x, place) = (self, crate::Place::here());
-                place.scope(|| $body)
+                let $x = self;
+                crate::operation(stringify!($name), || $body)
             }
         )+}
     };
@@ -51,7 +51,7 @@ pub use window::{Conv, WindowAxis};
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
 use crate::trace::{Traced, record};
-use crate::{Array, DType, Op, Result, Shape, TensorType, backend};
+use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 
 /// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
 ///
@@ -172,7 +172,7 @@ impl Tensor {
     pub fn value(&self, what: &'static str) -> Result<&Array> {
         match &self.repr {
             Repr::Concrete(array) => Ok(array),
-            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::here())),
+            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::of("value"))),
             Repr::Error(error, _) => Err(error.clone()),
         }
     }
@@ -184,6 +184,7 @@ impl Tensor {
         if count == 0 {
             return SmallVec::new();
         }
+        let place = place.or_op(op.name());
         let all = |tensor: Tensor| smallvec![tensor; count];
         if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
             return all(error.clone());
@@ -191,7 +192,7 @@ impl Tensor {
         let inputs: SmallVec<[TensorType; 3]> = operands.iter().map(|t| t.ty()).collect();
         let like = || inputs.first().cloned().unwrap_or_else(|| TensorType::new(DType::F64, ()));
         let fail = |error: Error| all(Tensor::error_like(error, like()));
-        let types = match op.infer(&inputs) {
+        let types = match cancel::check().and_then(|()| op.infer(&inputs)) {
             Ok(types) => types,
             Err(kind) => return fail(Error::new(op.name(), kind, place)),
         };

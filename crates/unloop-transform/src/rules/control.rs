@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use unloop_graph::op::{Scan, Switch, While, entry_type};
+use unloop_graph::stack::deeper;
 use unloop_graph::{
     Error, ErrorKind, Graph, Op, Place, ReduceOp, Result, Shape, Tensor, TensorType, Trace,
     TracedProgram,
@@ -32,7 +33,7 @@ pub(super) fn program(
     f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
 ) -> Result<(Arc<Graph>, Vec<Tensor>)> {
     let (trace, params) = Trace::new(types.iter().cloned());
-    let TracedProgram { graph, captures } = trace.finish(&f(&params))?;
+    let TracedProgram { graph, captures } = trace.finish(&deeper(|| f(&params)))?;
     let captured: Vec<Tensor> = captures.into_iter().map(|c| c.tensor).collect();
     if captured.is_empty() {
         return Ok((Arc::new(graph), captured));
@@ -146,8 +147,7 @@ pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Vec<Batched>
         Op::Switch(switch) => batch_switch(switch, operands, &each[1..], size),
         Op::While(repeat) => batch_while(repeat, operands, &each, size),
         Op::Scan(scan) => batch_scan(scan, operands, &each, size),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 
@@ -310,8 +310,8 @@ fn joined(
     let condition = condition.with_inputs(inputs.clone(), &place(0..first.len()));
     let body = body.with_inputs(inputs, &place(first.len()..captured.len()));
     let shared = at + captured.len();
-    let op = While { condition: Arc::new(condition), body: Arc::new(body), shared };
-    (Op::While(op), captured)
+    let (condition, body) = (Arc::new(condition), Arc::new(body));
+    (Op::While(While { condition, body, shared, limit: repeat.limit }), captured)
 }
 
 fn zeros(ty: &TensorType) -> Tensor {
@@ -370,8 +370,7 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Switch(switch) => jvp_switch(switch, &x, &active, rule),
         Op::While(repeat) => jvp_while(repeat, &x, &active, rule),
         Op::Scan(scan) => jvp_scan(scan, &x, &active, rule),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 
@@ -518,8 +517,7 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
             "the gradient of while_loop, whose number of steps is not known before; use scan or \
              fori_loop, or forward mode (jvp, jacfwd)",
         ),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         }
         Sqrt => 0.5 / y,
         Rsqrt => -0.5 * (y / x),
-        Cbrt => (1.0 / 3.0) * y.square().recip(),
+        Cbrt => (1.0 / 3.0) * y.recip().square(),
         Reciprocal => -y.square(),
         Square => 2.0 * x,
         Exp => y.clone(),
