@@ -360,6 +360,11 @@ fn composed_functions_are_named() {
     // The standard library hides who calls `sum`.
     let error = error_of([v.clone(), m.clone()].into_iter().sum::<Tensor>());
     assert_eq!((error.op(), error.location()), ("sum", None), "{error}");
+    // A transform around it knows its own.
+    let total = |x: &Tensor| [x.clone(), m.clone()].into_iter().sum::<Tensor>();
+    let error = error_of(vmap(total, 0)(&m));
+    assert_eq!((error.op(), error.inner_op()), ("vmap", Some("sum")), "{error}");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
     // What the iterator computes itself has its own line.
     let error = error_of((0..2).map(|_| &v + &m).sum::<Tensor>());
     assert_eq!(error.op(), "add");
