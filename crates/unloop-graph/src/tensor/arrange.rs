@@ -264,14 +264,18 @@ composed! {
     /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it does
     /// not divide evenly.
     split(x, count: usize, axis: isize) -> Vec<Tensor> {
+        /// Who asks for more parts gets no more errors than this.
+        const ERRORS: usize = 1 << 12;
+        let failed = |error: Tensor| vec![error; count.clamp(1, ERRORS)];
         let at = match x.axis("split", axis, Place::here()) {
             Ok(axis) => axis,
-            Err(error) => return vec![error],
+            Err(error) => return failed(error),
         };
         let n = x.shape()[at];
         if count == 0 || count > n.max(1) {
             let message = format!("{n} entries along axis {at} in {count} parts");
-            return vec![Tensor::fail("split", ErrorKind::InvalidArgument(message), Place::here(), x)];
+            let kind = ErrorKind::InvalidArgument(message);
+            return failed(Tensor::fail("split", kind, Place::here(), x));
         }
         let ends = (1..count).map(|i| i * (n / count) + i.min(n % count));
         x.split_at(&ends.collect::<Vec<_>>(), axis)
