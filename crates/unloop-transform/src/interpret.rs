@@ -17,7 +17,7 @@ pub(crate) fn operands<'a, T>(node: &Node, values: &'a [Option<T>]) -> Vec<&'a T
 }
 
 /// Applies each operation of a program to tensors.
-pub(crate) fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
+pub fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let last = graph.last_uses();
     let mut values: Vec<Option<Tensor>> = inputs.iter().cloned().map(Some).collect();
     values.resize(graph.value_count(), None);
