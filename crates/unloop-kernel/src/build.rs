@@ -161,7 +161,9 @@ impl Builder<'_> {
     }
 
     fn reduce(&self, node: &Node) -> Kernel {
-        let Op::Reduce { op, axes } = &node.op else { return self.map(node) };
+        let Op::Reduce { op, axes } = &node.op else {
+            unreachable!("`{}` is no reduction", node.op)
+        };
         let operand = node.operands[0];
         let shape = self.shape(operand);
         // The space: kept axes, then reduced ones.
@@ -179,9 +181,8 @@ impl Builder<'_> {
 
     fn concatenate<'b>(&'b self, node: &'b Node) -> impl Iterator<Item = Kernel> + 'b {
         let whole = store(node.first, self.shape(node.first));
-        let axis = match node.op {
-            Op::Concatenate { axis } => axis,
-            _ => 0,
+        let Op::Concatenate { axis } = node.op else {
+            unreachable!("`{}` is no concatenation", node.op)
         };
         let mut start = 0;
         node.operands.iter().map(move |&v| {

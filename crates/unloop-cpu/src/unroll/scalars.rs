@@ -132,7 +132,7 @@ fn outside(mode: IndexMode) -> IndexMode {
 
 /// The values of an array's elements.
 pub(super) fn elements(ids: &Array) -> Vec<ExprId> {
-    let ids: Vec<i32> = ids.to_vec().unwrap_or_default();
+    let Some(ids) = ids.to_vec::<i32>() else { unreachable!("numbers of expressions are i32") };
     ids.into_iter().map(|id| ExprId(id as u32)).collect()
 }
 

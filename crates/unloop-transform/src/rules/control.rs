@@ -146,8 +146,7 @@ pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Vec<Batched>
         Op::Switch(switch) => batch_switch(switch, operands, &each[1..], size),
         Op::While(repeat) => batch_while(repeat, operands, &each, size),
         Op::Scan(scan) => batch_scan(scan, operands, &each, size),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        _ => unreachable!("`{op}` is no control flow"),
     }
 }
 
@@ -187,7 +186,7 @@ fn batch_switch(
     each: &[bool],
     size: usize,
 ) -> Vec<Batched> {
-    let Some(first) = switch.branches.first() else { return Vec::new() };
+    let Some(first) = switch.branches.first() else { unreachable!("a choice without branches") };
     let mut results = vec![false; first.outputs().len()];
     for branch in &switch.branches {
         let depends = dependent(branch, each);
@@ -370,8 +369,7 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Switch(switch) => jvp_switch(switch, &x, &active, rule),
         Op::While(repeat) => jvp_while(repeat, &x, &active, rule),
         Op::Scan(scan) => jvp_scan(scan, &x, &active, rule),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        _ => unreachable!("`{op}` is no control flow"),
     }
 }
 
@@ -518,8 +516,7 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
             "the gradient of while_loop, whose number of steps is not known before; use scan or \
              fori_loop, or forward mode (jvp, jacfwd)",
         ),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        _ => unreachable!("`{op}` is no control flow"),
     }
 }
 

@@ -137,7 +137,7 @@ pub(super) fn jvp_triangular_solve(how: &TriangularSolve, rule: &Jvp<'_>) -> Ten
         );
         -matmul(&if how.transpose { da.mt() } else { da }, x)
     });
-    let right = sum(rule.t[1], change, x);
+    let right = sum(rule.t[1], change);
     apply(Op::TriangularSolve(*how), &[a, &right])
 }
 
@@ -145,15 +145,15 @@ pub(super) fn jvp_triangular_solve(how: &TriangularSolve, rule: &Jvp<'_>) -> Ten
 pub(super) fn jvp_solve(transpose: bool, rule: &Jvp<'_>) -> Tensor {
     let (a, x) = (rule.x[0], &rule.y[0]);
     let change = rule.t[0].map(|da| -matmul(&if transpose { da.mt() } else { da.clone() }, x));
-    apply(Op::Solve { transpose }, &[a, &sum(rule.t[1], change, x)])
+    apply(Op::Solve { transpose }, &[a, &sum(rule.t[1], change)])
 }
 
-fn sum(a: Option<&Tensor>, b: Option<Tensor>, like: &Tensor) -> Tensor {
+fn sum(a: Option<&Tensor>, b: Option<Tensor>) -> Tensor {
     match (a, b) {
         (Some(a), Some(b)) => a + b,
         (Some(a), None) => a.clone(),
         (None, Some(b)) => b,
-        (None, None) => like.zeros_like(),
+        (None, None) => unreachable!("a tangent is there"),
     }
 }
 
@@ -164,8 +164,7 @@ pub(super) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<T
         Op::TriangularSolve(how) => {
             Op::TriangularSolve(TriangularSolve { transpose: !how.transpose, ..*how })
         }
-        // The caller sends only solves here.
-        other => other.clone(),
+        other => unreachable!("`{other}` is no solve"),
     };
     let a = x[0].value(op);
     vec![None, x[1].is_linear().then(|| apply(transposed, &[&a, ct]))]
