@@ -83,7 +83,8 @@ impl HostOp for Transform {
     fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
         let results = match x[0].dtype() {
             DType::F32 => self.run::<f32>(x),
-            _ => self.run::<f64>(x),
+            DType::F64 => self.run::<f64>(x),
+            other => unreachable!("transforms are of floats, not of {other}"),
         };
         results.ok_or_else(|| "takes parts of f32 or f64".into())
     }
@@ -123,15 +124,16 @@ fn failed(op: &'static str, message: String, place: Place) -> Complex {
 
 /// The transform along an axis.
 #[track_caller]
-fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
+fn along(op: &'static str, z: &Complex, axis: isize, inverse: bool) -> Complex {
     let place = Place::here();
     place.scope(|| {
         let at = match normalize_axis(axis, z.re.rank()) {
             _ if z.re.as_error().is_some() || z.im.as_error().is_some() => {
                 return z.clone();
             }
-            Ok(at) => at,
-            Err(kind) => return failed("fft", kind.to_string(), place),
+            Ok(at) if z.shape()[at] > 0 => at,
+            Ok(_) => return failed(op, "takes one value or more along the axis".into(), place),
+            Err(kind) => return failed(op, kind.to_string(), place),
         };
         let n = z.shape()[at] as f64;
         let last = z.each_part(|x| x.move_axis(axis, -1));
@@ -148,22 +150,27 @@ fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
 /// The transform along an axis.
 #[track_caller]
 pub fn fft(z: &Complex, axis: isize) -> Complex {
-    along(z, axis, false)
+    along("fft", z, axis, false)
 }
 
 /// The inverse of [`fft`].
 #[track_caller]
 pub fn ifft(z: &Complex, axis: isize) -> Complex {
-    along(z, axis, true)
+    along("ifft", z, axis, true)
 }
 
 /// The transform along an axis of real numbers: the first half of the spectrum, `n/2 + 1` values; the
 /// others are their conjugates.
 #[track_caller]
 pub fn rfft(x: &Tensor, axis: isize) -> Complex {
+    half_spectrum("rfft", x, axis)
+}
+
+#[track_caller]
+fn half_spectrum(op: &'static str, x: &Tensor, axis: isize) -> Complex {
     let place = Place::here();
     place.scope(|| {
-        let z = along(&Complex::from_real(x), axis, false);
+        let z = along(op, &Complex::from_real(x), axis, false);
         match normalize_axis(axis, x.rank()) {
             Ok(at) => z.each_part(|part| part.slice_axis(axis, 0, x.shape()[at] / 2 + 1)),
             Err(_) => z,
@@ -175,17 +182,22 @@ pub fn rfft(x: &Tensor, axis: isize) -> Complex {
 /// even `n`, at `n/2` do not count.
 #[track_caller]
 pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
+    from_half_spectrum("irfft", z, n, axis)
+}
+
+#[track_caller]
+fn from_half_spectrum(op: &'static str, z: &Complex, n: usize, axis: isize) -> Tensor {
     let place = Place::here();
     place.scope(|| {
         let at = match normalize_axis(axis, z.re.rank()) {
             Ok(at) => at,
-            Err(kind) => return failed("irfft", kind.to_string(), place).re,
+            Err(kind) => return failed(op, kind.to_string(), place).re,
         };
         let half = n / 2 + 1;
         if n == 0 || z.shape()[at] != half {
             let given = z.shape()[at];
             let message = format!("{given} values along axis {axis}; {n} real numbers have {half}");
-            return failed("irfft", message, place).re;
+            return failed(op, message, place).re;
         }
         // The second half: conjugates in reverse order.
         let rest = z.each_part(|x| x.slice_axis(axis, 1, n.div_ceil(2)).flip(&[axis])).conj();
@@ -196,7 +208,7 @@ pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
         let first = Complex { re: z.re.clone(), im: is_alone.select(&z.im.zeros_like(), &z.im) };
         let joined = |a: &Tensor, b: &Tensor| Tensor::concatenate(&[a, b], axis);
         let whole = Complex { re: joined(&first.re, &rest.re), im: joined(&first.im, &rest.im) };
-        along(&whole, axis, true).re
+        along(op, &whole, axis, true).re
     })
 }
 
@@ -205,7 +217,7 @@ pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
 #[track_caller]
 pub fn hfft(z: &Complex, n: usize, axis: isize) -> Tensor {
     let place = Place::here();
-    place.scope(|| irfft(&z.conj(), n, axis) * n as f64)
+    place.scope(|| from_half_spectrum("hfft", &z.conj(), n, axis) * n as f64)
 }
 
 /// The inverse of [`hfft`].
@@ -214,7 +226,7 @@ pub fn ihfft(x: &Tensor, axis: isize) -> Complex {
     let place = Place::here();
     place.scope(|| {
         let n = normalize_axis(axis, x.rank()).map_or(1, |at| x.shape()[at]);
-        rfft(x, axis).conj() / n as f64
+        half_spectrum("ihfft", x, axis).conj() / n as f64
     })
 }
 
@@ -229,66 +241,79 @@ pub fn ihfft(x: &Tensor, axis: isize) -> Complex {
 /// ```
 #[track_caller]
 pub fn fftn(z: &Complex, axes: impl AxisList) -> Complex {
-    axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, false))
+    let (axes, place) = (axes.axes(), Place::here());
+    let one = |z: Complex, &axis: &isize| along("fftn", &z, axis, false);
+    place.scope(|| axes.iter().fold(z.clone(), one))
 }
 
 /// The inverse of [`fftn`].
 #[track_caller]
 pub fn ifftn(z: &Complex, axes: impl AxisList) -> Complex {
-    axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, true))
+    let (axes, place) = (axes.axes(), Place::here());
+    let one = |z: Complex, &axis: &isize| along("ifftn", &z, axis, true);
+    place.scope(|| axes.iter().fold(z.clone(), one))
 }
 
 /// The transform along several axes of real numbers: half of the spectrum along the last of them.
 #[track_caller]
 pub fn rfftn(x: &Tensor, axes: impl AxisList) -> Complex {
-    let axes = axes.axes();
-    match axes.split_last() {
-        Some((&last, rest)) => rest.iter().fold(rfft(x, last), |z, &axis| along(&z, axis, false)),
+    let (axes, place) = (axes.axes(), Place::here());
+    let one = |z: Complex, &axis: &isize| along("rfftn", &z, axis, false);
+    place.scope(|| match axes.split_last() {
+        Some((&last, rest)) => rest.iter().fold(half_spectrum("rfftn", x, last), one),
         None => Complex::from_real(x),
-    }
+    })
 }
 
 /// The inverse of [`rfftn`], with `n` real numbers along the last of the axes.
 #[track_caller]
 pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
-    let axes = axes.axes();
-    match axes.split_last() {
+    let (axes, place) = (axes.axes(), Place::here());
+    let one = |z: Complex, &axis: &isize| along("irfftn", &z, axis, true);
+    place.scope(|| match axes.split_last() {
         Some((&last, rest)) => {
-            let z = rest.iter().fold(z.clone(), |z, &axis| along(&z, axis, true));
-            irfft(&z, n, last)
+            from_half_spectrum("irfftn", &rest.iter().fold(z.clone(), one), n, last)
         }
         None => z.re.clone(),
-    }
+    })
 }
 
-/// The frequencies of the values of [`fft`] for `n` samples at a distance of `spacing`.
+/// The frequencies of the values of [`fft`] for `n` samples, one or more, at a distance of `spacing`.
+#[track_caller]
 pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
+    if n == 0 {
+        return failed("fftfreq", "takes one sample or more".into(), Place::here()).re;
+    }
     let half = n.div_ceil(2);
     let at = |i: usize| if i < half { i as f64 } else { i as f64 - n as f64 };
     Tensor::from((0..n).map(|i| at(i) / (n as f64 * spacing)).collect::<Vec<f64>>())
 }
 
-/// The frequencies of the values of [`rfft`] for `n` samples at a distance of `spacing`.
+/// The frequencies of the values of [`rfft`] for `n` samples, one or more, at a distance of `spacing`.
+#[track_caller]
 pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
+    if n == 0 {
+        return failed("rfftfreq", "takes one sample or more".into(), Place::here()).re;
+    }
     Tensor::from((0..=n / 2).map(|i| i as f64 / (n as f64 * spacing)).collect::<Vec<f64>>())
 }
 
 /// Frequency 0 in the middle of some axes.
 #[track_caller]
 pub fn fftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
-    shifted(x, &axes.axes(), |n| n as i64 / 2)
+    shifted("fftshift", x, &axes.axes(), |n| n as i64 / 2)
 }
 
 /// The inverse of [`fftshift`].
 #[track_caller]
 pub fn ifftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
-    shifted(x, &axes.axes(), |n| -(n as i64 / 2))
+    shifted("ifftshift", x, &axes.axes(), |n| -(n as i64 / 2))
 }
 
 #[track_caller]
-fn shifted(x: &Tensor, axes: &[isize], by: impl Fn(usize) -> i64) -> Tensor {
+fn shifted(op: &'static str, x: &Tensor, axes: &[isize], by: impl Fn(usize) -> i64) -> Tensor {
     match normalize_axes(axes, x.rank()) {
         Ok(axes) => axes.iter().fold(x.clone(), |x, &a| x.roll(by(x.shape()[a]), a as isize)),
-        Err(kind) => failed("fftshift", kind.to_string(), Place::here()).re,
+        Err(kind) => failed(op, kind.to_string(), Place::here()).re,
     }
 }

@@ -139,7 +139,7 @@ impl Tensor {
         let place = Place::here();
         place.scope(|| {
             let (m, n) = (column.size(), row.size());
-            let all = Tensor::concatenate(&[&row.slice_axis(0, 1, n).flip(&[0]), column], 0);
+            let all = Tensor::concatenate(&[&row.slice_axis(0, 1.min(n), n).flip(&[0]), column], 0);
             let at = |axis| Tensor::iota(DType::I64, (m, n), axis);
             all.take(&(at(0) - at(1) + Tensor::from(n as i64 - 1)), 0)
         })
@@ -340,6 +340,9 @@ composed! {
 
     /// The powers `x⁰, x¹, …` of a vector as columns, `count` of them, the highest first.
     vander(x, count: usize) -> Tensor {
+        if count == 0 {
+            return Tensor::zeros(x.dtype(), Shape::from(x.shape()).concat(&[0]));
+        }
         let powers = (0..count as i32).rev().map(|k| x.powi(k));
         let columns: Vec<Tensor> = powers.collect();
         Tensor::stack(&columns.iter().collect::<Vec<_>>(), -1)
