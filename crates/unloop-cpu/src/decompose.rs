@@ -95,8 +95,8 @@ impl Decomposition {
         unsafe {
             match self.dtype {
                 DType::F32 => self.run_as::<f32>(memory),
-                // The type rules let floats through only.
-                _ => self.run_as::<f64>(memory),
+                DType::F64 => self.run_as::<f64>(memory),
+                other => unreachable!("decompositions are of floats, not of {other}"),
             }
         }
     }
@@ -184,7 +184,9 @@ impl Decomposition {
                     }
                     (Kind::Svd(vectors), [s, rest @ ..]) => singular(a, s, rest, vectors)?,
                     (Kind::Eigh, [w, v]) => eigen(a, w, v)?,
-                    _ => true,
+                    (_, results) => {
+                        unreachable!("a decomposition with {} results", results.len())
+                    }
                 };
                 if !done {
                     results.iter_mut().for_each(|result| result.fill(T::NAN));

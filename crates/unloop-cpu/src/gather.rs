@@ -118,8 +118,8 @@ impl Windows {
                 match self.index_dtype {
                     DType::I32 => i64::from(indices.cast::<i32>().add(i).read()),
                     DType::U32 => i64::from(indices.cast::<u32>().add(i).read()),
-                    // The type rule lets integers through only.
-                    _ => indices.cast::<i64>().add(i).read(),
+                    DType::I64 => indices.cast::<i64>().add(i).read(),
+                    other => unreachable!("indices are integers, not {other}"),
                 }
             };
             let position = match self.mode {

@@ -75,9 +75,13 @@ pub(crate) fn instruction(program: &impl Program, x: ExprId) -> Option<Instructi
         (true, false) => Mode::ScalarVector,
         (false, false) | (true, true) => Mode::VectorVector,
     };
+    let kernel = |f| match f {
+        Some(f) => f,
+        None => unreachable!("the type rules leave no operation without a kernel: {expr:?}"),
+    };
     let (f, tiles) = match *expr {
-        Expr::Unary(op, a) => (simd.unary(op, program.dtype(a))?, [false; 3]),
-        Expr::Binary(op, a, b) => (simd.binary(op, dtype, mode(a, b))?, [false; 3]),
+        Expr::Unary(op, a) => (kernel(simd.unary(op, program.dtype(a))), [false; 3]),
+        Expr::Binary(op, a, b) => (kernel(simd.binary(op, dtype, mode(a, b))), [false; 3]),
         Expr::Compare(op, a, b) => (simd.compare(op, program.dtype(a), mode(a, b)), [false; 3]),
         Expr::Select(_, a, b) => {
             let one = |x: ExprId| !uniform && is_uniform(x);

@@ -73,8 +73,8 @@ impl ArgReduce {
                         match self.index_dtype {
                             DType::I32 => y.cast::<i32>().write(position as i32),
                             DType::U32 => y.cast::<u32>().write(position as u32),
-                            // The type rule lets integers through only.
-                            _ => y.cast::<i64>().write(position),
+                            DType::I64 => y.cast::<i64>().write(position),
+                            other => unreachable!("positions are integers, not {other}"),
                         }
                     }
                 }
@@ -212,8 +212,8 @@ impl BetaincStep {
         }
         match self.dtype {
             DType::F32 => run!(f32),
-            // The type rule lets floats through only.
-            _ => run!(f64),
+            DType::F64 => run!(f64),
+            other => unreachable!("betainc is of floats, not of {other}"),
         }
     }
 }

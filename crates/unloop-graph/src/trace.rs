@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
 use crate::tensor::Repr;
-use crate::{DType, Graph, Node, Op, Result, Shape, Tensor, TensorType, ValueId};
+use crate::{DType, Graph, Node, Number, Op, Result, Scalar, Shape, Tensor, TensorType, ValueId};
 
 /// A value of a trace in progress.
 #[derive(Clone)]
@@ -239,7 +239,9 @@ fn lift(trace: &Arc<Recorder>, tensor: &Tensor, place: Place) -> Result<ValueId>
         }
         Repr::Traced(_) => {}
         Repr::Concrete(array) => {
-            if let Some(value) = array.as_fill() {
+            // An array without elements is one of any number.
+            let none = || array.is_empty().then(|| Scalar::new(array.dtype(), Number::Int(0)));
+            if let Some(value) = array.as_fill().or_else(none) {
                 let mut program = trace.lock();
                 if program.closed {
                     return Err(Error::new("trace", ErrorKind::EscapedTracer, place));

@@ -72,7 +72,10 @@ pub(crate) fn through(op: &Op, access: &Access, operand: &Shape) -> Access {
             let mut wide = access.iter().zip(shape.iter()).filter(|(_, d)| **d != 1);
             let next = |d: &usize| match d {
                 1 => FIXED,
-                _ => wide.next().map_or(FIXED, |(along, _)| *along),
+                _ => match wide.next() {
+                    Some((along, _)) => *along,
+                    None => unreachable!("a reshape of unit axes keeps the wide ones"),
+                },
             };
             operand.iter().map(next).collect()
         }

@@ -161,7 +161,9 @@ impl Builder<'_> {
     }
 
     fn reduce(&self, node: &Node) -> Kernel {
-        let Op::Reduce { op, axes } = &node.op else { return self.map(node) };
+        let Op::Reduce { op, axes } = &node.op else {
+            unreachable!("`{}` is no reduction", node.op)
+        };
         let operand = node.operands[0];
         let shape = self.shape(operand);
         // The space: kept axes, then reduced ones.

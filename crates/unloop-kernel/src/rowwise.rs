@@ -217,7 +217,9 @@ impl Builder {
                     continue;
                 }
                 Expr::Iota { axis, scale, offset, dtype } => {
-                    let axis = self.axis(kernel, walk, axis).unwrap_or(0);
+                    let Some(axis) = self.axis(kernel, walk, axis) else {
+                        unreachable!("positions along axes that are none of the rows are refused")
+                    };
                     Expr::Iota { axis, scale, offset, dtype }
                 }
                 Expr::Constant(value) => Expr::Constant(value),

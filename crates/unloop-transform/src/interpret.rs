@@ -16,7 +16,7 @@ pub(crate) fn operands<'a, T>(node: &Node, values: &'a [Option<T>]) -> Vec<&'a T
 }
 
 /// Applies each operation of a program to tensors.
-pub(crate) fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
+pub fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     deeper(|| eval_nodes(graph, inputs))
 }
 

@@ -42,7 +42,7 @@ pub use gradient::{
     All, Grad, GradWithAux, Selection, ValueAndGrad, grad, grad_with_aux, value_and_grad,
     value_and_grad_with_aux,
 };
-pub use interpret::at_once;
+pub use interpret::{at_once, eval};
 pub use jacobian::{
     Jacobian, JacobianTree, hessian, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
 };

@@ -91,7 +91,8 @@ impl HostOp for Transform {
     fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
         let results = match x[0].dtype() {
             DType::F32 => self.run::<f32>(x),
-            _ => self.run::<f64>(x),
+            DType::F64 => self.run::<f64>(x),
+            other => unreachable!("transforms are of floats, not of {other}"),
         };
         results.ok_or_else(|| "takes parts of f32 or f64".into())
     }
@@ -142,7 +143,8 @@ fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
             _ if z.re.as_error().is_some() || z.im.as_error().is_some() => {
                 return z.clone();
             }
-            Ok(at) => at,
+            Ok(at) if z.shape()[at] > 0 => at,
+            Ok(_) => return failed("fft", "takes one value or more along the axis".into(), place),
             Err(kind) => return failed("fft", kind.to_string(), place),
         };
         let n = z.shape()[at] as f64;
@@ -276,17 +278,23 @@ pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
     })
 }
 
-/// The frequencies of the values of [`fft`] for `n` samples at a distance of `spacing`.
+/// The frequencies of the values of [`fft`] for `n` samples, one or more, at a distance of `spacing`.
 #[track_caller]
 pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
+    if n == 0 {
+        return failed("fftfreq", "takes one sample or more".into(), Place::of("fftfreq")).re;
+    }
     let half = n.div_ceil(2);
     let at = |i: usize| if i < half { i as f64 } else { i as f64 - n as f64 };
     Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing))
 }
 
-/// The frequencies of the values of [`rfft`] for `n` samples at a distance of `spacing`.
+/// The frequencies of the values of [`rfft`] for `n` samples, one or more, at a distance of `spacing`.
 #[track_caller]
 pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
+    if n == 0 {
+        return failed("rfftfreq", "takes one sample or more".into(), Place::of("rfftfreq")).re;
+    }
     Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing))
 }
 

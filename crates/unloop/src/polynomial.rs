@@ -3,7 +3,7 @@
 
 use unloop_graph::{Place, Tensor, operation};
 
-use crate::linalg::lstsq;
+use crate::linalg::{invalid, lstsq};
 
 fn longer(x: &Tensor, n: usize) -> Tensor {
     let zeros = Tensor::zeros(x.dtype(), [n.saturating_sub(x.size())]);
@@ -34,7 +34,12 @@ pub fn sub(p: &Tensor, q: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn mul(p: &Tensor, q: &Tensor) -> Tensor {
-    operation("mul", || p.convolve(q))
+    let is_zero = |x: &Tensor| x.shape() == [0];
+    operation("mul", || match is_zero(p) || is_zero(q) {
+        // No coefficients are those of zero.
+        true => Tensor::zeros(p.dtype(), [1]),
+        false => p.convolve(q),
+    })
 }
 
 /// The quotient and the remainder of two polynomials, by long division. The divisor's first
@@ -43,7 +48,11 @@ pub fn mul(p: &Tensor, q: &Tensor) -> Tensor {
 pub fn div(p: &Tensor, q: &Tensor) -> (Tensor, Tensor) {
     operation("div", || {
         let (m, n) = (p.size(), q.size());
-        if m < n || n == 0 {
+        if m == 0 || n == 0 {
+            let error = invalid("div", "takes polynomials with coefficients".into());
+            return (error.clone(), error);
+        }
+        if m < n {
             return (Tensor::zeros(p.dtype(), [1]), p.clone());
         }
         let lead = q.slice_axis(0, 0, 1);
@@ -100,5 +109,8 @@ pub fn from_roots(roots: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn fit(x: &Tensor, y: &Tensor, degree: usize) -> Tensor {
-    operation("fit", || lstsq(&x.vander(degree.saturating_add(1)), y))
+    operation("fit", || match x.size() == 0 && x.as_error().is_none() {
+        true => invalid("fit", "takes one point or more".into()),
+        false => lstsq(&x.vander(degree.saturating_add(1)), y),
+    })
 }

@@ -384,7 +384,13 @@ impl Compiler<'_> {
         let fused = self.fused_product(i).and_then(|product| fused_instruction(self, x, product));
         let instruction = match fused {
             Some(fused) => fused,
-            None => instruction(self, x)?,
+            None => match instruction(self, x) {
+                Some(instruction) => instruction,
+                None => {
+                    let expr = self.expr(x);
+                    unreachable!("loads, constants and positions are no calls: {expr:?}")
+                }
+            },
         };
         let level = self.level;
         let mut repeated: SmallVec<[(ExprId, Slot); 3]> = SmallVec::new();

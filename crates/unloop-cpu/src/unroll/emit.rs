@@ -403,7 +403,9 @@ impl Emitter<'_> {
         let mut to: SmallVec<[Option<Slot>; GROUP]> = SmallVec::new();
         let first = group.0 * examples.inner + group.1 * GROUP;
         for member in members {
-            let Expr::Load(i) = *self.expr(member) else { continue };
+            let Expr::Load(i) = *self.expr(member) else {
+                unreachable!("what is loaded together are loads")
+            };
             let at = self.program.loads[i].element - first;
             to.resize(to.len().max(at + 1), None);
             to[at] = Some(self.room(member));

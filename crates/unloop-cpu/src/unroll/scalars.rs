@@ -132,8 +132,12 @@ fn outside(mode: IndexMode) -> IndexMode {
 
 /// The values of an array's elements.
 pub(super) fn elements(ids: &Array) -> Vec<ExprId> {
-    let ids: Vec<i32> = ids.to_vec().unwrap_or_default();
-    ids.into_iter().map(|id| ExprId(id as u32)).collect()
+    let mut elements = Vec::with_capacity(ids.len());
+    ids.shape().for_each_index(|index| match ids.get(index) {
+        Number::Int(id) => elements.push(ExprId(id as u32)),
+        Number::Float(_) | Number::Bool(_) => unreachable!("numbers of expressions are integers"),
+    });
+    elements
 }
 
 pub(super) fn array(shape: Shape, ids: Vec<ExprId>) -> Array {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Types;
 use crate::error::ErrorKind;
-use crate::{Array, DType, Graph, Number, Result, Shape, TensorType};
+use crate::{Array, DType, Graph, Result, Shape, TensorType};
 
 /// One of several programs of the same operands and results, chosen by a computed number.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -74,7 +74,7 @@ fn entry(x: &Array, i: usize) -> Result<Array, ErrorKind> {
 
 /// Arrays of one type as one, along a new first axis.
 fn stack(entries: &[Array], ty: &TensorType) -> Array {
-    Array::from_fn(ty, |i| entries.get(i[0]).map_or(Number::Int(0), |x| x.get(&i[1..])))
+    Array::from_fn(ty, |i| entries[i[0]].get(&i[1..]))
 }
 
 impl Switch {

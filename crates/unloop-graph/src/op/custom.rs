@@ -8,9 +8,9 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::Types;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Place};
 use crate::memory::take_memory;
-use crate::{Array, Graph, Result, Tensor, TensorType};
+use crate::{Array, Graph, Op, Result, Tensor, TensorType, Trace, TracedProgram};
 
 /// A program with a derivative of its own. Operands are `captured` values, then arguments.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -32,6 +32,93 @@ pub enum DerivativeRule {
     Forward(Arc<Graph>),
     /// `(captured, results, residuals, cotangents) → cotangents of the arguments`.
     Reverse(Arc<Graph>),
+    /// Written down when a derivative is taken.
+    Deferred(Deferred),
+}
+
+/// The derivative of a function, in terms of tensors. It is written down only when it is taken, so
+/// that it may apply the function itself: derivatives of all orders follow from one rule.
+pub trait Derivative: fmt::Debug + Send + Sync {
+    /// Rules of equal keys, of functions with equal programs, are the same.
+    fn key(&self) -> String;
+
+    /// The tangents of the results `y` from the arguments and their tangents (absent: zero), at
+    /// least one of which is there. The expression is linear in the tangents.
+    fn jvp(&self, x: &[&Tensor], t: &[Option<&Tensor>], y: &[Tensor]) -> Vec<Tensor>;
+
+    /// If the function is linear in some arguments, which have no value here: their cotangents from
+    /// those of the results (absent: zero). `None`, the default: the function's program says it.
+    fn transpose(
+        &self,
+        cotangents: &[Option<Tensor>],
+        x: &[Option<&Tensor>],
+    ) -> Option<Vec<Option<Tensor>>> {
+        let _ = (cotangents, x);
+        None
+    }
+}
+
+/// A shared [`Derivative`]; equal to those of the same key.
+#[derive(Clone, Debug)]
+pub struct Deferred(pub Arc<dyn Derivative>);
+
+impl PartialEq for Deferred {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key() == other.0.key()
+    }
+}
+
+impl Eq for Deferred {}
+
+impl Hash for Deferred {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key().hash(state);
+    }
+}
+
+impl Tensor {
+    /// The results of a function of tensors whose derivative is `rule`, instead of what follows from
+    /// the operations of `body`.
+    ///
+    /// # Errors
+    /// Carried by all results: that of an argument, or of `body`.
+    #[track_caller]
+    pub fn with_derivative<const N: usize>(
+        rule: impl Derivative + 'static,
+        arguments: &[&Tensor],
+        body: impl FnOnce(&[Tensor]) -> [Tensor; N],
+    ) -> [Tensor; N] {
+        let place = Place::here();
+        let run = || -> Result<_> {
+            let types: Vec<TensorType> =
+                arguments.iter().map(|x| x.check().map(|x| x.ty())).collect::<Result<_>>()?;
+            let (trace, params) = Trace::new(types.iter().cloned());
+            let TracedProgram { graph, captures } = trace.finish(&body(&params))?;
+            // What the program captures (constants) comes first.
+            let captured: Vec<Tensor> = captures.into_iter().map(|c| c.tensor).collect();
+            let count = captured.len();
+            let inputs = captured.iter().map(Tensor::ty).chain(types).collect();
+            let order = (count..count + arguments.len()).chain(0..count).collect::<Vec<_>>();
+            let op = Op::WithDerivative(WithDerivative {
+                body: Arc::new(graph.with_inputs(inputs, &order)),
+                captured: count,
+                visible: N,
+                rule: DerivativeRule::Deferred(Deferred(Arc::new(rule))),
+            });
+            let operands: Vec<&Tensor> = captured.iter().chain(arguments.iter().copied()).collect();
+            Ok(Tensor::apply(op, &operands, place))
+        };
+        match run() {
+            Ok(results) => {
+                let mut results = results.into_iter();
+                std::array::from_fn(|_| match results.next() {
+                    Some(result) => result,
+                    None => unreachable!("the program has {N} results"),
+                })
+            }
+            Err(error) => std::array::from_fn(|_| Tensor::error(error.clone())),
+        }
+    }
 }
 
 impl WithDerivative {

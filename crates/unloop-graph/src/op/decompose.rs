@@ -55,7 +55,10 @@ fn for_each_matrix(
     });
     let stack = |(ty, values): (&TensorType, Vec<f64>)| {
         let mut values = values.into_iter();
-        Array::from_fn(ty, |_| Number::Float(values.next().unwrap_or(f64::NAN)))
+        Array::from_fn(ty, |_| match values.next() {
+            Some(value) => Number::Float(value),
+            None => unreachable!("as many values as elements"),
+        })
     };
     types.iter().zip(values).map(stack).collect()
 }
@@ -63,7 +66,7 @@ fn for_each_matrix(
 fn rows_and_columns(a: &Array) -> (usize, usize) {
     match a.shape()[..] {
         [.., m, n] => (m, n),
-        _ => (0, 0),
+        _ => unreachable!("the type rule wants matrices"),
     }
 }
 

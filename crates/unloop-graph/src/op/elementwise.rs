@@ -288,8 +288,7 @@ impl UnaryOp {
                 let (bits, _) = width(dtype);
                 i128::from((x & ((1i128 << bits) - 1)).count_ones())
             }
-            // The type rule keeps integers away from the rest.
-            _ => x,
+            other => unreachable!("`{}` is not of integers", other.name()),
         }
     }
 }
@@ -344,7 +343,9 @@ impl BinaryOp {
                 Min if x == y => f64::from_bits(x.to_bits() | y.to_bits()),
                 Max => x.max(y),
                 Min => x.min(y),
-                And | Or | Xor | ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => f64::NAN,
+                And | Or | Xor | ShiftLeft | ShiftRightArithmetic | ShiftRightLogical => {
+                    unreachable!("`{}` is not of floats", self.name())
+                }
             }),
             (x, y) => {
                 let (x, y) = (x.int(), y.int());
@@ -370,8 +371,9 @@ impl BinaryOp {
                     ShiftRightArithmetic if signed => x >> amount,
                     // An unsigned value is read as signed, shifted, and wraps back.
                     ShiftRightArithmetic => i128::from(x as u32 as i32) >> amount,
-                    // The type rule keeps integers away from these.
-                    Pow | Atan2 | Polygamma | Igamma | Igammac | IgammaGradA => 0,
+                    Pow | Atan2 | Polygamma | Igamma | Igammac | IgammaGradA => {
+                        unreachable!("`{}` is not of integers", self.name())
+                    }
                 })
             }
         }

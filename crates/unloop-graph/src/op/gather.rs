@@ -355,7 +355,10 @@ impl Scatter {
             }
         });
         let mut values = values.into_iter();
-        let result = Array::from_fn(ty, |_| values.next().unwrap_or(Number::Int(0)));
+        let result = Array::from_fn(ty, |_| match values.next() {
+            Some(value) => value,
+            None => unreachable!("as many values as elements"),
+        });
         failure.map_or(Ok(result), Err)
     }
 }

@@ -18,7 +18,9 @@ use std::fmt;
 use smallvec::{SmallVec, smallvec};
 
 pub use control::{Scan, Switch, While, entry_type};
-pub use custom::{DerivativeRule, Host, HostOp, Pullback, REVERSE_ONLY, WithDerivative};
+pub use custom::{
+    Deferred, Derivative, DerivativeRule, Host, HostOp, Pullback, REVERSE_ONLY, WithDerivative,
+};
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
 pub(crate) use gather::require_index;

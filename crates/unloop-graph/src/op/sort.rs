@@ -78,7 +78,7 @@ impl Sort {
                 let mut row = i.to_vec();
                 let place = row.remove(self.axis);
                 let mut from = i.to_vec();
-                from[self.axis] = rows.get(&row).map_or(0, |positions| positions[place]);
+                from[self.axis] = rows[&row][place];
                 x.get(&from)
             })
         };

@@ -169,7 +169,7 @@ impl Tensor {
     pub fn toeplitz(column: &Tensor, row: &Tensor) -> Tensor {
         operation("toeplitz", || {
             let (m, n) = (column.size(), row.size());
-            let all = Tensor::concatenate(&[&row.slice_axis(0, 1, n).flip(&[0]), column], 0);
+            let all = Tensor::concatenate(&[&row.slice_axis(0, 1.min(n), n).flip(&[0]), column], 0);
             let at = |axis| Tensor::iota(DType::I64, (m, n), axis);
             all.take(&(at(0) - at(1) + Tensor::from(n as i64 - 1)), 0)
         })

@@ -362,8 +362,9 @@ composed! {
     /// The logarithm of the multivariate gamma function of dimension `d`.
     multigammaln(x, d: usize) -> Tensor {
         let d_float = d as f64;
-        let sum: Tensor = (0..d).map(|i| (x - 0.5 * i as f64).lgamma()).sum();
-        sum + 0.25 * d_float * (d_float - 1.0) * PI.ln()
+        // Of no dimension it is zero.
+        let terms = (0..d).map(|i| (x - 0.5 * i as f64).lgamma());
+        terms.fold(x.zeros_like(), |sum, term| sum + term) + 0.25 * d_float * (d_float - 1.0) * PI.ln()
     }
 
     /// The modified Bessel function `I₀`.

@@ -187,7 +187,7 @@ fn batch_switch(
     each: &[bool],
     size: usize,
 ) -> Vec<Batched> {
-    let Some(first) = switch.branches.first() else { return Vec::new() };
+    let Some(first) = switch.branches.first() else { unreachable!("a choice without branches") };
     let mut results = vec![false; first.outputs().len()];
     for branch in &switch.branches {
         let depends = dependent(branch, each);

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use unloop_graph::op::{DerivativeRule, Host, Pullback, REVERSE_ONLY, Scan, WithDerivative};
+use unloop_graph::op::{
+    Deferred, Derivative, DerivativeRule, Host, Pullback, REVERSE_ONLY, Scan, WithDerivative,
+};
 use unloop_graph::{Axes, Graph, Op, Place, ReduceOp, Result, Tensor, TensorType};
 
 use super::control::{apply_all, batched_types, program, run_batched};
 use super::{Batched, Jvp, Operand, unsupported};
 use crate::interpret::eval;
+use crate::linear::transpose_graph;
 
 fn owned(x: &[&Tensor]) -> Vec<Tensor> {
     x.iter().map(|&x| x.clone()).collect()
@@ -23,11 +26,12 @@ pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Vec<Batched>
         Op::Host(host) => batch_host(host, operands, size),
         Op::AllGather(_) => vec![batch_all_gather(op, operands[0], operands[1], size)],
         // A forward derivative that does not exist, for one example or for many.
-        _ => operands
+        Op::Pullback(_) => operands
             .iter()
             .map(|_| unsupported(REVERSE_ONLY.into(), operands[0].tensor()))
             .map(Batched::Same)
             .collect(),
+        _ => unreachable!("`{op}` has no rule of its own"),
     }
 }
 
@@ -69,11 +73,108 @@ fn batch_custom(custom: &WithDerivative, operands: &[&Batched], size: usize) -> 
                 };
                 DerivativeRule::Reverse(batched_program(graph, &flags, size, finish)?)
             }
+            DerivativeRule::Deferred(Deferred(rule)) => {
+                let (rule, each) = (rule.clone(), arguments.to_vec());
+                DerivativeRule::Deferred(Deferred(Arc::new(Stacked { rule, each, size })))
+            }
         };
         let op = Op::WithDerivative(WithDerivative { body, rule, ..custom.clone() });
         Ok((op, operands.iter().map(|x| x.tensor().clone()).collect()))
     })();
     all_each(apply_all(op, custom.body.outputs().len()))
+}
+
+/// The derivative of a stack of examples, by that of one example.
+#[derive(Debug)]
+struct Stacked {
+    rule: Arc<dyn Derivative>,
+    /// Which arguments have one entry an example along axis 0.
+    each: Vec<bool>,
+    size: usize,
+}
+
+impl Stacked {
+    /// The results, one entry an example, of a function of one example's tensors; `each` says which
+    /// of them are stacks.
+    fn run(
+        &self,
+        inputs: &[Tensor],
+        each: &[bool],
+        f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
+    ) -> Result<Vec<Tensor>> {
+        let example = |(x, each): (&Tensor, &bool)| match each {
+            true => unloop_graph::op::entry_type(&x.ty()),
+            false => x.ty(),
+        };
+        let types = inputs.iter().zip(each).map(example).collect();
+        let (graph, captured) = program(types, 0, f)?;
+        let all = [&captured[..], inputs].concat();
+        let each = [&vec![false; captured.len()][..], each].concat();
+        let results = vec![true; graph.outputs().len()];
+        Ok(run_batched(&graph, &all, &each, &results, self.size))
+    }
+}
+
+impl Derivative for Stacked {
+    fn key(&self) -> String {
+        format!("{} of {} stacked {:?}", self.rule.key(), self.size, self.each)
+    }
+
+    fn jvp(&self, x: &[&Tensor], t: &[Option<&Tensor>], y: &[Tensor]) -> Vec<Tensor> {
+        let changes: Vec<usize> = (0..x.len()).filter(|&i| t[i].is_some()).collect();
+        let tangents = t.iter().flatten().map(|&t| t.clone());
+        let inputs: Vec<Tensor> =
+            owned(x).into_iter().chain(tangents).chain(y.iter().cloned()).collect();
+        let mut each = self.each.clone();
+        each.extend(changes.iter().map(|&i| self.each[i]));
+        each.resize(inputs.len(), true);
+        let results = self.run(&inputs, &each, |params| {
+            let (x, rest) = params.split_at(x.len());
+            let (tangents, y) = rest.split_at(changes.len());
+            let mut t = vec![None; x.len()];
+            changes.iter().zip(tangents).for_each(|(&i, tangent)| t[i] = Some(tangent));
+            self.rule.jvp(&x.iter().collect::<Vec<_>>(), &t, y)
+        });
+        results
+            .unwrap_or_else(|e| y.iter().map(|y| Tensor::error_like(e.clone(), y.ty())).collect())
+    }
+
+    fn transpose(
+        &self,
+        cotangents: &[Option<Tensor>],
+        x: &[Option<&Tensor>],
+    ) -> Option<Vec<Option<Tensor>>> {
+        let known = x.iter().flatten().map(|&x| x.clone());
+        let inputs: Vec<Tensor> = known.chain(cotangents.iter().flatten().cloned()).collect();
+        let is_known = |i: &usize| x[*i].is_some();
+        let mut each: Vec<bool> = (0..x.len()).filter(is_known).map(|i| self.each[i]).collect();
+        each.resize(inputs.len(), true);
+        // Which arguments have a cotangent.
+        let mut given: Option<Vec<bool>> = None;
+        let results = self.run(&inputs, &each, |params| {
+            let mut params = params.iter();
+            let x: Vec<Option<&Tensor>> = x.iter().map(|x| x.and_then(|_| params.next())).collect();
+            let cotangents: Vec<Option<Tensor>> = cotangents
+                .iter()
+                .map(|ct| ct.as_ref().and_then(|_| params.next().cloned()))
+                .collect();
+            let results = self.rule.transpose(&cotangents, &x);
+            given = results.as_ref().map(|r| r.iter().map(Option::is_some).collect());
+            results.unwrap_or_default().into_iter().flatten().collect()
+        });
+        let given = given?;
+        let mut results = results.map(Vec::into_iter);
+        let one = |(given, each): (bool, &bool)| match (given, &mut results) {
+            (false, _) => None,
+            (true, Err(e)) => Some(Tensor::error(e.clone())),
+            // Examples that share an argument add to its cotangent.
+            (true, Ok(results)) => results.next().map(|ct| match each {
+                true => ct,
+                false => ct.reduce_op(ReduceOp::Sum, [0].into_iter().collect()),
+            }),
+        };
+        Some(given.into_iter().zip(&self.each).map(one).collect())
+    }
 }
 
 /// By the operation's own rule, or else as a loop over examples.
@@ -126,7 +227,10 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::AllGather(_) => {
             vec![rule.t[0].map(|t| super::apply(op.clone(), &[t, rule.x[1]]))]
         }
-        _ => rule.y.iter().map(|y| Some(unsupported(REVERSE_ONLY.into(), y))).collect(),
+        Op::Pullback(_) => {
+            rule.y.iter().map(|y| Some(unsupported(REVERSE_ONLY.into(), y))).collect()
+        }
+        _ => unreachable!("`{op}` has no rule of its own"),
     }
 }
 
@@ -142,6 +246,9 @@ fn jvp_custom(custom: &WithDerivative, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         DerivativeRule::Forward(graph) => {
             let inputs: Vec<Tensor> = owned(rule.x).into_iter().chain(tangents).collect();
             eval(graph, &inputs)
+        }
+        DerivativeRule::Deferred(Deferred(of)) => {
+            of.jvp(&rule.x[captured..], &rule.t[captured..], &rule.y[..visible])
         }
         DerivativeRule::Reverse(graph) => {
             let known: Vec<Tensor> =
@@ -161,6 +268,42 @@ fn jvp_custom(custom: &WithDerivative, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     tangents
 }
 
+/// The values of operands that are not linear.
+fn known<'a>(x: &[Operand<'a>]) -> Vec<Option<&'a Tensor>> {
+    let value = |x: &Operand<'a>| match x {
+        Operand::Known(x) => Some(*x),
+        Operand::Linear(_) => None,
+    };
+    x.iter().map(value).collect()
+}
+
+/// By the rule, or else by the transpose of the program.
+fn transpose_custom(
+    custom: &WithDerivative,
+    op: &Op,
+    cts: &[Option<Tensor>],
+    x: &[Operand<'_>],
+) -> Vec<Option<Tensor>> {
+    let captured = custom.captured;
+    if x[..captured].iter().any(Operand::is_linear) {
+        return x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect();
+    }
+    let values = known(x);
+    if let DerivativeRule::Deferred(Deferred(rule)) = &custom.rule {
+        if let Some(given) = rule.transpose(&cts[..custom.visible], &values[captured..]) {
+            return vec![None; captured].into_iter().chain(given).collect();
+        }
+    }
+    let zeros = |ty: &TensorType| Tensor::zeros(ty.dtype, &ty.shape);
+    let cotangents = cts.iter().zip(custom.body.output_types());
+    let cotangents: Vec<Tensor> =
+        cotangents.map(|(ct, ty)| ct.clone().unwrap_or_else(|| zeros(ty))).collect();
+    let linear: Vec<bool> = x.iter().map(Operand::is_linear).collect();
+    let values: Vec<Tensor> = values.into_iter().flatten().cloned().collect();
+    let mut given = transpose_graph(&custom.body, &linear, &values, &cotangents).into_iter();
+    linear.iter().map(|linear| if *linear { given.next().flatten() } else { None }).collect()
+}
+
 pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
     match op {
         Op::Pullback(pullback) => {
@@ -174,15 +317,9 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
             let given = linear.map(|(x, ct)| x.is_linear().then_some(ct));
             vec![None; pullback.known].into_iter().chain(given).collect()
         }
+        Op::WithDerivative(custom) => transpose_custom(custom, op, cts, x),
         Op::Host(host) => {
-            let operands: Vec<Option<&Tensor>> = x
-                .iter()
-                .map(|x| match x {
-                    Operand::Known(x) => Some(*x),
-                    Operand::Linear(_) => None,
-                })
-                .collect();
-            let given = host.0.transpose(cts, &operands);
+            let given = host.0.transpose(cts, &known(x));
             given.unwrap_or_else(|| x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect())
         }
         Op::AllGather(_) => {
@@ -192,6 +329,6 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
             let sum = all.reduce_op(ReduceOp::Sum, [0].into_iter().collect::<Axes>());
             vec![Some(sum.take_clipped(&position, 0)), None]
         }
-        _ => x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect(),
+        _ => unreachable!("`{op}` has no rule of its own"),
     }
 }

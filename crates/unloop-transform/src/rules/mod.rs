@@ -90,7 +90,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
     }
     let one = |x: Tensor| vec![Batched::Each(x)];
     match op {
-        Op::Constant(_) | Op::Iota { .. } => Vec::new(), // no operands, so never batched
+        Op::Constant(_) | Op::Iota { .. } => unreachable!("`{op}` has no operand to be batched"),
         Op::Unary(_)
         | Op::Binary(_)
         | Op::Compare(_)
@@ -250,7 +250,7 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         | Op::Betainc
         | Op::Bitcast(_)
         | Op::StopGradient => elementwise::transpose(op, ct, x),
-        Op::Constant(_) | Op::Iota { .. } => Vec::new(),
+        Op::Constant(_) | Op::Iota { .. } => unreachable!("`{op}` has no operand to be linear in"),
         Op::Reshape(_)
         | Op::Transpose(_)
         | Op::Broadcast { .. }

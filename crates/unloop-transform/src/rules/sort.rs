@@ -18,7 +18,7 @@ pub(super) fn jvp(sort: &Sort, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     let operands: Vec<&Tensor> = rule.x.iter().copied().chain([&positions]).collect();
     let op = Op::Sort(Sort { operands: operands.len(), ..*sort });
     let sorted = Tensor::apply(op, &operands, Place::here());
-    let Some(order) = sorted.last() else { return Vec::new() };
+    let Some(order) = sorted.last() else { unreachable!("a sort without results") };
     let moved = |t: &Option<&Tensor>| t.map(|t| t.take_along_axis(order, sort.axis as isize));
     rule.t.iter().map(moved).collect()
 }

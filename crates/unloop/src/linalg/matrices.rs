@@ -112,8 +112,13 @@ pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
 #[track_caller]
 pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
     operation("convolution_matrix", || {
-        if let Err(error) = length("convolution_matrix", x) {
-            return error;
+        match length("convolution_matrix", x) {
+            Err(error) => return error,
+            Ok(m) if m == 0 || n == 0 => {
+                let message = format!("takes an element or more of both, got {m} and {n}");
+                return invalid("convolution_matrix", message);
+            }
+            Ok(_) => {}
         }
         let zeros = Tensor::zeros(x.dtype(), [n.saturating_sub(1)]);
         let column = Tensor::concatenate(&[x, &zeros], 0);
@@ -169,7 +174,18 @@ pub fn fiedler(x: &Tensor) -> Tensor {
 /// and the entries beside it.
 #[track_caller]
 pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) {
-    operation("eigh_tridiagonal", || (diagonal.diag(0) + beside.diag(1) + beside.diag(-1)).eigh())
+    let op = "eigh_tridiagonal";
+    operation(op, || match (length(op, diagonal), length(op, beside)) {
+        (Ok(n), Ok(m)) if n == m + 1 => {
+            (diagonal.diag(0) + beside.diag(1) + beside.diag(-1)).eigh()
+        }
+        (Ok(n), Ok(m)) => {
+            let message = format!("takes one entry fewer beside the diagonal of {n}, got {m}");
+            let error = invalid(op, message);
+            (error.clone(), error)
+        }
+        (Err(error), _) | (_, Err(error)) => (error.clone(), error),
+    })
 }
 
 /// The solution of `a·x = b` from what [`Tensor::lu`] gives for `a`.

@@ -252,7 +252,12 @@ pub fn beta(key: &Key, a: &Tensor, b: &Tensor, shape: impl Into<Shape>) -> Tenso
 /// `[…, n]`.
 #[track_caller]
 pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    operation("dirichlet", || loggamma(key, alpha, shape.into().concat(alpha.shape())).softmax(-1))
+    let shape = shape.into().concat(alpha.shape());
+    operation("dirichlet", || match alpha.size() {
+        // Points without coordinates.
+        0 if alpha.as_error().is_none() => Tensor::zeros(alpha.dtype(), shape),
+        _ => loggamma(key, alpha, shape).softmax(-1),
+    })
 }
 
 /// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape.
