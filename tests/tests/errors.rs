@@ -316,7 +316,7 @@ fn literals_of_another_kind() {
 fn composed_functions_are_named() {
     let (v, m) = (zeros(&[3]), zeros(&[2, 3]));
     let name = |x: &Tensor| {
-        let error = x.check().err().expect("this must fail");
+        let error = x.check().expect_err("this must fail");
         let at = error.location().unwrap_or_else(|| panic!("no place: {error}"));
         assert!(at.file().ends_with("errors.rs"), "{error}");
         (error.op(), error.inner_op())
@@ -339,7 +339,7 @@ fn composed_functions_are_named() {
         ("bitand", None, &v & &v),
         ("take", None, v.take(&Tensor::from([7]), 0)),
         ("take_along_axis", None, v.take_along_axis(&Tensor::from([7]), 0)),
-        ("at", None, v.at(&Tensor::from([7]))),
+        ("at", None, v.at(Tensor::from([7]))),
         ("recip", None, Tensor::from([1]).recip()),
         ("sigmoid", None, Tensor::from([1]).sigmoid()),
         ("stack", None, Tensor::stack(&[&v, &m], 0)),

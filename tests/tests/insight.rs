@@ -48,7 +48,15 @@ fn memory_is_known_and_limited() -> Result<()> {
     set_memory_limit(1 << 20);
     let refused = jit(table).try_call((&x,));
     let small = jit(table).try_call((&x.at(..10),));
+    let numbers = unloop::random::normal(&unloop::random::key(0), DType::F64, 1 << 20);
+    let mapped = vmap(table, 0)(&x.reshape((1, 1000)));
+    let single = &x.outer(&x);
     set_memory_limit(usize::MAX);
+    for (op, result) in [("normal", &numbers), ("vmap", &mapped), ("outer", single)] {
+        let error = result.check().expect_err("more than the limit");
+        assert_eq!(error.op(), op, "{error}");
+        assert!(error.location().is_some_and(|at| at.file().ends_with("insight.rs")), "{error}");
+    }
     let error = refused.expect_err("more than the limit");
     assert!(matches!(error.kind(), ErrorKind::OutOfMemory { needed: 8_000_000, .. }), "{error}");
     assert!(error.to_string().contains("chunks"), "{error}");

@@ -357,6 +357,11 @@ impl Place {
         }
     }
 
+    /// The place set by [`Place::scope`], if any.
+    pub fn current() -> Place {
+        CURRENT.get()
+    }
+
     /// The place of a public function that the standard library calls, which hides the user's line.
     pub(crate) fn without_line(op: &'static str) -> Place {
         match CURRENT.get() {

@@ -139,7 +139,7 @@ where
         let call = Call::trace::<Args>(&f, args, leaves.iter().map(Tensor::ty).collect())?;
         call.result.with_leaves(&run(&call.program, arrays)?)
     };
-    run().unwrap_or_else(|e| failed::<Args, _>(&f, args, e))
+    run().unwrap_or_else(|e| failed::<Args, _>(&f, args, e.or_at(Place::current())))
 }
 
 /// The result of a call that failed: the function's own result with every tensor carrying the error.
