@@ -112,7 +112,8 @@ impl HostOp for Cube {
         Ok(vec![x[0].clone()])
     }
     fn evaluate(&self, x: &[Array]) -> std::result::Result<Vec<Array>, String> {
-        let cubes = x[0].to_vec::<f64>().ok_or("f64 only")?.iter().map(|x| x.powi(3)).collect();
+        let cubes =
+            x[0].to_vec::<f64>().map_err(|_| "f64 only")?.iter().map(|x| x.powi(3)).collect();
         Ok(vec![Array::new(x[0].shape().clone(), cubes)])
     }
     fn jvp(&self, x: &[&Tensor], t: &[Option<&Tensor>], _: &[Tensor]) -> Option<Vec<Tensor>> {

@@ -179,6 +179,7 @@ fn what_is_dropped_no_longer_counts() {
 
 #[test]
 fn windows_are_not_listed() -> Result<()> {
+    let _alone = alone();
     let x = Tensor::iota(DType::F64, 3000, 0).sin();
     let reduced = |op: ReduceOp, window: WindowAxis| x.reduce_window(op, &[window]);
     for (size, stride, dilation) in
@@ -358,6 +359,7 @@ fn check_transforms(name: &str, nest: Nest, x: f64, slope: f64) {
 
 #[test]
 fn conds_nest_deeply() {
+    let _alone = alone();
     on_a_small_stack(|| {
         let scale = 1.0001f64.powi(DEEP as i32);
         check_nest("cond", nested_conds, 0.8, (0.8 * scale).sin());
@@ -367,21 +369,25 @@ fn conds_nest_deeply() {
 
 #[test]
 fn switches_nest_deeply() {
+    let _alone = alone();
     on_a_small_stack(|| check_nest("switch", nested_switches, 0.8, 0.8f64.sin() + DEEP as f64));
 }
 
 #[test]
 fn whiles_nest_deeply() {
+    let _alone = alone();
     on_a_small_stack(|| check_nest("while", nested_whiles, 0.5, 1.5));
 }
 
 #[test]
 fn scans_nest_deeply() {
+    let _alone = alone();
     on_a_small_stack(|| check_nest("scan", nested_scans, 0.5, 0.75));
 }
 
 #[test]
 fn transforms_nest_deeply() {
+    let _alone = alone();
     on_a_small_stack(|| {
         let sine = 0.8f64.sin();
         check_nest("jit", nested_jits, 0.8, sine);
@@ -393,6 +399,7 @@ fn transforms_nest_deeply() {
 
 #[test]
 fn profiles_nest() {
+    let _alone = alone();
     let (done, is_done) = channel();
     thread::spawn(move || {
         let x = Tensor::iota(DType::F64, 5000, 0);
@@ -420,6 +427,7 @@ fn below(limit: f64) -> impl Fn(&Tensor) -> Tensor {
 
 #[test]
 fn a_loop_may_have_a_limit_of_steps() -> Result<()> {
+    let _alone = alone();
     let step = |x: &Tensor| x + 1.0;
     let f =
         |limit: usize, stop: f64| move |x: &Tensor| while_loop_at_most(limit, below(stop), step, x);
@@ -464,7 +472,6 @@ fn a_loop_may_have_a_limit_of_steps() -> Result<()> {
     let error = error_of(&grad(f(5, 5.0))(&zero), "no gradient");
     assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
     // By reference, too.
-    let _alone = alone();
     let _reference = ByReference::on();
     exceeded(jit(f(4, 5.0))(&zero), 4);
     assert_eq!(jit(f(5, 5.0))(&zero).item::<f64>()?, 5.0);
@@ -576,6 +583,7 @@ fn what_nobody_waits_for_is_ended() -> Result<()> {
 
 #[test]
 fn deadlines_end_calls_and_scopes_nest() -> Result<()> {
+    let _alone = alone();
     let slow = jit(|x: &Tensor| while_loop(below(1.0), |x: &Tensor| x * 0.5, x));
     let x = Tensor::from(0.5);
     let ended = CancelToken::after(Duration::from_millis(50)).run(|| slow(&x));
@@ -605,6 +613,7 @@ fn deadlines_end_calls_and_scopes_nest() -> Result<()> {
 
 #[test]
 fn a_compilation_that_is_ended_leaves_nothing_behind() -> Result<()> {
+    let _alone = alone();
     let x = Tensor::iota(DType::F64, (3, 4), 0);
     let f = jit(|x: &Tensor| {
         (0..50).fold(x.clone(), |y, i| (&y * x).sum_keep(1).broadcast() + x * f64::from(i))

@@ -41,7 +41,7 @@ impl Drop for Block {
     }
 }
 
-/// Large blocks that nobody uses, the last used at the end.
+/// Large blocks that nobody uses, the oldest first.
 static IDLE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 /// Bytes of idle blocks, at most.
@@ -58,6 +58,23 @@ pub(crate) fn release() {
     drop(blocks);
 }
 
+/// The smallest idle block that has room. If none has, the largest makes way for the one to come: as
+/// many blocks are idle as were in use at a time, whatever sizes came one after the other.
+fn idle_block(bytes: usize) -> Option<Block> {
+    let mut idle = idle();
+    let size = |&(_, block): &(usize, &Block)| block.layout.size();
+    let fitting = idle.iter().enumerate().filter(|x| size(x) >= bytes).min_by_key(size);
+    if let Some((i, _)) = fitting {
+        return Some(idle.remove(i));
+    }
+    let largest = idle.iter().enumerate().max_by_key(size).map(|(i, _)| i);
+    let dropped = largest.map(|i| idle.remove(i));
+    // The lock is free before the memory goes.
+    drop(idle);
+    drop(dropped);
+    None
+}
+
 /// Uninitialised aligned bytes that only grow. Large ones are used again, by whoever comes next.
 pub(crate) struct Arena(Option<Block>);
 
@@ -72,12 +89,7 @@ impl Arena {
             return Ok(block.start.as_ptr());
         }
         self.give_back();
-        let found = (bytes >= LARGE).then(|| {
-            let mut idle = idle();
-            let fits = |b: &Block| (bytes..=bytes.saturating_mul(2)).contains(&b.layout.size());
-            idle.iter().rposition(fits).map(|i| idle.remove(i))
-        });
-        let block = match found.flatten() {
+        let block = match (bytes >= LARGE).then(|| idle_block(bytes)).flatten() {
             Some(block) => block,
             None => Block::new(bytes)?,
         };

@@ -206,6 +206,13 @@ pub enum ErrorKind {
     Unsupported(String),
 }
 
+/// What a [`HostOp`](crate::op::HostOp) says when it fails.
+impl From<ErrorKind> for String {
+    fn from(kind: ErrorKind) -> String {
+        kind.to_string()
+    }
+}
+
 fn shortage(limit: Option<usize>) -> String {
     match limit {
         Some(limit) => format!("more than the limit of {limit} allows beside what is in use"),
