@@ -37,7 +37,6 @@ import warnings
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
-os.environ.setdefault("JAX_DISABLE_JIT", "1")  # Each operation compiles once, instead of each function.
 import jax
 import jax.numpy as jnp
 import jax.scipy.special as sp
@@ -374,13 +373,20 @@ def compute(name):
     arity = 1 if name in UNARY else 2
     f, extra, words = (UNARY | BINARY)[name]
     record, arrays = {"name": name, "arity": arity, "words": words, "missing": [], "split": {}}, {}
+    # Operation by operation each compiles once, not once for each function; loops need to be compiled.
+    with jax.disable_jit(not name.startswith(("igamma", "betainc"))):
+        fill(arrays, record, f, extra)
+    return record, arrays
+
+
+def fill(arrays, record, f, extra):
+    name, arity = record["name"], record["arity"]
     for dtype in DTYPES:
         where = [*(points if arity == 1 else pairs)(dtype), *extra]
         if dtype == "f32":
             where += [1e-40, -1e-40] if arity == 1 else [(1e-40, 0.5), (0.5, 1e-40)]
         arguments = np.array(where, DTYPES[dtype]).reshape(len(where), arity).T
         arrays[f"{name}.{dtype}"] = table(f, list(arguments), dtype, record)
-    return record, arrays
 
 
 def names():

@@ -8,8 +8,8 @@ pub struct Exception {
     pub words: &'static str,
     /// `f32` or `f64`, `f:` or `r:` (forward or reverse), or both; without, all.
     pub only: &'static str,
-    /// The points; `y` is NaN for functions of one argument.
-    pub at: fn(f64, f64) -> bool,
+    /// The points: one argument, two, or a row of them.
+    pub at: fn(&[f64]) -> bool,
     /// What the number is instead.
     pub ours: Ours,
     /// Why.
@@ -23,7 +23,9 @@ pub enum Ours {
     /// The same everywhere.
     Is(f64),
     /// By a formula.
-    By(fn(f64, f64) -> f64),
+    By(fn(&[f64]) -> f64),
+    /// Nothing is claimed: the function has no derivative there.
+    Unclaimed,
 }
 
 impl Exception {
