@@ -3,8 +3,8 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use unloop::Complex;
 use unloop::prelude::*;
+use unloop::{Complex, Direction, ReduceOp};
 
 type F = fn(&Tensor) -> Tensor;
 
@@ -198,4 +198,16 @@ fn interpolation_has_slopes_at_its_first_and_last_knot() {
     let at = Tensor::from([-0.5, 0.0, 1.0, 3.0, 3.5]);
     let slopes = grad(|x: &Tensor| x.interp(&xs, &ys).sum())(&at);
     assert_eq!(slopes.to_vec::<f64>().expect("values"), [0.0, 2.0, 3.0, 3.0, 0.0]);
+}
+
+/// Equal elements share the derivative as in JAX, whose running extremes combine pairs of pairs.
+#[test]
+fn running_extremes_share_derivatives_at_ties() {
+    let x = Tensor::from([1.0, 1.0, 1.0, 0.0, 1.0]);
+    let last = |x: &Tensor| x.cummax(0).at(4);
+    let weights = grad(last)(&x).to_vec::<f64>().expect("values");
+    assert_eq!(weights, [0.125, 0.125, 0.25, 0.0, 0.5]);
+    let first = |x: &Tensor| (-x).cumulative_reduce(ReduceOp::Min, 0, Direction::Reverse).at(0);
+    let weights = grad(first)(&x).to_vec::<f64>().expect("values");
+    assert_eq!(weights, [-0.5, -0.125, -0.125, 0.0, -0.25]);
 }

@@ -333,6 +333,10 @@ fn composed_functions_are_named() {
         ("logmeanexp", None, v.logmeanexp(1)),
         ("any_axis", None, zeros(&[3]).any_axis(0)),
         ("mt", None, v.mt()),
+        ("top_k", None, v.top_k(1, 3).0),
+        ("glu", None, v.glu(0)),
+        ("split", None, v.split(5, 0).swap_remove(4)),
+        ("bitand", None, &v & &v),
         ("take", None, v.take(&Tensor::from([7]), 0)),
         ("take_along_axis", None, v.take_along_axis(&Tensor::from([7]), 0)),
         ("at", None, v.at(&Tensor::from([7]))),
@@ -360,6 +364,11 @@ fn composed_functions_are_named() {
     // The standard library hides who calls `sum`.
     let error = error_of([v.clone(), m.clone()].into_iter().sum::<Tensor>());
     assert_eq!((error.op(), error.location()), ("sum", None), "{error}");
+    // A transform around it knows its own.
+    let total = |x: &Tensor| [x.clone(), m.clone()].into_iter().sum::<Tensor>();
+    let error = error_of(vmap(total, 0)(&m));
+    assert_eq!((error.op(), error.inner_op()), ("vmap", Some("sum")), "{error}");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
     // What the iterator computes itself has its own line.
     let error = error_of((0..2).map(|_| &v + &m).sum::<Tensor>());
     assert_eq!(error.op(), "add");

@@ -380,7 +380,7 @@ impl Lowering<'_> {
             Op::Dot(dims) => {
                 let x = self.graph.ty(node.operands[0]);
                 let summed: usize = dims.lhs_contract.iter().map(|&a| x.shape[a]).product();
-                2 * summed * self.graph.ty(node.first).shape.size()
+                summed.saturating_mul(2 * self.graph.ty(node.first).shape.size())
             }
             _ => 0,
         };

@@ -217,6 +217,7 @@ impl Plan {
             return Ok(plan);
         }
         for step in &lowering.steps {
+            cancel::check().map_err(|kind| Error::new("plan", kind, Place(None)))?;
             // A mistake of the kernel builder must not become an access to foreign memory.
             let is_lost = |&&v: &&usize| plan.homes[v] == Home::Nowhere;
             if let Some(v) = lowering.uses(step).0.iter().find(is_lost) {
@@ -277,7 +278,7 @@ impl Plan {
         };
         let steps = self.tasks.iter().map(|task| task.run.working_bytes());
         let largest = steps.chain(self.stages.iter().map(stage)).max().unwrap_or(0);
-        let whole = self.arena_bytes + largest;
+        let whole = self.arena_bytes.saturating_add(largest);
         whole.max(self.parts.as_ref().map_or(0, |parts| parts.working_bytes()))
     }
 
@@ -444,7 +445,7 @@ impl Plan {
 impl Executable for Plan {
     fn peak_bytes(&self) -> usize {
         let results = self.results.iter().map(|(dtype, shape)| shape.size() * dtype.size());
-        self.working_bytes() + results.sum::<usize>()
+        results.fold(self.working_bytes(), usize::saturating_add)
     }
 
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
@@ -484,5 +485,5 @@ unsafe fn run_unrolled(unrolled: &Unrolled, inputs: &[*mut u8], outputs: &[*mut 
     let facts = unrolled.facts();
     // SAFETY: as the caller's.
     let done = profile::timed(facts, || unsafe { unrolled.run(inputs, outputs) });
-    done.map_err(|kind| Error::new("while_loop", kind, facts.place))
+    done.map_err(|kind| Error::new("while", kind, facts.place))
 }

@@ -234,9 +234,10 @@ impl Product {
             ),
             small: (out.dtype.is_float() && [m, n, k].iter().all(|&d| d <= SMALL_PRODUCT))
                 .then(|| simd.product(out.dtype == DType::F32)),
-            is_large: m * n * k >= LARGE,
+            is_large: m.saturating_mul(n).saturating_mul(k) >= LARGE,
             follower: None,
-            ns: (2 * m * k * n * count) as f64 / FLOPS_PER_NS + 50.0 * count as f64,
+            ns: 2.0 * m as f64 * k as f64 * n as f64 * count as f64 / FLOPS_PER_NS
+                + 50.0 * count as f64,
         }
     }
 

@@ -52,7 +52,7 @@ impl Executable for Graph {
     fn peak_bytes(&self) -> usize {
         let computed = self.inputs().len() as u32..self.value_count() as u32;
         let bytes = |v| self.ty(ValueId(v)).shape.size() * self.ty(ValueId(v)).dtype.size();
-        computed.map(bytes).sum()
+        computed.map(bytes).fold(0, usize::saturating_add)
     }
 }
 
@@ -237,10 +237,15 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
 /// Computes one operation on concrete operands at once.
 pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> Result<Vec<Array>> {
     let inputs: Vec<TensorType> = operands.iter().map(Array::ty).collect();
+    let name = op.name();
     let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
         let graph = Graph::of_op(op.clone(), inputs.clone(), types, place);
         within_limit(backend().compile(&graph, &[])?)
-    })?;
-    // A cached program knows the place where it was first used, not this one.
-    program.run(operands).map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))
+    });
+    // A cached program knows the place where it was first used, not this one; what fails around it is
+    // this operation.
+    program.and_then(|program| program.run(operands)).map_err(|e| {
+        let op = if e.op() == "run" { name } else { e.op() };
+        Error::new(op, e.kind().clone(), place)
+    })
 }

@@ -2,8 +2,9 @@
 //! come first, then the results of each node in order.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
@@ -50,6 +51,8 @@ pub struct Graph {
     types: Vec<TensorType>,
     nodes: Vec<Node>,
     outputs: Vec<ValueId>,
+    /// What it hashes to, once somebody has asked: programs in programs would be hashed at every level.
+    digest: OnceLock<u64>,
 }
 
 impl Graph {
@@ -57,7 +60,8 @@ impl Graph {
     /// Results are numbered on the way; [`Node::first`] is set here.
     pub fn new(inputs: Vec<TensorType>, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Result<Graph> {
         let input_count = inputs.len();
-        let mut graph = Graph { input_count, types: inputs, nodes, outputs };
+        let mut graph =
+            Graph { input_count, types: inputs, nodes, outputs, digest: OnceLock::new() };
         for node in &mut graph.nodes {
             node.first = ValueId(graph.types.len() as u32);
             graph.types.extend(infer(node, &graph.types)?);
@@ -73,7 +77,8 @@ impl Graph {
         let operands = (0..input_count as u32).map(ValueId).collect();
         let outputs = (first.0..first.0 + types.len() as u32).map(ValueId).collect();
         let types = inputs.into_iter().chain(types).collect();
-        Graph { input_count, types, nodes: vec![Node { op, operands, first, place }], outputs }
+        let nodes = vec![Node { op, operands, first, place }];
+        Graph { input_count, types, nodes, outputs, digest: OnceLock::new() }
     }
 
     /// A program whose types are known already; checked in debug builds.
@@ -83,7 +88,7 @@ impl Graph {
         nodes: Vec<Node>,
         outputs: Vec<ValueId>,
     ) -> Graph {
-        let graph = Graph { input_count, types, nodes, outputs };
+        let graph = Graph { input_count, types, nodes, outputs, digest: OnceLock::new() };
         debug_assert!(graph.check().is_ok(), "{:?}\n{graph}", graph.check());
         graph
     }
@@ -252,7 +257,8 @@ fn infer(node: &Node, types: &[TensorType]) -> Result<Types> {
 impl PartialEq for Graph {
     fn eq(&self, other: &Self) -> bool {
         let same = |(a, b): (&Node, &Node)| a.op == b.op && a.operands == b.operands;
-        self.input_count == other.input_count
+        self.digest() == other.digest()
+            && self.input_count == other.input_count
             && self.types == other.types
             && self.outputs == other.outputs
             && self.nodes.len() == other.nodes.len()
@@ -264,14 +270,23 @@ impl Eq for Graph {}
 
 impl Hash for Graph {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.inputs().hash(state);
-        self.outputs.hash(state);
-        deeper(|| {
+        self.digest().hash(state);
+    }
+}
+
+impl Graph {
+    fn digest(&self) -> u64 {
+        let compute = || {
+            let mut state = DefaultHasher::new();
+            self.inputs().hash(&mut state);
+            self.outputs.hash(&mut state);
             for node in &self.nodes {
-                node.op.hash(state);
-                node.operands.hash(state);
+                node.op.hash(&mut state);
+                node.operands.hash(&mut state);
             }
-        });
+            state.finish()
+        };
+        *self.digest.get_or_init(|| deeper(compute))
     }
 }
 

@@ -9,6 +9,9 @@ use smallvec::SmallVec;
 use crate::DType;
 use crate::error::ErrorKind;
 
+/// Bytes that a processor can address at most: sums of several sizes do not overflow.
+const ADDRESSABLE: usize = isize::MAX as usize >> if usize::BITS == 64 { 7 } else { 0 };
+
 /// A short list of axes or of per-axis facts.
 pub type Axes = SmallVec<[usize; 6]>;
 
@@ -32,13 +35,13 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// The number of elements, or an error when it, or the number of bytes, overflows `isize`.
+    /// The number of elements, or an error when they have more bytes than can be addressed.
     pub fn checked_size(&self, dtype: DType) -> Result<usize, ErrorKind> {
         // A zero-sized axis makes the tensor empty, yet strides still multiply the other axes.
         let nonzero =
             self.0.iter().filter(|&&d| d != 0).try_fold(dtype.size(), |n, &d| n.checked_mul(d));
         match nonzero {
-            Some(bytes) if bytes <= isize::MAX as usize => Ok(self.size()),
+            Some(bytes) if bytes <= ADDRESSABLE => Ok(self.size()),
             _ => Err(ErrorKind::SizeOverflow { shape: self.clone(), dtype }),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::ops::{Add, Div, Mul, Rem, Sub};
 
+use unloop_graph::stack::deeper;
 use unloop_graph::{
     AtIndex, DType, ErrorKind, Index, IndexArg, LoopIndices, Place, Result, Tensor, Trace, Tree,
 };
@@ -185,13 +186,16 @@ fn run<const N: usize, R: Tree>(
 ) -> R {
     let (trace, _) = Trace::new([]);
     let indices = LoopIndices::new(&trace, &sizes);
-    let result = body(std::array::from_fn(|i| EachIndex(indices.indices()[i])));
+    let result = deeper(|| body(std::array::from_fn(|i| EachIndex(indices.indices()[i]))));
     match unroll(trace, &indices, &result, place) {
         Ok(outputs) => {
             let mut outputs = outputs.into_iter();
             result.rebuild(&mut |old| outputs.next().unwrap_or_else(|| old.clone()))
         }
-        Err(e) => result.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty())),
+        Err(e) => {
+            let e = e.or_at(place);
+            result.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty()))
+        }
     }
 }
 

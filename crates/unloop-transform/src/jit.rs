@@ -87,8 +87,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes that a call takes at most, for its results and the values in between; those of the
-    /// arguments come on top.
+    /// Bytes that a call takes at most, for its results, the values in between and what single steps
+    /// need for themselves, in loops and choices, too; those of the arguments come on top (copies of them,
+    /// if they are not laid out row by row). Not counted are a megabyte or two that each thread keeps,
+    /// and what functions of your own take.
     pub fn peak_bytes(&self) -> usize {
         self.program.peak_bytes()
     }

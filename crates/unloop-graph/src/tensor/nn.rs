@@ -1,11 +1,9 @@
 //! Functions of neural networks, composed of the operations, in their stable forms.
 
-use std::f64::consts::FRAC_1_SQRT_2;
-
 use super::composed;
 use super::reduce::AxisList;
-use crate::Tensor;
 use crate::error::{Place, operation};
+use crate::{ErrorKind, Tensor};
 
 impl Tensor {
     /// The largest along axes, kept with size 1: the shift that keeps exponentials finite. No
@@ -57,11 +55,11 @@ impl Tensor {
         })
     }
 
-    /// The Gaussian error linear unit `x·Φ(x)`, exact (by `erf`).
+    /// The Gaussian error linear unit `x·Φ(x)`, exact.
     /// <https://arxiv.org/abs/1606.08415>
     #[track_caller]
     pub fn gelu(&self) -> Tensor {
-        operation("gelu", || self * ((self * FRAC_1_SQRT_2).erf() + 1.0) * 0.5)
+        operation("gelu", || self * self.ndtr())
     }
 
     /// `x·sigmoid(x)`, also called swish.
@@ -129,13 +127,21 @@ composed! {
     /// 0.001 of it.
     gelu_tanh(x) -> Tensor {
         let inner = (x + x * x * x * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
-        x * (inner.tanh() + 1.0) * 0.5
+        // (tanh(u) + 1)/2, which does not cancel.
+        x * (inner * 2.0).sigmoid()
     }
 
     /// One half of an axis times the sigmoid of the other. <https://arxiv.org/abs/1612.08083>
     glu(x, axis: isize) -> Tensor {
-        let parts = x.split(2, axis);
-        &parts[0] * parts[1].sigmoid()
+        let n = match x.axis("glu", axis, Place::here()) {
+            Ok(at) => x.shape()[at],
+            Err(error) => return error,
+        };
+        if !n.is_multiple_of(2) {
+            let kind = ErrorKind::InvalidArgument(format!("{n} elements along axis {axis} have no halves"));
+            return Tensor::fail("glu", kind, Place::here(), x);
+        }
+        x.slice_axis(axis, 0, n / 2) * x.slice_axis(axis, n / 2, n).sigmoid()
     }
 
     /// `(x + √(x² + b))/2`, a smooth ramp.

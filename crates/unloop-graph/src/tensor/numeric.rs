@@ -109,14 +109,13 @@ composed! {
     hypot(x, y: &Tensor) -> Tensor {
         // The result does not depend on the scale, so neither do its derivatives.
         let scale = x.abs().maximum(&y.abs()).stop_gradient();
-        let plain = scale.greater(&scale.zeros_like()) & scale.is_finite();
-        let one = scale.ones_like();
-        let safe = plain.select(&scale, &one);
-        let part = |leg: &Tensor| plain.select(&(leg + scale.zeros_like()), &one) / &safe;
+        let infinite = x.is_infinite() | y.is_infinite();
+        let edge = &infinite | &scale.equal(&scale.zeros_like());
+        let safe = edge.select(&scale.literal(Number::Float(1.0)), &scale);
+        let part = |leg: &Tensor| edge.select(&leg.literal(Number::Float(1.0)), leg) / &safe;
         let length = &safe * (part(x).square() + part(y).square()).sqrt();
-        let infinite = (x.is_infinite() | y.is_infinite()).broadcast_to(scale.shape());
-        let edge = infinite.select(&scale.literal(Number::Float(f64::INFINITY)), &scale);
-        plain.select(&length, &edge)
+        let infinite = infinite.select(&scale.literal(Number::Float(f64::INFINITY)), &scale);
+        edge.select(&infinite, &length)
     }
 
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
@@ -432,8 +431,8 @@ composed! {
             let slope = (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - &at).exp();
             z = z - (at - &log) / slope;
         }
-        let edge = x.equal(&number(0.0)) | x.equal(&number(1.0));
-        let outside = edge.select(&number(f64::NEG_INFINITY), &number(f64::NAN));
+        // -∞ at 0 and NaN below, and slopes of the same kind.
+        let outside = inside.select(&number(1.0), &lower).sqrt().log();
         let z = inside.select(&z, &outside);
         upper.select(&-&z, &z)
     }
