@@ -63,6 +63,10 @@ def binary(name, f, *extra, words=WORDS[2]):
     BINARY[name] = (f, extra, words)
 
 
+# Of arguments beyond this the loops of JAX do not end.
+LARGEST = {"igamma": 1e3, "igammac": 1e3}
+
+
 def near(*xs):
     """Numbers with their neighbours in f32, which f64 has too."""
     return [float(v) for x in map(np.float32, xs) for v in (np.nextafter(x, np.float32(-INF)), x, np.nextafter(x, np.float32(INF)))]
@@ -211,8 +215,8 @@ def parts(name, f, pick):
 
 parts("abs", jnp.abs, [""])
 parts("angle", jnp.angle, [""])
-for name, f in (("log", jnp.log), ("sqrt", jnp.sqrt), ("exp", jnp.exp), ("sin", jnp.sin), ("tanh", jnp.tanh), ("recip", lambda z: 1 / z)):
-    parts(name, f, ["re", "im"])
+parts("log", jnp.log, ["re", "im"])
+parts("sqrt", jnp.sqrt, ["re", "im"])
 
 # ---- functions along an axis ----
 ROWS.update({
@@ -383,6 +387,8 @@ def fill(arrays, record, f, extra):
     name, arity = record["name"], record["arity"]
     for dtype in DTYPES:
         where = [*(points if arity == 1 else pairs)(dtype), *extra]
+        if name in LARGEST:
+            where = [pair for pair in where if not any(LARGEST[name] < abs(v) < INF for v in pair)]
         if dtype == "f32":
             where += [1e-40, -1e-40] if arity == 1 else [(1e-40, 0.5), (0.5, 1e-40)]
         arguments = np.array(where, DTYPES[dtype]).reshape(len(where), arity).T
