@@ -8,8 +8,8 @@ pub struct Exception {
     pub words: &'static str,
     /// `f32` or `f64`, `f:` or `r:` (forward or reverse), or both; without, all.
     pub only: &'static str,
-    /// The points; `y` is NaN for functions of one argument.
-    pub at: fn(f64, f64) -> bool,
+    /// The points: one argument, two, or a row of them.
+    pub at: fn(&[f64]) -> bool,
     /// What the number is instead.
     pub ours: Ours,
     /// Why.
@@ -23,7 +23,11 @@ pub enum Ours {
     /// The same everywhere.
     Is(f64),
     /// By a formula.
-    By(fn(f64, f64) -> f64),
+    By(fn(&[f64]) -> f64),
+    /// That of JAX with the other sign.
+    Opposite,
+    /// Nothing is claimed: the function has no derivative there.
+    Unclaimed,
 }
 
 impl Exception {
@@ -35,5 +39,115 @@ impl Exception {
     }
 }
 
+const fn exact(functions: &'static str, words: &'static str, reason: &'static str) -> Exception {
+    Exception { functions, words, only: "", at: everywhere, ours: Ours::Exact, reason }
+}
+
+fn everywhere(_: &[f64]) -> bool {
+    true
+}
+
+fn with_nan(point: &[f64]) -> bool {
+    point.iter().any(|v| v.is_nan())
+}
+
+fn infinite(point: &[f64]) -> bool {
+    point.iter().any(|v| v.is_infinite())
+}
+
+/// An infinite or huge argument, whose square is infinite.
+fn huge(point: &[f64]) -> bool {
+    point.iter().any(|v| v.abs() >= 1e9)
+}
+
+fn tiny(point: &[f64]) -> bool {
+    point.iter().any(|v| *v != 0.0 && v.abs() < 1e-19)
+}
+
+fn with_zero(point: &[f64]) -> bool {
+    point.contains(&0.0)
+}
+
+fn at_origin(point: &[f64]) -> bool {
+    point.iter().all(|v| *v == 0.0)
+}
+
+/// Below the negative real axis, and on it.
+fn below_the_cut(point: &[f64]) -> bool {
+    point[0] < 0.0 && point[1] == 0.0 && point[1].is_sign_negative()
+}
+
 /// The table.
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[
+    exact("bessel_i0", "x xx xxx", "JAX divides by x in the derivatives of Bessel functions: near 0 it loses digits, then all"),
+    exact("bessel_i0e", "xxx", "JAX divides by x in the derivatives of Bessel functions: near 0 it loses digits, then all"),
+    exact("bessel_i1 bessel_i1e", "xx xxx", "JAX divides by x in the derivatives of Bessel functions: near 0 it loses digits, then all"),
+    exact("sinc", "x xx xxx", "JAX divides by x: near 0 it loses digits, then all"),
+    exact("comb factorial", "_", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("digamma polygamma:1 polygamma:2 polygamma:3", "_ x xx xxx", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("gamma", "_ xx", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("lgamma multigammaln:1", "_ xx xxx", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("poch", "_ x y xx xy yx yy xxx xxy xyy yyy", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("polygamma:0", "x xx xxx", "JAX's polygamma functions lose digits below 0 and give NaN at +∞"),
+    exact("log_ndtr", "_ x xx xxx", "JAX loses digits in the tails"),
+    exact("silu", "_", "JAX loses digits in the tails"),
+    exact("atan2", "xxx xxy xyy yyy", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("boxcox", "y xy yx yy xxy xyy yyy", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("complex_abs", "xx xy yx yy xxx xxy xyy yyy", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("complex_log:re", "xx xy yx yy", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("complex_sqrt:im xlog1py xlogy", "_", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("log1mexp", "xx xxx", "JAX overflows, or multiplies 0 by ∞, where the number is plain"),
+    exact("hypot", "x y xx xy yx yy xxx xxy xyy yyy", "JAX's largest of two has a kink at ties, which stays in higher derivatives"),
+    exact("logaddexp logaddexp2", "x y xx xy yx yy xxy xyy", "JAX's largest of two has a kink at ties, which stays in higher derivatives"),
+    Exception { functions: "ldexp:-2", words: "x", only: "", at: everywhere, ours: Ours::Is(0.25), reason: "JAX loses the factor at 0 and infinities" },
+    Exception { functions: "ldexp:3", words: "x", only: "", at: everywhere, ours: Ours::Is(8.0), reason: "JAX loses the factor at 0 and infinities" },
+    Exception { functions: "bessel_i1e", words: "x xx xxx", only: "", at: with_nan, ours: Ours::Is(f64::NAN), reason: "NaN has no derivative" },
+    Exception { functions: "boxcox", words: "y xy yx yy xxy xyy yyy", only: "", at: with_nan, ours: Ours::Is(f64::NAN), reason: "NaN has no derivative" },
+    Exception { functions: "cumprod", words: "dd ddd", only: "", at: with_nan, ours: Ours::Is(f64::NAN), reason: "NaN has no derivative" },
+    Exception { functions: "complex_abs complex_log:re complex_sqrt:im complex_sqrt:re hypot", words: "x y xx xy yx yy xxx xxy xyy yyy", only: "", at: with_nan, ours: Ours::Unclaimed, reason: "NaN has no derivative; where a constant is chosen, that of the branch" },
+    Exception { functions: "hard_sigmoid relu relu6 round_to:1", words: "x", only: "", at: with_nan, ours: Ours::Unclaimed, reason: "NaN has no derivative; where a constant is chosen, that of the branch" },
+    Exception { functions: "hard_silu", words: "xx", only: "", at: with_nan, ours: Ours::Unclaimed, reason: "NaN has no derivative; where a constant is chosen, that of the branch" },
+    Exception { functions: "ndtri", words: "x xx xxx", only: "", at: with_nan, ours: Ours::Unclaimed, reason: "NaN has no derivative; where a constant is chosen, that of the branch" },
+    Exception { functions: "complex_abs complex_log:re complex_sqrt:im complex_sqrt:re", words: "_", only: "", at: with_nan, ours: Ours::Is(f64::INFINITY), reason: "an infinite part makes the length infinite, as in C and NumPy" },
+    Exception { functions: "betainc:0.5,0.5 betainc:1.0,1.0 betainc:2.0,3.0 complex_sqrt:im entr xlog1py xlogy", words: "_", only: "", at: with_zero, ours: Ours::Is(0.0), reason: "the sign of a zero" },
+    Exception { functions: "complex_sqrt:im", words: "_ x xx yy xxx xyy", only: "", at: below_the_cut, ours: Ours::Opposite, reason: "JAX does not look at the sign of a zero, which tells the sides of the cut" },
+    Exception { functions: "complex_sqrt:re", words: "y xy yx xxy yyy", only: "", at: below_the_cut, ours: Ours::Opposite, reason: "JAX does not look at the sign of a zero, which tells the sides of the cut" },
+    Exception { functions: "digamma polygamma:0 polygamma:2", words: "x xxx", only: "", at: |p| p[0] <= -1e9, ours: Ours::Unclaimed, reason: "poles are denser than numbers" },
+    Exception { functions: "lgamma multigammaln:1 multigammaln:3", words: "xx", only: "", at: |p| p[0] <= -1e9, ours: Ours::Unclaimed, reason: "poles are denser than numbers" },
+    Exception { functions: "polygamma:1 polygamma:3", words: "_ xx", only: "", at: |p| p[0] <= -1e9, ours: Ours::Unclaimed, reason: "poles are denser than numbers" },
+    Exception { functions: "digamma polygamma:0", words: "x xx xxx", only: "", at: |p| p[0] >= 1e9, ours: Ours::Unclaimed, reason: "the limit; JAX gives NaN, or overflows" },
+    Exception { functions: "factorial gamma", words: "xx", only: "", at: |p| p[0] >= 1e9, ours: Ours::Unclaimed, reason: "the limit; JAX gives NaN, or overflows" },
+    Exception { functions: "lgamma multigammaln:1 multigammaln:3", words: "xx xxx", only: "", at: |p| p[0] >= 1e9, ours: Ours::Unclaimed, reason: "the limit; JAX gives NaN, or overflows" },
+    Exception { functions: "polygamma:1 polygamma:2 polygamma:3", words: "_ x xx xxx", only: "", at: |p| p[0] >= 1e9, ours: Ours::Unclaimed, reason: "the limit; JAX gives NaN, or overflows" },
+    Exception { functions: "multigammaln:3", words: "xx xxx", only: "", at: |p| p[0] < 0.0, ours: Ours::Unclaimed, reason: "outside of the domain; JAX's trigamma function loses digits there" },
+    Exception { functions: "acosh atanh betainc:0.5,0.5 logit", words: "xx xxx", only: "", at: |p| p[0] <= 0.0 || p[0] >= 1.0, ours: Ours::Unclaimed, reason: "at or outside of the edges of the domain, where terms are infinite" },
+    Exception { functions: "log1mexp", words: "x xx xxx", only: "", at: |p| p[0] <= 0.0 || p[0] >= 1.0, ours: Ours::Unclaimed, reason: "at or outside of the edges of the domain, where terms are infinite" },
+    Exception { functions: "log_ndtr", words: "x xx xxx", only: "", at: |p| p[0] <= -1e20, ours: Ours::Unclaimed, reason: "the asymptote -x²/2; JAX gives NaN" },
+    Exception { functions: "entr", words: "x xx xxx", only: "", at: infinite, ours: Ours::Unclaimed, reason: "0·∞ on the way" },
+    Exception { functions: "complex_abs", words: "xx yy", only: "", at: at_origin, ours: Ours::Is(0.0), reason: "a cone has no derivative at its tip; ours is the middle of all slopes" },
+    Exception { functions: "hypot", words: "x y", only: "", at: at_origin, ours: Ours::Is(0.0), reason: "a cone has no derivative at its tip; ours is the middle of all slopes" },
+    Exception { functions: "pow", words: "x xx xy yx xxx xxy xyy", only: "", at: |p| p[0] == 0.0, ours: Ours::Unclaimed, reason: "JAX multiplies 0 by ∞ at x = 0" },
+    Exception { functions: "softmax", words: "_", only: "", at: infinite, ours: Ours::Is(0.0), reason: "beside an infinite number the share is 0, as in SciPy; JAX gives NaN" },
+    Exception { functions: "log_softmax", words: "_", only: "", at: infinite, ours: Ours::Is(f64::NEG_INFINITY), reason: "beside an infinite number the share is 0, as in SciPy; JAX gives NaN" },
+    Exception { functions: "cumlogsumexp", words: "d x dd dx xd ddd", only: "", at: huge, ours: Ours::Unclaimed, reason: "JAX's combine e^(x - 0) at infinities, and take ties of huge numbers for one more" },
+    Exception { functions: "logaddexp logaddexp2", words: "x y xx xy yx yy xxx xxy xyy yyy", only: "", at: infinite, ours: Ours::Unclaimed, reason: "JAX's slope of the smaller one is eˣ beside an infinite number" },
+    Exception { functions: "cummax cummin", words: "d x", only: "", at: huge, ours: Ours::Unclaimed, reason: "∞ and products beyond the range: JAX and unloop multiply in different orders" },
+    Exception { functions: "cumprod", words: "d x dd dx xd ddd", only: "", at: huge, ours: Ours::Unclaimed, reason: "∞ and products beyond the range: JAX and unloop multiply in different orders" },
+    Exception { functions: "log_softmax", words: "x", only: "", at: huge, ours: Ours::Unclaimed, reason: "∞ and products beyond the range: JAX and unloop multiply in different orders" },
+    Exception { functions: "boxcox complex_abs", words: "x y xx xy yx yy xxx xxy xyy yyy", only: "", at: huge, ours: Ours::Unclaimed, reason: "at infinities and beyond the range terms are infinite: nothing is claimed" },
+    Exception { functions: "comb complex_sqrt:im complex_sqrt:re poch rel_entr", words: "_ x y xx xy yx yy xxx xxy xyy yyy", only: "", at: huge, ours: Ours::Unclaimed, reason: "at infinities and beyond the range terms are infinite: nothing is claimed" },
+    Exception { functions: "complex_log:re", words: "xxx xxy xyy yyy", only: "", at: huge, ours: Ours::Unclaimed, reason: "at infinities and beyond the range terms are infinite: nothing is claimed" },
+    Exception { functions: "pow", words: "xxy", only: "", at: huge, ours: Ours::Unclaimed, reason: "at infinities and beyond the range terms are infinite: nothing is claimed" },
+    Exception { functions: "xlog1py xlogy", words: "x", only: "", at: huge, ours: Ours::Unclaimed, reason: "at infinities and beyond the range terms are infinite: nothing is claimed" },
+    Exception { functions: "boxcox complex_log:re complex_sqrt:im poch", words: "x y xx xy yx yy xxx xxy xyy yyy", only: "", at: with_zero, ours: Ours::Unclaimed, reason: "at the edge of the domain, or on a cut, terms are infinite" },
+    Exception { functions: "complex_sqrt:re", words: "x y xx xy yy xxx xxy xyy yyy", only: "", at: with_zero, ours: Ours::Unclaimed, reason: "at the edge of the domain, or on a cut, terms are infinite" },
+    Exception { functions: "xlog1py xlogy", words: "x y xy yx yy xyy yyy", only: "", at: with_zero, ours: Ours::Unclaimed, reason: "at the edge of the domain, or on a cut, terms are infinite" },
+    Exception { functions: "bessel_i0 hard_silu round_to:1 sparse_plus", words: "x", only: "", at: huge, ours: Ours::Unclaimed, reason: "beyond the range terms overflow, or 0 meets ∞" },
+    Exception { functions: "gelu gelu_tanh", words: "xxx", only: "", at: huge, ours: Ours::Unclaimed, reason: "beyond the range terms overflow, or 0 meets ∞" },
+    Exception { functions: "ndtri", words: "x xx xxx", only: "", at: huge, ours: Ours::Unclaimed, reason: "beyond the range terms overflow, or 0 meets ∞" },
+    Exception { functions: "boxcox", words: "x xx xy yx xxx xxy xyy", only: "", at: tiny, ours: Ours::Unclaimed, reason: "terms leave the range" },
+    Exception { functions: "complex_sqrt:im complex_sqrt:re", words: "xx yy", only: "", at: tiny, ours: Ours::Unclaimed, reason: "terms leave the range" },
+    Exception { functions: "poch", words: "xx xxx xxy", only: "", at: tiny, ours: Ours::Unclaimed, reason: "terms leave the range" },
+    Exception { functions: "pow", words: "xxy", only: "", at: tiny, ours: Ours::Unclaimed, reason: "terms leave the range" },
+    Exception { functions: "rel_entr", words: "x y xx xy yx yy xxx xxy xyy yyy", only: "", at: tiny, ours: Ours::Unclaimed, reason: "terms leave the range" },
+];
