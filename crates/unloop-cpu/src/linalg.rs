@@ -130,8 +130,8 @@ impl Factorisation {
         unsafe {
             match self.dtype {
                 DType::F32 => self.run_as::<f32>(memory),
-                // The type rules let floats through only.
-                _ => self.run_as::<f64>(memory),
+                DType::F64 => self.run_as::<f64>(memory),
+                other => unreachable!("factorisations are of floats, not of {other}"),
             }
         }
     }
@@ -226,8 +226,9 @@ impl Factorisation {
                                     ),
                                 };
                                 // A large matrix is taken by columns, so that what is factorised is
-                                // the transpose.
-                                let by_columns = n > SMALL || shared.is_some();
+                                // the transpose; which does not depend on what is asked, so that a
+                                // matrix is singular for all systems or for none.
+                                let by_columns = n > SMALL;
                                 let (lu, order) = match &shared {
                                     Some((SharedFactors { first: false, .. }, ..)) => (
                                         std::slice::from_raw_parts_mut(lu, n * n),
@@ -239,9 +240,6 @@ impl Factorisation {
                                             let lu = MatMut::from_column_major_slice_mut(lu, n, n);
                                             factorise_large(lu, order, par);
                                         } else {
-                                            if transpose {
-                                                transpose_square(lu, n);
-                                            }
                                             factorise(lu, n, n, order, par);
                                         }
                                         (lu, order)
@@ -253,9 +251,10 @@ impl Factorisation {
                                     (0..n * k).for_each(|j| x.add(j).write(T::NAN));
                                     continue;
                                 }
-                                let lu = View::new(lu, n, by_columns && transpose);
-                                if by_columns && !transpose {
-                                    // `aᵀ = pᵀ·l·u`, so `uᵀ·lᵀ·p·x = b`.
+                                let lu = View::new(lu, n, transpose);
+                                if by_columns != transpose {
+                                    // The transpose of what was factorised, `pᵀ·l·u`, is asked for:
+                                    // `uᵀ·lᵀ·p·x = b`.
                                     let mut y = b.to_vec();
                                     substitute(lu, &mut y, k, true, false);
                                     substitute(lu, &mut y, k, false, true);
@@ -362,14 +361,6 @@ impl<'a, T: Copy> View<'a, T> {
     #[inline(always)]
     fn at(&self, i: usize, j: usize) -> T {
         self.values[i * self.row + j * self.column]
-    }
-}
-
-fn transpose_square<T>(a: &mut [T], n: usize) {
-    for i in 0..n {
-        for j in 0..i {
-            a.swap(i * n + j, j * n + i);
-        }
     }
 }
 

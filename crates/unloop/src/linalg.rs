@@ -2,14 +2,17 @@
 //! matrices. Every function takes one matrix; `vmap` runs it on stacks.
 
 use unloop_graph::{DType, Error, ErrorKind, Place, Tensor};
-use unloop_transform::{cond as choose, custom_jvp, fori_loop};
 
+mod exponential;
 mod matrices;
+mod spectral;
 
+pub use exponential::expm;
 pub use matrices::*;
+pub use spectral::*;
 
 #[track_caller]
-fn invalid(op: &'static str, message: String) -> Tensor {
+pub(crate) fn invalid(op: &'static str, message: String) -> Tensor {
     Tensor::error(Error::new(op, ErrorKind::InvalidArgument(message), Place::here()))
 }
 
@@ -56,7 +59,24 @@ pub enum Norm {
     Nuclear,
 }
 
-/// A norm of a vector or of a matrix.
+/// The largest of numbers that are not negative; of none 0.
+fn largest(x: &Tensor) -> Tensor {
+    if x.size() == 0 { number(x, 0.0) } else { x.max() }
+}
+
+/// The least number.
+fn least(op: &'static str, x: &Tensor) -> Tensor {
+    match x.size() {
+        0 => invalid(op, "there is no least of no numbers".into()),
+        _ => x.min(),
+    }
+}
+
+/// A norm of a vector or of a matrix; without elements 0.
+///
+/// # Errors
+/// Carried: the tensor is no vector or matrix, or has no such norm; the least of no numbers is asked
+/// for.
 ///
 /// ```
 /// use unloop::linalg::{Norm, norm};
@@ -72,8 +92,8 @@ pub fn norm(x: &Tensor, which: Norm) -> Tensor {
     place.scope(|| match (x.rank(), which) {
         _ if x.as_error().is_some() => x.clone(),
         (1 | 2, Norm::Euclidean) => x.norm(),
-        (1, Norm::Infinity) => x.abs().max(),
-        (1, Norm::MinusInfinity) => x.abs().min(),
+        (1, Norm::Infinity) => largest(&x.abs()),
+        (1, Norm::MinusInfinity) => least("norm", &x.abs()),
         (1, Norm::Zero) => x.not_equal(&x.zeros_like()).cast(x.dtype()).sum(),
         (1, Norm::P(1.0)) => x.abs().sum(),
         (1, Norm::P(2.0)) => x.norm(),
@@ -81,22 +101,28 @@ pub fn norm(x: &Tensor, which: Norm) -> Tensor {
             let powers = x.abs().pow(&number(x, p).broadcast_to(x.shape()));
             powers.sum().pow(&number(x, p.recip()))
         }
-        (2, Norm::P(1.0)) => x.abs().sum_axis(0).max(),
-        (2, Norm::P(-1.0)) => x.abs().sum_axis(0).min(),
-        (2, Norm::P(2.0)) => x.singular_values().max(),
-        (2, Norm::P(-2.0)) => x.singular_values().min(),
-        (2, Norm::Infinity) => x.abs().sum_axis(1).max(),
-        (2, Norm::MinusInfinity) => x.abs().sum_axis(1).min(),
+        (2, Norm::P(1.0)) => largest(&x.abs().sum_axis(0)),
+        (2, Norm::P(-1.0)) => least("norm", &x.abs().sum_axis(0)),
+        (2, Norm::P(2.0)) => largest(&x.singular_values()),
+        (2, Norm::P(-2.0)) => least("norm", &x.singular_values()),
+        (2, Norm::Infinity) => largest(&x.abs().sum_axis(1)),
+        (2, Norm::MinusInfinity) => least("norm", &x.abs().sum_axis(1)),
         (2, Norm::Nuclear) => x.singular_values().sum(),
         _ => invalid("norm", format!("there is no norm {which:?} of {}", x.ty())),
     })
 }
 
 /// The condition number: the norm of a matrix times that of its inverse.
+///
+/// # Errors
+/// Carried: the matrix has no elements, or, but for the norm 2, is not square or singular.
 #[track_caller]
 pub fn cond(a: &Tensor, which: Norm) -> Tensor {
     let place = Place::here();
     place.scope(|| match which {
+        _ if a.as_error().is_none() && a.size() == 0 => {
+            invalid("cond", format!("takes a matrix with elements, got {}", a.ty()))
+        }
         Norm::P(2.0) => {
             let s = a.singular_values();
             s.max() / s.min()
@@ -115,59 +141,19 @@ pub fn matrix_rank(a: &Tensor) -> Tensor {
             Err(error) => return error,
         };
         let s = a.singular_values();
-        let least = s.max() * (m.max(n) as f64 * epsilon(a.dtype()));
+        let least = largest(&s) * (m.max(n) as f64 * epsilon(a.dtype()));
         s.greater(&least).cast(DType::I64).sum()
     })
-}
-
-/// The Moore–Penrose inverse, where singular values below `10·max(m, n)·ε` times the largest count as
-/// 0. Its derivative assumes that the rank does not change (Golub and Pereyra, 1973).
-///
-/// ```
-/// use unloop::{Tensor, linalg};
-/// let a = Tensor::from([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]);
-/// let p = linalg::pinv(&a);
-/// assert_eq!(p.shape(), [2, 3]);
-/// assert!((p.matmul(&a) - Tensor::eye(unloop::DType::F64, 2)).abs().max().item::<f64>()? < 1e-12);
-/// # Ok::<(), unloop::Error>(())
-/// ```
-#[track_caller]
-pub fn pinv(a: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
-        let (m, n) = match extents("pinv", a) {
-            Ok(extents) => extents,
-            Err(error) => return error,
-        };
-        let tolerance = 10.0 * m.max(n) as f64 * epsilon(a.dtype());
-        let inverse = custom_jvp(
-            move |a: &Tensor| pseudo_inverse(a, tolerance),
-            move |a: &Tensor, da: &Tensor| {
-                let p = pseudo_inverse(a, tolerance);
-                let eye = |n| Tensor::eye(a.dtype(), n);
-                let (pt, dt) = (p.t(), da.t());
-                let first = -p.matmul(da).matmul(&p);
-                let second = p.matmul(&pt).matmul(&dt).matmul(&(eye(m) - a.matmul(&p)));
-                let third = (eye(n) - p.matmul(a)).matmul(&dt).matmul(&pt).matmul(&p);
-                first + second + third
-            },
-        );
-        inverse(a)
-    })
-}
-
-fn pseudo_inverse(a: &Tensor, tolerance: f64) -> Tensor {
-    let (u, s, vt) = a.svd();
-    let is_large = s.greater(&(s.max() * tolerance));
-    let inverse = is_large.select(&is_large.select(&s, &s.ones_like()).recip(), &s.zeros_like());
-    (vt.t() * inverse.broadcast()).matmul(&u.t())
 }
 
 /// The least-squares solution of `a·x = b`: of smallest norm where there are several.
 #[track_caller]
 pub fn lstsq(a: &Tensor, b: &Tensor) -> Tensor {
     let place = Place::here();
-    place.scope(|| pinv(a).matmul(b))
+    place.scope(|| match extents("lstsq", a) {
+        Err(error) => error,
+        Ok(_) => pinv(a).matmul(b),
+    })
 }
 
 /// A square matrix times itself, `n` times; of negative `n` its inverse.
@@ -212,56 +198,6 @@ pub fn multi_dot(matrices: &[&Tensor]) -> Tensor {
     })
 }
 
-/// The matrix exponential, by scaling, a Padé approximant and squaring (Higham, *The scaling and
-/// squaring method for the matrix exponential revisited*, 2005).
-///
-/// ```
-/// use unloop::{Tensor, linalg};
-/// let turn = Tensor::from([[0.0, -1.0], [1.0, 0.0]]);
-/// let quarter = linalg::expm(&(turn * std::f64::consts::FRAC_PI_2));
-/// assert!(quarter.at((0, 0)).item::<f64>()?.abs() < 1e-15);
-/// # Ok::<(), unloop::Error>(())
-/// ```
-#[track_caller]
-pub fn expm(a: &Tensor) -> Tensor {
-    /// Squarings at most: norms up to 5·2¹⁶.
-    const SQUARINGS: usize = 16;
-    /// The norm up to which the approximant of degree 13 is accurate in double precision.
-    const THETA: f64 = 5.371_920_351_148_152;
-    #[rustfmt::skip]
-    const PADE: [f64; 14] = [
-        64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0,
-        129060195264000.0, 10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0,
-        40840800.0, 960960.0, 16380.0, 182.0, 1.0,
-    ];
-    let place = Place::here();
-    place.scope(|| {
-        let n = match square("expm", a) {
-            Ok(n) => n,
-            Err(error) => return error,
-        };
-        let size = a.abs().sum_axis(0).max().stop_gradient();
-        let times = (size / THETA).log2().ceil();
-        let times = times.clamp(&number(a, 0.0), &number(a, SQUARINGS as f64));
-        let a = a * (-&times).exp2();
-        let eye = Tensor::eye(a.dtype(), n);
-        let a2 = a.matmul(&a);
-        let a4 = a2.matmul(&a2);
-        let a6 = a4.matmul(&a2);
-        let sum = |c: [f64; 4]| &a6 * c[3] + &a4 * c[2] + &a2 * c[1] + &eye * c[0];
-        let c = PADE;
-        let odd = a6.matmul(&sum([0.0, c[9], c[11], c[13]])) + sum([c[1], c[3], c[5], c[7]]);
-        let odd = a.matmul(&odd);
-        let even = a6.matmul(&sum([0.0, c[8], c[10], c[12]])) + sum([c[0], c[2], c[4], c[6]]);
-        let scaled = (&even - &odd).solve(&(&even + &odd));
-        let twice = |i: &Tensor, x: &Tensor| {
-            let is_open = i.cast(times.dtype()).less(&times);
-            choose(&is_open, |x: &Tensor| x.matmul(x), |x: &Tensor| x.clone(), x)
-        };
-        fori_loop(SQUARINGS, twice, &scaled)
-    })
-}
-
 /// The solution of `a·x = b` from the lower Cholesky factor of `a`.
 #[track_caller]
 pub fn cho_solve(factor: &Tensor, b: &Tensor) -> Tensor {
@@ -274,33 +210,6 @@ pub fn cho_solve(factor: &Tensor, b: &Tensor) -> Tensor {
 pub fn eigvalsh(a: &Tensor) -> Tensor {
     let place = Place::here();
     place.scope(|| a.eigh().0)
-}
-
-/// The polar decomposition `a = u·p` of a matrix: orthonormal columns of `u`, symmetric positive
-/// semidefinite `p`.
-#[track_caller]
-pub fn polar(a: &Tensor) -> (Tensor, Tensor) {
-    let place = Place::here();
-    place.scope(|| {
-        let (u, s, vt) = a.svd();
-        (u.matmul(&vt), (vt.t() * s.broadcast()).matmul(&vt))
-    })
-}
-
-/// The square root of a symmetric positive semidefinite matrix: symmetric, and its square is `a`.
-#[track_caller]
-pub fn sqrtm_symmetric(a: &Tensor) -> Tensor {
-    symmetric_function(a, |w| w.maximum(&w.zeros_like()).sqrt())
-}
-
-/// A function of a symmetric matrix, by that of its eigenvalues.
-#[track_caller]
-pub fn symmetric_function(a: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
-        let (w, v) = a.eigh();
-        (&v * f(&w).broadcast()).matmul(&v.t())
-    })
 }
 
 /// The vector product of vectors of three elements.

@@ -101,7 +101,7 @@ impl Matrix {
     }
 
     pub fn read(x: &Array, batch: &[usize]) -> Matrix {
-        let [.., m, n] = x.shape()[..] else { return Matrix { columns: 0, values: Vec::new() } };
+        let [.., m, n] = x.shape()[..] else { unreachable!("the type rule wants matrices") };
         let mut values = Vec::with_capacity(m * n);
         Shape::from([m, n]).for_each_index(|ij| {
             values.push(x.get(&[batch, ij].concat()).float());
@@ -124,7 +124,10 @@ fn for_each_matrix(ty: &TensorType, mut f: impl FnMut(&[usize]) -> Vec<f64>) -> 
     let mut values = Vec::with_capacity(ty.shape.size());
     batch.for_each_index(|b| values.extend(f(b)));
     let mut values = values.into_iter();
-    Array::from_fn(ty, |_| Number::Float(values.next().unwrap_or(f64::NAN)))
+    Array::from_fn(ty, |_| match values.next() {
+        Some(value) => Number::Float(value),
+        None => unreachable!("as many values as elements"),
+    })
 }
 
 pub(super) fn cholesky(a: &Array, ty: &TensorType) -> Array {
@@ -179,7 +182,7 @@ fn eliminate(a: &mut Matrix, rows: usize) -> Vec<usize> {
 }
 
 pub(super) fn lu(a: &Array, types: &Types) -> Vec<Array> {
-    let [.., rows, _] = types[0].shape[..] else { return Vec::new() };
+    let [.., rows, _] = types[0].shape[..] else { unreachable!("the type rule wants matrices") };
     let (mut pivots, mut permutation) = (Vec::new(), Vec::new());
     let factors = for_each_matrix(&types[0], |batch| {
         let mut a = Matrix::read(a, batch);
@@ -204,28 +207,34 @@ pub(super) fn solve(
 ) -> Result<Array, ErrorKind> {
     let rank = ty.rank();
     let n = ty.shape[rank - 2];
-    let mut perm: Axes = (0..rank).collect();
-    if transpose {
-        perm.swap(rank - 2, rank - 1);
-    }
-    let a = a.transpose(&perm);
     let mut singular = false;
+    // The matrix itself is eliminated for the transposed system, too: it is singular for both or
+    // for none.
     let x = for_each_matrix(ty, |batch| {
-        let (mut lu, mut x) = (Matrix::read(&a, batch), Matrix::read(b, batch));
+        let (mut lu, mut x) = (Matrix::read(a, batch), Matrix::read(b, batch));
         let swaps = eliminate(&mut lu, n);
         if (0..n).any(|k| lu.at(k, k) == 0.0) {
             singular = true;
             return vec![f64::NAN; x.values.len()];
         }
-        for (k, &p) in swaps.iter().enumerate() {
+        let swap = |x: &mut Matrix, k: usize, p: usize| {
             for j in 0..x.columns {
                 let (u, v) = (x.at(k, j), x.at(p, j));
                 x.set(k, j, v);
                 x.set(p, j, u);
             }
+        };
+        if transpose {
+            // `pᵀ·l·u` transposed is `uᵀ·lᵀ·p`.
+            let lu = lu.transposed(n);
+            substitute(&lu, &mut x, n, true, false);
+            substitute(&lu, &mut x, n, false, true);
+            swaps.iter().enumerate().rev().for_each(|(k, &p)| swap(&mut x, k, p));
+        } else {
+            swaps.iter().enumerate().for_each(|(k, &p)| swap(&mut x, k, p));
+            substitute(&lu, &mut x, n, true, true);
+            substitute(&lu, &mut x, n, false, false);
         }
-        substitute(&lu, &mut x, n, true, true);
-        substitute(&lu, &mut x, n, false, false);
         x.values
     });
     if singular && rank == 2 {

@@ -16,7 +16,12 @@ impl Tensor {
 
     /// `(u, s, vt)` with `a = u · diag(s) · vt`, of a matrix or each of a stack: shapes `[…,m,k]`,
     /// `[…,k]` and `[…,k,n]`, `k = min(m, n)`, singular values from the largest. Signs are the
-    /// backend's choice; derivatives of the vectors need distinct singular values.
+    /// backend's choice.
+    ///
+    /// Vectors of a repeated singular value (and, of a matrix that is not square, those of the value
+    /// 0) have no derivative: it is NaN, and so is that of `u · diag(s) · vt`. The values have one.
+    /// Functions of the whole matrix have derivatives there when they are written as such: `polar`,
+    /// `pinv` and `symmetric_function` in `unloop::linalg`.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -40,8 +45,11 @@ impl Tensor {
     }
 
     /// `(w, v)`: the eigenvalues of a symmetric matrix, or of each of a stack, from the least, and
-    /// its orthonormal eigenvectors in columns. The lower triangle is read. Derivatives of the
-    /// vectors need distinct eigenvalues.
+    /// its orthonormal eigenvectors in columns. The lower triangle is read.
+    ///
+    /// Eigenvectors of a repeated eigenvalue have no derivative: it is NaN, and so is that of
+    /// `v · diag(f(w)) · vᵀ`, which is `symmetric_function` in `unloop::linalg`, with derivatives
+    /// everywhere. The eigenvalues have one.
     #[track_caller]
     pub fn eigh(&self) -> (Tensor, Tensor) {
         let mut results = Tensor::apply(Op::Eigh, &[self], Place::here());

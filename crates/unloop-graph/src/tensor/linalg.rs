@@ -3,7 +3,7 @@
 use crate::error::{ErrorKind, Place};
 use crate::op::TriangularSolve;
 use crate::shape::normalize_axes;
-use crate::{Axes, DType, DotDims, Op, Shape, Tensor};
+use crate::{Axes, DotDims, Op, Shape, Tensor};
 
 impl Tensor {
     /// The product of vectors, matrices, or stacks of matrices with equal leading axes. A vector on
@@ -222,67 +222,5 @@ impl Tensor {
         let permutation = results.swap_remove(2);
         let pivots = results.swap_remove(1);
         (results.swap_remove(0), pivots, permutation)
-    }
-
-    /// The diagonal of the trailing two axes.
-    #[track_caller]
-    fn main_diagonal(&self) -> Tensor {
-        let n = self.shape()[self.rank() - 1];
-        let mask = Tensor::eye(DType::Bool, n).broadcast_to(self.shape());
-        mask.select(self, &self.zeros_like()).sum_axis(-1)
-    }
-
-    /// The sign of the permutation that LU made, and the diagonal of `u`.
-    #[track_caller]
-    fn lu_diagonal(&self) -> (Tensor, Tensor) {
-        let (lu, pivots, _) = self.lu();
-        if lu.as_error().is_some() {
-            return (lu.clone(), lu);
-        }
-        let steps = Tensor::iota(DType::I32, pivots.shape(), pivots.rank() - 1);
-        let swaps = pivots.not_equal(&steps).cast(DType::I32).sum_axis(-1);
-        let sign = 1 - 2 * (swaps % 2);
-        (sign.cast(self.dtype()), lu.main_diagonal())
-    }
-
-    /// Fails unless the trailing axes are a square matrix.
-    fn require_square(&self, op: &'static str, place: Place) -> Option<Tensor> {
-        match *self.shape() {
-            [.., m, n] if m == n => self.as_error().map(|_| self.clone()),
-            _ => {
-                let shape = self.shape().into();
-                let kind = ErrorKind::WrongRank { expected: "a square matrix", shape };
-                Some(Tensor::fail(op, kind, place, self))
-            }
-        }
-    }
-
-    /// The determinant of a square matrix, or of each of a stack. Its derivative needs a regular
-    /// matrix.
-    #[track_caller]
-    pub fn det(&self) -> Tensor {
-        let place = Place::here();
-        if let Some(error) = self.require_square("det", place) {
-            return error;
-        }
-        place.scope(|| {
-            let (sign, diagonal) = self.lu_diagonal();
-            sign * diagonal.prod_axis(-1)
-        })
-    }
-
-    /// The sign of the determinant and the logarithm of its absolute value, which overflow less
-    /// easily than the determinant; of a singular matrix 0 and -∞.
-    #[track_caller]
-    pub fn slogdet(&self) -> (Tensor, Tensor) {
-        let place = Place::here();
-        if let Some(error) = self.require_square("slogdet", place) {
-            return (error.clone(), error);
-        }
-        place.scope(|| {
-            let (sign, diagonal) = self.lu_diagonal();
-            let sign = sign * diagonal.sign().prod_axis(-1).stop_gradient();
-            (sign, diagonal.abs().log().sum_axis(-1))
-        })
     }
 }

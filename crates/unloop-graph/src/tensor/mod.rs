@@ -6,6 +6,7 @@ mod convert;
 mod create;
 mod cumulative;
 mod decompose;
+mod determinant;
 mod display;
 mod dynamic;
 mod einsum;

@@ -289,10 +289,10 @@ fn transpose_custom(
         return x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect();
     }
     let values = known(x);
-    if let DerivativeRule::Deferred(Deferred(rule)) = &custom.rule {
-        if let Some(given) = rule.transpose(&cts[..custom.visible], &values[captured..]) {
-            return vec![None; captured].into_iter().chain(given).collect();
-        }
+    if let DerivativeRule::Deferred(Deferred(rule)) = &custom.rule
+        && let Some(given) = rule.transpose(&cts[..custom.visible], &values[captured..])
+    {
+        return vec![None; captured].into_iter().chain(given).collect();
     }
     let zeros = |ty: &TensorType| Tensor::zeros(ty.dtype, &ty.shape);
     let cotangents = cts.iter().zip(custom.body.output_types());

@@ -19,11 +19,13 @@ fn by_column(x: &Tensor, shape: &[usize]) -> Tensor {
     x.broadcast_in_dim(Shape::from(shape), dims)
 }
 
-/// `1/x`, and 0 for 0.
-fn inverse_or_zero(x: &Tensor) -> Tensor {
-    let is_zero = x.equal(&x.zeros_like());
-    let safe = is_zero.select(&x.ones_like(), x);
-    is_zero.select(&x.zeros_like(), &safe.recip())
+/// `1/x` of the differences between values, 0 on the diagonal. Vectors of equal values have no
+/// derivative: what it would be is not a number.
+fn inverse_of_gaps(x: &Tensor) -> Tensor {
+    let is_equal = x.equal(&x.zeros_like());
+    let safe = is_equal.select(&x.ones_like(), x);
+    let inverse = is_equal.select(&(x.ones_like() * f64::NAN), &safe.recip());
+    triangle(&inverse, CompareOp::Ne)
 }
 
 pub(super) fn jvp_qr(rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
@@ -50,7 +52,7 @@ pub(super) fn jvp_eigh(rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     let da = &lower + lower.mt() + triangle(&da, CompareOp::Eq);
     let inner = matmul(&v.mt(), &matmul(&da, v));
     let columns = by_column(w, v.shape());
-    let gaps = inverse_or_zero(&(&columns - columns.mt()));
+    let gaps = inverse_of_gaps(&(&columns - columns.mt()));
     let dv = matmul(v, &(gaps * &inner));
     vec![Some(diagonal(&inner)), Some(dv)]
 }
@@ -60,7 +62,8 @@ pub(super) fn jvp_svd(vectors: bool, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     let svd;
     let (s, u, vt) = match (vectors, rule.y) {
         (true, [s, u, vt]) => (s, u, vt),
-        _ => {
+        (true, y) => unreachable!("a decomposition with {} results", y.len()),
+        (false, _) => {
             svd = a.svd();
             (&svd.1, &svd.0, &svd.2)
         }
@@ -79,21 +82,20 @@ pub(super) fn jvp_svd(vectors: bool, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     }
     let columns = by_column(s, inner.shape());
     let rows = columns.mt();
-    let gaps = inverse_or_zero(&((&columns + &rows) * (&columns - &rows)));
+    let gaps = inverse_of_gaps(&((&columns + &rows) * (&columns - &rows)));
     let symmetric = |x: Tensor| &x + x.mt();
-    let turn = triangle(&((&inner - inner.mt()) * 0.5 * inverse_or_zero(&columns)), CompareOp::Eq);
-    let mut du = matmul(u, &(&gaps * symmetric(&inner * &columns) + turn));
+    let mut du = matmul(u, &(&gaps * symmetric(&inner * &columns)));
     let mut dv = matmul(&v, &(&gaps * symmetric(&inner * &rows)));
     // What lies outside of the space that the vectors span.
     if m > n {
         let image = matmul(&da, &v);
         let outside = &image - matmul(u, &matmul(&ut, &image));
-        du = du + outside * inverse_or_zero(&by_column(s, image.shape()));
+        du = du + outside / by_column(s, image.shape());
     }
     if n > m {
         let image = matmul(&da.mt(), u);
         let outside = &image - matmul(&v, &matmul(vt, &image));
-        dv = dv + outside * inverse_or_zero(&by_column(s, image.shape()));
+        dv = dv + outside / by_column(s, image.shape());
     }
     vec![Some(ds), Some(du), Some(dv.mt())]
 }
