@@ -302,6 +302,13 @@ fn indices_are_integers() -> Result<()> {
         error.to_string().contains("empty") && !error.to_string().contains("at_clipped or"),
         "{error}"
     );
+    for result in [
+        empty.at_clipped((0, &Tensor::from([0]))),
+        each_to([2], |[i]| empty.at_clipped((0, i.value() + 1))),
+        empty.take_clipped(&Tensor::from([0]), 1),
+    ] {
+        assert!(error_of(&result).to_string().contains("is empty"), "{result}");
+    }
     assert_eq!(empty.at_or((.., 1), 7.0).to_vec::<f64>()?, [7.0, 7.0]);
     assert_eq!(empty.at_or((0, &Tensor::from([0, 5])), 7.0).to_vec::<f64>()?, [7.0, 7.0]);
     Ok(())

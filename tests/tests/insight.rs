@@ -51,8 +51,11 @@ fn memory_is_known_and_limited() -> Result<()> {
     let numbers = unloop::random::normal(&unloop::random::key(0), DType::F64, 1 << 20);
     let mapped = vmap(table, 0)(&x.reshape((1, 1000)));
     let single = &x.outer(&x);
+    let looped = each_to([1 << 20], |[i]| i.value().tensor() * 2);
     set_memory_limit(usize::MAX);
-    for (op, result) in [("normal", &numbers), ("vmap", &mapped), ("outer", single)] {
+    for (op, result) in
+        [("normal", &numbers), ("vmap", &mapped), ("outer", single), ("each_to", &looped)]
+    {
         let error = result.check().expect_err("more than the limit");
         assert_eq!(error.op(), op, "{error}");
         assert!(error.location().is_some_and(|at| at.file().ends_with("insight.rs")), "{error}");

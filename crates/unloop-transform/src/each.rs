@@ -223,9 +223,11 @@ fn unroll<R: Tree>(
     let mapped: Vec<Vec<usize>> =
         program.captures.iter().map(|c| c.mapped.iter().map(|&(_, p)| p).collect()).collect();
     execute(&fronted.collect::<Vec<_>>(), |captures| {
-        let numbers = sizes.iter().map(|&n| Tensor::iota(DType::I64, n, 0));
-        let inputs: Vec<Tensor> = numbers.chain(captures.iter().cloned()).collect();
-        level(&program.graph, &inputs, &mapped, &sizes)
+        place.scope(|| {
+            let numbers = sizes.iter().map(|&n| Tensor::iota(DType::I64, n, 0));
+            let inputs: Vec<Tensor> = numbers.chain(captures.iter().cloned()).collect();
+            level(&program.graph, &inputs, &mapped, &sizes)
+        })
     })
 }
 

@@ -199,6 +199,13 @@ impl Gather {
                 .iter()
                 .chain(&d.operand_batching_dims)
                 .all(|&a| self.slice_sizes[a] <= 1);
+        let mut extents = self.slice_sizes.iter().zip(x.shape.iter());
+        if let Some(axis) = extents.position(|(&s, &n)| s == 1 && n == 0) {
+            return invalid(format!(
+                "axis {axis} of shape {} is empty: there is no element to read",
+                x.shape
+            ));
+        }
         if !fits {
             return invalid(format!(
                 "a window of {} does not fit shape {}",
