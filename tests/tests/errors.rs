@@ -16,9 +16,10 @@ macro_rules! fails {
         assert!(at.line().abs_diff(line) <= 1, "line {line}: {error}");
         let text = error.kind().to_string();
         assert_eq!(text, $message);
+        let inner = error.inner_op().map_or(String::new(), |inner| format!(", in {inner}"));
         assert_eq!(
             error.to_string(),
-            format!("{} at {}:{}:{}: {text}", $op, at.file(), at.line(), at.column())
+            format!("{} at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
         );
         error
     }};
@@ -76,15 +77,15 @@ fn unequal_shapes() {
 fn wrong_axes_and_ranks() {
     fails!(
         zeros(&[3, 4]).sum_axis(2),
-        "sum",
+        "sum_axis",
         "axis 2 is out of range for a tensor of rank 2 (axes are -2..2)"
     );
     fails!(
         zeros(&[]).sum_axis(0),
-        "sum",
+        "sum_axis",
         "axis 0 is out of range for a tensor of rank 0 (a scalar has no axes)"
     );
-    fails!(zeros(&[3, 4]).sum_axis([0, -2]), "sum", "axis 0 is given twice");
+    fails!(zeros(&[3, 4]).sum_axis([0, -2]), "sum_axis", "axis 0 is given twice");
     fails!(
         zeros(&[3]).cholesky(),
         "cholesky",
@@ -139,7 +140,7 @@ fn indices_out_of_bounds() -> Result<()> {
     let i = Tensor::from([1i64, 7]);
     fails!(
         each(|[k]| x.at((i.at(k), 0))),
-        "gather",
+        "at",
         "index 7 is out of bounds for axis 0 of size 3; .at_clipped or .at_or(fill) say what else to do"
     );
     let f = jit(|x: &Tensor, i: &Tensor| each(|[k]| x.at((i.at(k), 0))));
@@ -228,7 +229,7 @@ fn singular_matrices() -> Result<()> {
     );
     fails!(
         singular.inv(),
-        "solve",
+        "inv",
         "the matrix is singular (an exact zero pivot); there is no unique solution"
     );
     // One singular system of a stack is NaN in its member; the others are solved.
@@ -308,4 +309,83 @@ fn literals_of_another_kind() {
     let error = error_of(&i * 0.5);
     assert_eq!(error.op(), "mul");
     assert!(error.to_string().contains("i32"), "{error}");
+}
+
+/// A function that is composed of others is named itself, with what failed inside of it.
+#[test]
+fn composed_functions_are_named() {
+    let (v, m) = (zeros(&[3]), zeros(&[2, 3]));
+    let name = |x: &Tensor| {
+        let error = x.check().err().expect("this must fail");
+        let at = error.location().unwrap_or_else(|| panic!("no place: {error}"));
+        assert!(at.file().ends_with("errors.rs"), "{error}");
+        (error.op(), error.inner_op())
+    };
+    let all: Vec<(&str, Option<&str>, Tensor)> = vec![
+        ("hypot", Some("maximum"), v.hypot(&zeros(&[4]))),
+        (
+            "broadcast_all",
+            Some("broadcast_to"),
+            Tensor::broadcast_all(&[&v, &zeros(&[4])]).swap_remove(1),
+        ),
+        ("covariance", Some("mt"), v.covariance()),
+        ("attention", Some("matmul"), m.attention(&zeros(&[2, 4]), &m)),
+        ("logmeanexp", None, v.logmeanexp(1)),
+        ("any_axis", None, zeros(&[3]).any_axis(0)),
+        ("mt", None, v.mt()),
+        ("take", None, v.take(&Tensor::from([7]), 0)),
+        ("take_along_axis", None, v.take_along_axis(&Tensor::from([7]), 0)),
+        ("at", None, v.at(&Tensor::from([7]))),
+        ("recip", None, Tensor::from([1]).recip()),
+        ("sigmoid", None, Tensor::from([1]).sigmoid()),
+        ("stack", None, Tensor::stack(&[&v, &m], 0)),
+        ("einsum", None, Tensor::einsum("ij,jk", &[&m, &m])),
+        ("lstsq", Some("matmul"), unloop::linalg::lstsq(&m, &v)),
+        ("norm", None, unloop::linalg::norm(&zeros(&[1, 1, 1]), unloop::linalg::Norm::Euclidean)),
+        ("fftn", None, unloop::fft::fftn(&unloop::Complex::from_real(&m), [0, 5]).re),
+        ("fft", None, unloop::fft::fft(&unloop::Complex::from_real(&m), 5).re),
+        ("mul", Some("convolve"), unloop::polynomial::mul(&m, &m)),
+        ("choice", None, unloop::random::choice(&unloop::random::key(0), 0, 3)),
+        ("uniform", None, unloop::random::uniform(&unloop::random::key(0), DType::I32, 3)),
+        ("abs", Some("hypot"), unloop::Complex::new(v.clone(), m.clone()).abs()),
+        ("mul", None, (unloop::Complex::from_real(&v) * unloop::Complex::from_real(&m)).re),
+    ];
+    for (op, inner, result) in &all {
+        let found = name(result);
+        assert_eq!(found.0, *op, "{result}");
+        if inner.is_some() {
+            assert_eq!(found.1, *inner, "{result}");
+        }
+    }
+    // The standard library hides who calls `sum`.
+    let error = error_of([v.clone(), m.clone()].into_iter().sum::<Tensor>());
+    assert_eq!((error.op(), error.location()), ("sum", None), "{error}");
+    // What the iterator computes itself has its own line.
+    let error = error_of((0..2).map(|_| &v + &m).sum::<Tensor>());
+    assert_eq!(error.op(), "add");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+}
+
+/// Names and lines outlive tracing, transforms and compilation.
+#[test]
+fn composed_functions_are_named_in_transforms() {
+    let x = zeros(&[4, 3]);
+    let pick = |x: &Tensor| x.take(&Tensor::from([7]), 0).sum();
+    let jitted = jit(pick);
+    let batched = vmap(pick, 0);
+    let slope = grad(pick);
+    let row = zeros(&[3]);
+    for (what, error) in [
+        ("jit", error_of(jitted(&row))),
+        ("vmap", error_of(batched(&x))),
+        ("grad", error_of(slope(&row))),
+        ("jit of vmap of grad", error_of(jit(vmap(grad(pick), 0))(&x))),
+    ] {
+        assert_eq!(error.op(), "take", "{what}: {error}");
+        assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+    }
+    // A function called inside of another one keeps the name of the outer one.
+    let gelu = vmap(|x: &Tensor| x.hypot(&zeros(&[5])), 0);
+    let error = error_of(gelu(&x));
+    assert_eq!((error.op(), error.inner_op()), ("hypot", Some("maximum")), "{error}");
 }

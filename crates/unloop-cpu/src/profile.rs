@@ -219,7 +219,7 @@ impl Profile {
         let peak = Peak::get();
         let mut all: HashMap<(&str, Option<_>), KernelTime> = HashMap::new();
         for Event { facts, time, .. } in &self.events {
-            let line = facts.place.0.map(|l| (l.file(), l.line(), l.column()));
+            let line = facts.place.line().map(|l| (l.file(), l.line(), l.column()));
             let entry = all.entry((&facts.name, line)).or_insert_with(|| KernelTime {
                 name: facts.name.to_string(),
                 place: facts.place,
@@ -290,7 +290,7 @@ impl fmt::Display for Profile {
                 100.0 * kernel.share_of_peak,
                 kernel.name
             )?;
-            match kernel.place.0 {
+            match kernel.place.line() {
                 Some(line) => writeln!(f, " at {line}")?,
                 None => writeln!(f)?,
             }

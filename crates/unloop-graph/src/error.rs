@@ -15,7 +15,6 @@ use crate::{DType, Shape};
 pub struct Error(Arc<Inner>);
 
 struct Inner {
-    op: &'static str,
     kind: ErrorKind,
     place: Place,
 }
@@ -98,6 +97,12 @@ pub enum ErrorKind {
         axis: usize,
         /// The extent of that axis.
         size: usize,
+    },
+    /// Indices that are not integers.
+    #[error("indices are i32, i64 or u32, not {dtype}; {}", index_advice(*.dtype))]
+    IndexDType {
+        /// The dtype given.
+        dtype: DType,
     },
     /// The number of indices is not the rank.
     #[error(
@@ -199,6 +204,17 @@ fn axis_range(rank: usize) -> String {
     }
 }
 
+fn index_advice(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => {
+            "where a mask is true, .select(a, b) chooses, and .nonzero(size) gives the positions"
+        }
+        DType::I32 | DType::I64 | DType::U32 | DType::F32 | DType::F64 => {
+            ".cast(DType::I64) takes the integer part"
+        }
+    }
+}
+
 fn list_sizes(sizes: &[(String, usize)]) -> String {
     let parts: Vec<String> =
         sizes.iter().map(|(what, size)| format!("{what} has {size}")).collect();
@@ -206,9 +222,10 @@ fn list_sizes(sizes: &[(String, usize)]) -> String {
 }
 
 impl Error {
-    /// An error of an operation, at a place of the user's program.
+    /// An error at a place of the user's program. The place names the function that the user called;
+    /// `op` is named where it names none.
     pub fn new(op: &'static str, kind: ErrorKind, place: Place) -> Error {
-        let error = Error(Arc::new(Inner { op, kind, place }));
+        let error = Error(Arc::new(Inner { place: place.or_op(op), kind }));
         if PANIC.load(Ordering::Relaxed) {
             panic!("{error}");
         }
@@ -220,22 +237,34 @@ impl Error {
         &self.0.kind
     }
 
-    /// The operation or transform that failed, such as `"add"` or `"vmap"`.
+    /// The function, method or operator that the user called, such as `"add"`, `"sum_axis"` or `"vmap"`.
     pub fn op(&self) -> &'static str {
-        self.0.op
+        self.site().op.unwrap_or("unloop")
+    }
+
+    /// The function inside of [`Error::op`] that failed, when that is composed of others.
+    pub fn inner_op(&self) -> Option<&'static str> {
+        self.site().inner
     }
 
     /// The line of the user's program where the operation stands, when known.
     pub fn location(&self) -> Option<&'static Location<'static>> {
-        self.0.place.0
+        self.0.place.line()
+    }
+
+    fn site(&self) -> Site {
+        self.0.place.0.unwrap_or_default()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.op)?;
+        f.write_str(self.op())?;
         if let Some(at) = self.location() {
             write!(f, " at {}:{}:{}", at.file(), at.line(), at.column())?;
+        }
+        if let Some(inner) = self.inner_op() {
+            write!(f, ", in {inner}")?;
         }
         write!(f, ": {}", self.0.kind)
     }
@@ -252,21 +281,63 @@ impl std::error::Error for Error {}
 /// A place in the user's program, if known. Places do not take part in equality or hashes: two
 /// programs are the same wherever they were written.
 #[derive(Clone, Copy, Default)]
-pub struct Place(pub Option<&'static Location<'static>>);
+pub struct Place(pub Option<Site>);
+
+/// A call in the user's program: its line, and the function that is called there.
+#[derive(Clone, Copy, Default)]
+pub struct Site {
+    /// The line; unknown where the standard library calls for the user.
+    pub line: Option<&'static Location<'static>>,
+    /// The function, method or operator that the user called.
+    pub op: Option<&'static str>,
+    /// What `op` called in turn, when it is composed of others.
+    pub inner: Option<&'static str>,
+}
 
 thread_local! {
     static CURRENT: Cell<Place> = const { Cell::new(Place(None)) };
 }
 
 impl Place {
-    /// The place of an operation that is being built: the one set by [`Place::scope`] while a
-    /// transform rebuilds a user's operation, else the caller's line.
+    /// The place of an operation that is being built: the one set by [`Place::scope`] while a composed
+    /// function runs or a transform rebuilds a user's operation, else the caller's line.
     #[track_caller]
     pub fn here() -> Place {
         match CURRENT.get() {
-            Place(None) => Place(Some(Location::caller())),
+            Place(None) => Place(Some(Site { line: Some(Location::caller()), ..Site::default() })),
             place => place,
         }
+    }
+
+    /// The place of a call of the public function `op`: inside of another one that function's place,
+    /// else the caller's line.
+    #[track_caller]
+    pub fn of(op: &'static str) -> Place {
+        match Place::here() {
+            Place(Some(site @ Site { op: Some(outer), inner: None, .. })) if outer != op => {
+                Place(Some(Site { inner: Some(op), ..site }))
+            }
+            place => place.or_op(op),
+        }
+    }
+
+    /// The place of a public function that the standard library calls, which hides the user's line.
+    pub(crate) fn without_line(op: &'static str) -> Place {
+        match CURRENT.get() {
+            Place(None) => Place(Some(Site { op: Some(op), ..Site::default() })),
+            place => place,
+        }
+    }
+
+    /// The place with a name, if it has none yet.
+    pub(crate) fn or_op(self, op: &'static str) -> Place {
+        let site = self.0.unwrap_or_default();
+        Place(Some(Site { op: site.op.or(Some(op)), ..site }))
+    }
+
+    /// The line, if known.
+    pub fn line(self) -> Option<&'static Location<'static>> {
+        self.0.and_then(|site| site.line)
     }
 
     /// Runs `f`; the operations that it builds stand at this place.
@@ -282,9 +353,16 @@ impl Place {
     }
 }
 
+/// Runs the body of the public function `op`: errors inside of it name `op` and the line of its
+/// caller.
+#[track_caller]
+pub fn operation<R>(op: &'static str, body: impl FnOnce() -> R) -> R {
+    Place::of(op).scope(body)
+}
+
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.line() {
             Some(at) => write!(f, "{}:{}", at.file(), at.line()),
             None => f.write_str("?"),
         }

@@ -19,7 +19,7 @@ mod tree;
 
 pub use array::{Array, Strides};
 pub use dtype::{Buffer, DType, Element, Number, Scalar};
-pub use error::{Error, ErrorKind, ErrorMode, Place, Result, set_error_mode};
+pub use error::{Error, ErrorKind, ErrorMode, Place, Result, Site, operation, set_error_mode};
 pub use explanation::Explanation;
 pub use graph::{Graph, Node, ValueId};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};

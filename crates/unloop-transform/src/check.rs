@@ -1,8 +1,6 @@
 //! Checks of derivatives against finite differences, and results' types without their values.
 
-use std::panic::Location;
-
-use unloop_graph::{DType, ErrorKind, Result, Tensor, TensorType, Tree};
+use unloop_graph::{DType, ErrorKind, Place, Result, Tensor, TensorType, Tree};
 
 use crate::interpret::{Call, error};
 use crate::{Arguments, Function, jvp, vjp};
@@ -54,7 +52,7 @@ where
     F: Function<Args>,
     F::Output: Tree + Clone + Send + Sync + 'static,
 {
-    let place = Location::caller();
+    let place = Place::of("check_grads");
     let leaves = Args::leaves(args);
     leaves.iter().try_for_each(|x| x.check().map(drop))?;
     let is_float: Vec<bool> = leaves.iter().map(|x| x.dtype().is_float()).collect();
@@ -79,7 +77,7 @@ fn check_order(
     x: &Vec<Tensor>,
     order: usize,
     level: u64,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<()> {
     if order == 0 {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use unloop_graph::{DType, Error, ErrorKind, Op, Place, ReduceOp, Tensor};
+use unloop_graph::{DType, Error, ErrorKind, Op, Place, ReduceOp, Tensor, operation};
 
 thread_local! {
     /// The named axes that are being mapped, innermost last.
@@ -62,13 +62,14 @@ fn find(what: &'static str, name: &str, place: Place) -> Result<Named, Tensor> {
 /// ```
 #[track_caller]
 pub fn all_gather(x: &Tensor, axis: &str) -> Tensor {
-    let place = Place::here();
-    match find("all_gather", axis, place) {
-        Ok(named) => {
-            Tensor::apply(Op::AllGather(named.size), &[x, &named.position], place).swap_remove(0)
+    operation("all_gather", || {
+        let place = Place::here();
+        match find("all_gather", axis, place) {
+            Ok(named) => Tensor::apply(Op::AllGather(named.size), &[x, &named.position], place)
+                .swap_remove(0),
+            Err(error) => error,
         }
-        Err(error) => error,
-    }
+    })
 }
 
 #[track_caller]
@@ -92,29 +93,31 @@ fn reduced(op: ReduceOp, x: &Tensor, axis: &str) -> Tensor {
 /// ```
 #[track_caller]
 pub fn psum(x: &Tensor, axis: &str) -> Tensor {
-    reduced(ReduceOp::Sum, x, axis)
+    operation("psum", || reduced(ReduceOp::Sum, x, axis))
 }
 
 /// The mean over all examples of a named axis.
 #[track_caller]
 pub fn pmean(x: &Tensor, axis: &str) -> Tensor {
-    let sum = psum(x, axis);
-    match axis_size(axis) {
-        Some(size) => sum / Tensor::from(size as f64).cast(x.dtype()),
-        None => sum,
-    }
+    operation("pmean", || {
+        let sum = psum(x, axis);
+        match axis_size(axis) {
+            Some(size) => sum / Tensor::from(size as f64).cast(x.dtype()),
+            None => sum,
+        }
+    })
 }
 
 /// The largest over all examples of a named axis.
 #[track_caller]
 pub fn pmax(x: &Tensor, axis: &str) -> Tensor {
-    reduced(ReduceOp::Max, x, axis)
+    operation("pmax", || reduced(ReduceOp::Max, x, axis))
 }
 
 /// The smallest over all examples of a named axis.
 #[track_caller]
 pub fn pmin(x: &Tensor, axis: &str) -> Tensor {
-    reduced(ReduceOp::Min, x, axis)
+    operation("pmin", || reduced(ReduceOp::Min, x, axis))
 }
 
 /// The value of another example: example `i` gets that of `source[i]`.
@@ -128,7 +131,7 @@ pub fn pmin(x: &Tensor, axis: &str) -> Tensor {
 /// ```
 #[track_caller]
 pub fn permute_examples(x: &Tensor, source: &[usize], axis: &str) -> Tensor {
-    let place = Place::here();
+    let place = Place::of("permute_examples");
     let all = all_gather(x, axis);
     match find("permute_examples", axis, place) {
         Ok(named) if named.size == source.len() => place.scope(|| {
@@ -155,10 +158,10 @@ pub fn permute_examples(x: &Tensor, source: &[usize], axis: &str) -> Tensor {
 /// ```
 #[track_caller]
 pub fn axis_index(axis: &str) -> Tensor {
-    match find("axis_index", axis, Place::here()) {
+    operation("axis_index", || match find("axis_index", axis, Place::here()) {
         Ok(named) => named.position,
         Err(error) => error,
-    }
+    })
 }
 
 /// The number of examples along a named axis; `None` if no enclosing `vmap` names it.

@@ -1,7 +1,5 @@
 //! Reductions and running totals with a function of the user's own.
 
-use std::panic::Location;
-
 use unloop_graph::shape::normalize_axes;
 use unloop_graph::{AxisList, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree};
 
@@ -22,7 +20,7 @@ impl Combine {
         f: impl Fn(&T, &T) -> T,
         like: &T,
         elements: &[TensorType],
-        place: &'static Location<'static>,
+        place: Place,
     ) -> Result<Combine> {
         let twice = [elements, elements].concat();
         let part = crate::control::trace(&twice, |params| {
@@ -117,7 +115,7 @@ fn element(ty: &TensorType) -> TensorType {
 /// ```
 #[track_caller]
 pub fn associative_scan<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T) -> T {
-    let place = Location::caller();
+    let place = Place::of("associative_scan");
     let run = || {
         let name = "associative_scan";
         let types = crate::control::types(xs)?;
@@ -132,7 +130,7 @@ pub fn associative_scan<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T) -> T {
         }
         let elements: Vec<TensorType> = types.iter().map(element).collect();
         let combine = Combine::trace(name, f, xs, &elements, place)?;
-        xs.with_leaves(&Place(Some(place)).scope(|| combine.running(&xs.leaves())))
+        xs.with_leaves(&place.scope(|| combine.running(&xs.leaves())))
     };
     run().unwrap_or_else(|e| carrying(xs, &e))
 }
@@ -156,7 +154,7 @@ pub fn associative_scan<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T) -> T {
 /// ```
 #[track_caller]
 pub fn reduce<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T, init: &T, axes: impl AxisList) -> T {
-    let place = Location::caller();
+    let place = Place::of("reduce");
     let run = || {
         let name = "reduce";
         let fail = |kind| error(name, kind, place);
@@ -180,7 +178,7 @@ pub fn reduce<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T, init: &T, axes: impl Axi
         let rest: Shape = kept.iter().map(|&a| shape[a]).collect();
         let count = rest.size();
         let combine = Combine::trace(name, f, init, &elements, place)?;
-        let results = Place(Some(place)).scope(|| {
+        let results = place.scope(|| {
             // Rows of what is combined, halved until one is left.
             let row = |x: &Tensor| x.permute(&order).reshape([size, count]);
             let mut rows: Vec<Tensor> = xs.leaves().iter().map(row).collect();

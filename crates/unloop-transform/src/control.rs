@@ -2,7 +2,6 @@
 //! A Rust `if` or `for` around tensors runs while the function is traced; these run with the
 //! program. Closures may capture tensors, concrete or traced.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use unloop_graph::op::{Scan, Switch, While};
@@ -53,26 +52,17 @@ pub(crate) fn carrying<T: Tree>(tree: &T, e: &Error) -> T {
     tree.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty()))
 }
 
-pub(crate) fn apply(op: Op, operands: &[Tensor], place: &'static Location<'static>) -> Vec<Tensor> {
+pub(crate) fn apply(op: Op, operands: &[Tensor], place: Place) -> Vec<Tensor> {
     let operands: Vec<&Tensor> = operands.iter().collect();
-    Tensor::apply(op, &operands, Place(Some(place))).into_vec()
+    Tensor::apply(op, &operands, place).into_vec()
 }
 
-pub(crate) fn invalid<T>(
-    name: &'static str,
-    message: String,
-    place: &'static Location<'static>,
-) -> Result<T> {
+pub(crate) fn invalid<T>(name: &'static str, message: String, place: Place) -> Result<T> {
     Err(error(name, ErrorKind::InvalidArgument(message), place))
 }
 
 /// Checks that a loop's function gives back what it was given: same structure, shapes and dtypes.
-fn require_same<T: Tree>(
-    name: &'static str,
-    given: &T,
-    back: &T,
-    place: &'static Location<'static>,
-) -> Result<()> {
+fn require_same<T: Tree>(name: &'static str, given: &T, back: &T, place: Place) -> Result<()> {
     given.structure().require_same(&back.structure()).map_err(|kind| error(name, kind, place))?;
     let (given, back) = (types(given)?, types(back)?);
     match given.iter().zip(&back).find(|(a, b)| a != b) {
@@ -113,7 +103,7 @@ fn require_same<T: Tree>(
 /// ```
 #[track_caller]
 pub fn scan<C: Tree, X: Tree, Y: Tree>(f: impl Fn(&C, &X) -> (C, Y), init: &C, xs: &X) -> (C, Y) {
-    run_scan("scan", f, init, xs, false, Location::caller())
+    run_scan("scan", f, init, xs, false, Place::of("scan"))
 }
 
 /// [`scan`] from the last entry to the first.
@@ -123,7 +113,7 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
     init: &C,
     xs: &X,
 ) -> (C, Y) {
-    run_scan("scan_reverse", f, init, xs, true, Location::caller())
+    run_scan("scan_reverse", f, init, xs, true, Place::of("scan_reverse"))
 }
 
 /// [`scan`] without entries: runs `f` a number of times on a state, and stacks what it gives besides.
@@ -140,7 +130,7 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
 #[track_caller]
 pub fn scan_times<C: Tree, Y: Tree>(count: usize, f: impl Fn(&C) -> (C, Y), init: &C) -> (C, Y) {
     let steps = Tensor::iota(DType::I32, [count], 0);
-    run_scan("scan_times", |c: &C, _: &Tensor| f(c), init, &steps, false, Location::caller())
+    run_scan("scan_times", |c: &C, _: &Tensor| f(c), init, &steps, false, Place::of("scan_times"))
 }
 
 fn run_scan<C: Tree, X: Tree, Y: Tree>(
@@ -149,7 +139,7 @@ fn run_scan<C: Tree, X: Tree, Y: Tree>(
     init: &C,
     xs: &X,
     reverse: bool,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> (C, Y) {
     try_scan(name, &f, init, xs, reverse, place).unwrap_or_else(|e| {
         let (c, y) = f(&carrying(init, &e), &carrying(xs, &e));
@@ -163,7 +153,7 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
     init: &C,
     xs: &X,
     reverse: bool,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<(C, Y)> {
     let (carry, entries) = (types(init)?, types(xs)?);
     if let Some(scalar) = entries.iter().find(|ty| ty.rank() == 0) {
@@ -218,7 +208,7 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
 pub fn fori_loop<C: Tree>(count: usize, f: impl Fn(&Tensor, &C) -> C, init: &C) -> C {
     let numbers = Tensor::iota(DType::I64, [count], 0);
     let step = |state: &C, i: &Tensor| (f(i, state), Vec::<Tensor>::new());
-    run_scan("fori_loop", step, init, &numbers, false, Location::caller()).0
+    run_scan("fori_loop", step, init, &numbers, false, Place::of("fori_loop")).0
 }
 
 /// Applies `f` to each entry along the first axis of `xs`, one after the other, and stacks the
@@ -226,7 +216,7 @@ pub fn fori_loop<C: Tree>(count: usize, f: impl Fn(&Tensor, &C) -> C, init: &C) 
 #[track_caller]
 pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
     let step = |none: &Vec<Tensor>, x: &X| (none.clone(), f(x));
-    run_scan("map", step, &Vec::new(), xs, false, Location::caller()).1
+    run_scan("map", step, &Vec::new(), xs, false, Place::of("map")).1
 }
 
 /// Runs `body` on its own result for as long as `condition`, a bool scalar, is true. Under `vmap`
@@ -254,7 +244,7 @@ pub fn while_loop<C: Tree>(
     body: impl Fn(&C) -> C,
     init: &C,
 ) -> C {
-    let place = Location::caller();
+    let place = Place::of("while_loop");
     try_while(&condition, &body, init, place)
         .unwrap_or_else(|e| carrying(&body(&carrying(init, &e)), &e))
 }
@@ -263,7 +253,7 @@ fn try_while<C: Tree>(
     condition: &impl Fn(&C) -> Tensor,
     body: &impl Fn(&C) -> C,
     init: &C,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<C> {
     let carry = types(init)?;
     let state = |params: &[Tensor]| {
@@ -318,7 +308,7 @@ pub fn cond<X: Tree, Y: Tree>(
     on_false: impl Fn(&X) -> Y,
     x: &X,
 ) -> Y {
-    let place = Location::caller();
+    let place = Place::of("cond");
     let index = match predicate.ty() == TensorType::new(DType::Bool, ()) {
         true => Ok(predicate.cast(DType::I32)),
         false => match predicate.as_error() {
@@ -355,7 +345,7 @@ pub fn switch<X: Tree, Y: Tree, const N: usize>(
     x: &X,
 ) -> Y {
     const { assert!(N > 0, "switch needs a branch") };
-    let place = Location::caller();
+    let place = Place::of("switch");
     let number = match (index.dtype().is_int(), index.rank(), index.as_error()) {
         (_, _, Some(error)) => Err(error.clone()),
         (true, 0, None) => {
@@ -377,7 +367,7 @@ fn choose<X: Tree, Y: Tree>(
     index: Result<Tensor>,
     branches: &[&dyn Fn(&X) -> Y],
     x: &X,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Y {
     try_choose(name, index, branches, x, place)
         .unwrap_or_else(|e| carrying(&branches[0](&carrying(x, &e)), &e))
@@ -388,7 +378,7 @@ fn try_choose<X: Tree, Y: Tree>(
     index: Result<Tensor>,
     branches: &[&dyn Fn(&X) -> Y],
     x: &X,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<Y> {
     let index = index?;
     let params = types(x)?;

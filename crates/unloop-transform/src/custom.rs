@@ -1,6 +1,5 @@
 //! Functions with rules that the user gives: derivatives of their own, recomputation, host code.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use unloop_graph::op::{DerivativeRule, Host, HostOp, Switch, WithDerivative};
@@ -49,13 +48,13 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    Custom::from_function(CustomJvp { f, rule, place: Location::caller() })
+    Custom::from_function(CustomJvp { f, rule, place: Place::of("custom_jvp") })
 }
 
 struct CustomJvp<F, G> {
     f: F,
     rule: G,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 /// Parameters as the arguments of a function.
@@ -68,12 +67,7 @@ fn types_of<Args: Arguments>(args: Args::Refs<'_>) -> Result<Vec<TensorType>> {
 }
 
 /// Fails unless a rule gives what is asked: the same structure, shapes and dtypes.
-fn require_alike<T: Tree>(
-    name: &'static str,
-    wanted: &T,
-    given: &T,
-    place: &'static Location<'static>,
-) -> Result<()> {
+fn require_alike<T: Tree>(name: &'static str, wanted: &T, given: &T, place: Place) -> Result<()> {
     let fail = |kind| error(name, kind, place);
     wanted.structure().require_same(&given.structure()).map_err(fail)?;
     for (wanted, given) in wanted.leaves().iter().zip(given.leaves()) {
@@ -93,7 +87,7 @@ fn apply_custom<R: Tree, S>(
     visible: usize,
     reverse: bool,
     leaves: &[Tensor],
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Vec<Tensor> {
     let captured = [&body.captured[..], &rule.captured[..]].concat();
     let own = body.captured.len();
@@ -184,13 +178,13 @@ where
     Y: Tree + 'f,
     Kept: Tree + 'f,
 {
-    CustomReverse::from_function(CustomVjp { forward, backward, place: Location::caller() })
+    CustomReverse::from_function(CustomVjp { forward, backward, place: Place::of("custom_vjp") })
 }
 
 struct CustomVjp<F, G> {
     forward: F,
     backward: G,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args, F, G, Y, Kept> Function<Args> for CustomVjp<F, G>
@@ -259,12 +253,12 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    Custom::from_function(Checkpoint { f, place: Location::caller() })
+    Custom::from_function(Checkpoint { f, place: Place::of("checkpoint") })
 }
 
 struct Checkpoint<F> {
     f: F,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args: Arguments, F: Function<Args>> Function<Args> for Checkpoint<F>

@@ -2,10 +2,9 @@
 //! `linear_transpose`.
 
 use std::ops::Deref;
-use std::panic::Location;
 use std::sync::Arc;
 
-use unloop_graph::{ErrorKind, Result, Tensor, TensorType, Tree};
+use unloop_graph::{ErrorKind, Place, Result, Tensor, TensorType, Tree};
 
 use crate::function::callable;
 use crate::interpret::{Call, error, execute, failed};
@@ -46,14 +45,14 @@ where
 {
     Jvp::from_function(Forward {
         f,
-        place: Location::caller(),
+        place: Place::of("jvp"),
         args: std::marker::PhantomData::<fn(Args)>,
     })
 }
 
 struct Forward<F, Args> {
     f: F,
-    place: &'static Location<'static>,
+    place: Place,
     args: std::marker::PhantomData<fn(Args)>,
 }
 
@@ -130,7 +129,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + Clone + Send + Sync + 'static,
 {
-    Vjp::from_function(VjpOf { f, place: Location::caller() })
+    Vjp::from_function(VjpOf { f, place: Place::of("vjp") })
 }
 
 /// Takes cotangents of a function's result to those of its arguments; made by [`vjp`]. Derefs to
@@ -147,7 +146,7 @@ impl<R: 'static, P: 'static> Deref for Pullback<R, P> {
 
 struct VjpOf<F> {
     f: F,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args, F> Function<Args> for VjpOf<F>
@@ -203,12 +202,7 @@ impl<F> VjpOf<F> {
 }
 
 /// The cotangents of the active inputs.
-fn pull<R: Tree>(
-    linear: &Linear,
-    result: &R,
-    cotangent: &R,
-    place: &'static Location<'static>,
-) -> Result<Vec<Tensor>> {
+fn pull<R: Tree>(linear: &Linear, result: &R, cotangent: &R, place: Place) -> Result<Vec<Tensor>> {
     let cotangents = require_alike("cotangent", "result", result, cotangent)
         .map_err(|kind| error("vjp", kind, place))?;
     let count = cotangents.len();
@@ -264,12 +258,12 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + Clone + Send + Sync + 'static,
 {
-    Linearize::from_function(LinearizeOf { f, place: Location::caller() })
+    Linearize::from_function(LinearizeOf { f, place: Place::of("linearize") })
 }
 
 struct LinearizeOf<F> {
     f: F,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args, F> Function<Args> for LinearizeOf<F>
@@ -308,7 +302,7 @@ fn at_point<Args: Arguments, R: Tree>(
     f: &dyn Function<Args, Output = R>,
     args: Args::Refs<'_>,
     name: &'static str,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<(R, Linear)> {
     let leaves = Args::leaves(args);
     let types = leaves.iter().map(|leaf| leaf.check().map(|x| x.ty())).collect::<Result<_>>()?;
@@ -336,7 +330,7 @@ fn push<P: Tree, R: Tree>(
     point: &P,
     result: &R,
     tangent: &P,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<R> {
     let tangents = require_alike("tangent", "argument", point, tangent)
         .map_err(|kind| error("linearize", kind, place))?;
@@ -402,7 +396,7 @@ where
     X: Tree + Clone + Send + Sync + 'f,
     R: Tree + Send + Sync + 'f,
 {
-    let (like, place) = (x.clone(), Location::caller());
+    let (like, place) = (x.clone(), Place::of("linear_transpose"));
     move |ct: &R| {
         try_transpose(&f, &like, ct, place)
             .unwrap_or_else(|e| like.map_leaves(|leaf| Tensor::error_like(e.clone(), leaf.ty())))
@@ -413,7 +407,7 @@ fn try_transpose<X: Tree + Send + Sync, R: Tree + Send + Sync>(
     f: &(impl Fn(&X) -> R + Send + Sync),
     like: &X,
     ct: &R,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<X> {
     let fail = |kind| error("linear_transpose", kind, place);
     let types: Vec<TensorType> =

@@ -2,10 +2,9 @@
 //! index; then all iterations run at once.
 
 use std::ops::{Add, Div, Mul, Rem, Sub};
-use std::panic::Location;
 
 use unloop_graph::{
-    AtIndex, DType, ErrorKind, Index, IndexArg, LoopIndices, Result, Tensor, Trace, Tree,
+    AtIndex, DType, ErrorKind, Index, IndexArg, LoopIndices, Place, Result, Tensor, Trace, Tree,
 };
 
 use crate::interpret::{error, execute};
@@ -31,7 +30,7 @@ use crate::vmap::batch_graph;
 /// ```
 #[track_caller]
 pub fn each<const N: usize, R: Tree>(body: impl Fn([EachIndex; N]) -> R) -> R {
-    run([None; N], body, Location::caller())
+    run([None; N], body, Place::of("each"))
 }
 
 /// [`each`] with the size of every index given.
@@ -47,7 +46,7 @@ pub fn each_to<const N: usize, R: Tree>(
     sizes: [usize; N],
     body: impl Fn([EachIndex; N]) -> R,
 ) -> R {
-    run(sizes.map(Some), body, Location::caller())
+    run(sizes.map(Some), body, Place::of("each_to"))
 }
 
 /// An index of [`each`]: give it to [`Tensor::at`], or compute with its [`value`](Self::value).
@@ -182,7 +181,7 @@ index_arithmetic! {
 fn run<const N: usize, R: Tree>(
     sizes: [Option<usize>; N],
     body: impl Fn([EachIndex; N]) -> R,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> R {
     let (trace, _) = Trace::new([]);
     let indices = LoopIndices::new(&trace, &sizes);
@@ -201,7 +200,7 @@ fn unroll<R: Tree>(
     trace: Trace,
     indices: &LoopIndices,
     result: &R,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<Vec<Tensor>> {
     let program = trace.finish(&result.leaves())?;
     let sizes = indices.sizes().into_iter().enumerate().map(|(position, size)| {

@@ -1,8 +1,6 @@
 //! `grad` and `value_and_grad`.
 
-use std::panic::Location;
-
-use unloop_graph::{Error, ErrorKind, Result, Structure, Tensor, Tree};
+use unloop_graph::{Error, ErrorKind, Place, Result, Structure, Tensor, Tree};
 
 use crate::function::{Shared, callable};
 use crate::interpret::{Call, error, execute, failed};
@@ -160,13 +158,13 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    gradient(Shared::new(f), First, Location::caller())
+    gradient(Shared::new(f), First, Place::of("grad"))
 }
 
 fn gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
     source: Shared<'f, Args, Tensor>,
     select: S,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Grad<'f, Args, S::Output> {
     let reverse = Reverse { f: source.clone(), select, name: "grad", place };
     Grad::from_function(Then(reverse, |(_, gradient)| gradient), source)
@@ -189,7 +187,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Grad<'f, Args, R> {
     /// ```
     #[track_caller]
     pub fn wrt<S: Selection<Args> + 'f>(&self, select: S) -> Grad<'f, Args, S::Output> {
-        gradient(self.source.clone(), select, Location::caller())
+        gradient(self.source.clone(), select, Place::of("grad"))
     }
 }
 
@@ -208,13 +206,13 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    value_and_gradient(Shared::new(f), First, Location::caller())
+    value_and_gradient(Shared::new(f), First, Place::of("value_and_grad"))
 }
 
 fn value_and_gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
     source: Shared<'f, Args, Tensor>,
     select: S,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> ValueAndGrad<'f, Args, (Tensor, S::Output)> {
     let reverse = Reverse { f: source.clone(), select, name: "value_and_grad", place };
     ValueAndGrad::from_function(reverse, source)
@@ -227,7 +225,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> ValueAndGrad<'f, Args, R> {
         &self,
         select: S,
     ) -> ValueAndGrad<'f, Args, (Tensor, S::Output)> {
-        value_and_gradient(self.source.clone(), select, Location::caller())
+        value_and_gradient(self.source.clone(), select, Place::of("value_and_grad"))
     }
 }
 
@@ -253,7 +251,8 @@ where
     F: Function<Args, Output = (Tensor, A)> + 'f,
     A: Tree + 'f,
 {
-    let reverse = Reverse { f, select: First, name: "grad_with_aux", place: Location::caller() };
+    let reverse =
+        Reverse { f, select: First, name: "grad_with_aux", place: Place::of("grad_with_aux") };
     GradWithAux::from_function(Then(reverse, |((_, aux), gradient)| (gradient, aux)))
 }
 
@@ -267,7 +266,7 @@ where
     F: Function<Args, Output = (Tensor, A)> + 'f,
     A: Tree + 'f,
 {
-    let (name, place) = ("value_and_grad_with_aux", Location::caller());
+    let (name, place) = ("value_and_grad_with_aux", Place::of("value_and_grad_with_aux"));
     GradWithAux::from_function(Reverse { f, select: First, name, place })
 }
 
@@ -289,7 +288,7 @@ struct Reverse<F, S> {
     f: F,
     select: S,
     name: &'static str,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args: Arguments, F: Function<Args>, S: Selection<Args>> Function<Args> for Reverse<F, S>

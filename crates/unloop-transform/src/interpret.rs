@@ -2,8 +2,6 @@
 //! transform computes is again traced, so transforms nest; on concrete arrays the transformed
 //! program runs as a whole.
 
-use std::panic::Location;
-
 use unloop_graph::{
     Array, Error, ErrorKind, Graph, Node, Place, Result, Tensor, TensorType, Trace, TracedProgram,
     Tree, backend,
@@ -170,10 +168,6 @@ pub(crate) fn traced<Args: Arguments, R: Tree>(
 }
 
 /// An error of a transform.
-pub(crate) fn error(
-    transform: &'static str,
-    kind: ErrorKind,
-    place: &'static Location<'static>,
-) -> Error {
-    Error::new(transform, kind, Place(Some(place)))
+pub(crate) fn error(transform: &'static str, kind: ErrorKind, place: Place) -> Error {
+    Error::new(transform, kind, place)
 }

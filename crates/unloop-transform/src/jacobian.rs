@@ -1,8 +1,6 @@
 //! `jacfwd`, `jacrev`, `hessian` and `hvp`: whole matrices of derivatives, one pass for every element,
 //! all passes at once or in chunks.
 
-use std::panic::Location;
-
 use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree};
 
 use crate::control::scan;
@@ -58,7 +56,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    jacobian(JacobianOf::new(Shared::new(f), Mode::Forward, Location::caller()))
+    jacobian(JacobianOf::new(Shared::new(f), Mode::Forward, Place::of("jacfwd")))
 }
 
 /// The same as [`jacfwd`] by reverse mode: one pass an element of the result; prefer it when the
@@ -69,7 +67,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    jacobian(JacobianOf::new(Shared::new(f), Mode::Reverse, Location::caller()))
+    jacobian(JacobianOf::new(Shared::new(f), Mode::Reverse, Place::of("jacrev")))
 }
 
 /// [`jacfwd`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
@@ -92,7 +90,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    JacobianTree::from_function(TreeOf { f, mode: Mode::Forward, place: Location::caller() })
+    JacobianTree::from_function(TreeOf { f, mode: Mode::Forward, place: Place::of("jacfwd_tree") })
 }
 
 /// [`jacrev`] of a function whose result is a tree; see [`jacfwd_tree`].
@@ -103,7 +101,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    JacobianTree::from_function(TreeOf { f, mode: Mode::Reverse, place: Location::caller() })
+    JacobianTree::from_function(TreeOf { f, mode: Mode::Reverse, place: Place::of("jacrev_tree") })
 }
 
 /// The second derivatives of a scalar function in its first argument, a tensor: its shape is the
@@ -153,11 +151,11 @@ struct JacobianOf<'f, Args: Arguments> {
     mode: Mode,
     /// Passes at once.
     chunk: Option<usize>,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<'f, Args: Arguments> JacobianOf<'f, Args> {
-    fn new(f: Shared<'f, Args, Tensor>, mode: Mode, place: &'static Location<'static>) -> Self {
+    fn new(f: Shared<'f, Args, Tensor>, mode: Mode, place: Place) -> Self {
         JacobianOf { f, mode, chunk: None, place }
     }
 }
@@ -187,7 +185,7 @@ impl<'f, Args: Arguments + 'f> Jacobian<'f, Args, Args::First> {
     /// ```
     #[track_caller]
     pub fn chunks(self, size: usize) -> Jacobian<'f, Args, Args::First> {
-        jacobian(JacobianOf { chunk: Some(size), place: Location::caller(), ..self.how })
+        jacobian(JacobianOf { chunk: Some(size), place: Place::of("jacobian"), ..self.how })
     }
 }
 
@@ -205,7 +203,7 @@ impl<Args: Arguments> Function<Args> for JacobianOf<'_, Args> {
 struct TreeOf<F> {
     f: F,
     mode: Mode,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args: Arguments, F: Function<Args>> Function<Args> for TreeOf<F>
@@ -232,7 +230,7 @@ fn jacobians<Args: Arguments, R: Tree>(
     args: Args::Refs<'_>,
     mode: Mode,
     chunk: Option<usize>,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Result<Vec<Vec<Tensor>>> {
     let fail = |kind| error(mode.name(), kind, place);
     let leaves = Args::leaves(args);
@@ -250,7 +248,7 @@ fn jacobians<Args: Arguments, R: Tree>(
         return Err(fail(ErrorKind::InvalidArgument("chunks of 0 passes; take at least 1".into())));
     }
     let flat = execute(&call.inputs(&leaves), |point| {
-        Place(Some(place)).scope(|| {
+        place.scope(|| {
             let graph = &call.program.graph;
             let mut blocks = vec![vec![None; inputs.len()]; results.len()];
             match mode {

@@ -1,9 +1,8 @@
 //! `vectorize`: a function of core dimensions, given by a signature, on stacks of any rank.
 
 use std::collections::BTreeMap;
-use std::panic::Location;
 
-use unloop_graph::{Error, ErrorKind, Result, Shape, Tensor, Tree};
+use unloop_graph::{Error, ErrorKind, Place, Result, Shape, Tensor, Tree};
 
 use crate::axes::AxisSpec;
 use crate::function::{Shared as SharedFunction, callable};
@@ -40,7 +39,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    let place = Location::caller();
+    let place = Place::of("vectorize");
     let f = SharedFunction::new(f);
     Vectorize::from_function(Looped { f, signature: Signature::parse(signature), place })
 }
@@ -80,7 +79,7 @@ impl Signature {
 struct Looped<'f, Args: Arguments, R> {
     f: SharedFunction<'f, Args, R>,
     signature: Result<Signature, String>,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args: Arguments, R: Tree> Function<Args> for Looped<'_, Args, R> {

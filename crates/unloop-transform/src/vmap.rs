@@ -1,9 +1,7 @@
 //! `vmap`: a function of one example becomes a function of all of them.
 
-use std::panic::Location;
-
 use unloop_graph::shape::normalize_axis;
-use unloop_graph::{ErrorKind, Graph, Result, Shape, Structure, Tensor, TensorType, Tree};
+use unloop_graph::{ErrorKind, Graph, Place, Result, Shape, Structure, Tensor, TensorType, Tree};
 
 use crate::collective::{POSITION, bind};
 use crate::control::scan;
@@ -46,14 +44,14 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    vmap_specs(function::Shared::new(f), axes.into_axes(), Location::caller())
+    vmap_specs(function::Shared::new(f), axes.into_axes(), Place::of("vmap"))
 }
 
 /// [`vmap`] with axes as they are.
 pub(crate) fn vmap_specs<'f, Args: Arguments + 'f, R: Tree + 'f>(
     f: function::Shared<'f, Args, R>,
     axes: Vec<AxisSpec>,
-    place: &'static Location<'static>,
+    place: Place,
 ) -> Vmap<'f, Args, R> {
     lifted(Lift { f, axes, out_axis: 0, name: None, chunk: None, place })
 }
@@ -66,7 +64,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// The same function with its results stacked along another axis, negative from the end.
     #[track_caller]
     pub fn out_axis(self, axis: isize) -> Vmap<'f, Args, R> {
-        lifted(Lift { out_axis: axis, place: Location::caller(), ..self.how })
+        lifted(Lift { out_axis: axis, place: Place::of("vmap"), ..self.how })
     }
 
     /// Names the mapped axis, so that the function can ask all examples for something:
@@ -91,7 +89,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// ```
     #[track_caller]
     pub fn chunks(self, size: usize) -> Vmap<'f, Args, R> {
-        lifted(Lift { chunk: Some(size), place: Location::caller(), ..self.how })
+        lifted(Lift { chunk: Some(size), place: Place::of("vmap"), ..self.how })
     }
 }
 
@@ -102,7 +100,7 @@ pub(crate) struct Lift<'f, Args: Arguments, R> {
     out_axis: isize,
     name: Option<String>,
     chunk: Option<usize>,
-    place: &'static Location<'static>,
+    place: Place,
 }
 
 impl<Args: Arguments, R> Clone for Lift<'_, Args, R> {

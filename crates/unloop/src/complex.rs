@@ -28,7 +28,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::Dimension;
 use num_complex::Complex as Number;
 use unloop_derive::Tree;
-use unloop_graph::{AxisList, DType, Element, Place, Result, Shape, Tensor};
+use unloop_graph::{AxisList, DType, Element, Place, Result, Shape, Tensor, operation};
 
 /// A tensor of complex numbers.
 #[derive(Clone, Tree)]
@@ -47,8 +47,8 @@ macro_rules! methods {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $arg: $ty)*) -> $result {
-                let ($z, place) = (self, Place::here());
-                place.scope(|| $body)
+                let $z = self;
+                operation(stringify!($name), || $body)
             }
         )+}
     };
@@ -63,14 +63,13 @@ impl Complex {
     /// Of real numbers.
     #[track_caller]
     pub fn from_real(re: &Tensor) -> Complex {
-        Complex { re: re.clone(), im: re.zeros_like() }
+        operation("from_real", || Complex { re: re.clone(), im: re.zeros_like() })
     }
 
     /// Of lengths and angles (radians).
     #[track_caller]
     pub fn from_polar(length: &Tensor, angle: &Tensor) -> Complex {
-        let place = Place::here();
-        place.scope(|| Complex { re: length * angle.cos(), im: length * angle.sin() })
+        operation("from_polar", || Complex { re: length * angle.cos(), im: length * angle.sin() })
     }
 
     /// Of an array of complex numbers.
@@ -86,8 +85,10 @@ impl Complex {
     /// As of [`Tensor::to_array`].
     #[track_caller]
     pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<Number<T>, D>> {
-        let (re, im) = (self.re.to_array::<T, D>()?, self.im.to_array::<T, D>()?);
-        Ok(ndarray::Zip::from(&re).and(&im).map_collect(|&re, &im| Number { re, im }))
+        operation("to_array", || {
+            let (re, im) = (self.re.to_array::<T, D>()?, self.im.to_array::<T, D>()?);
+            Ok(ndarray::Zip::from(&re).and(&im).map_collect(|&re, &im| Number { re, im }))
+        })
     }
 
     /// The extent of every axis.
@@ -261,7 +262,7 @@ impl Complex {
     /// The sum along one axis or several, which disappear.
     #[track_caller]
     pub fn sum_axis(&self, axes: impl AxisList) -> Complex {
-        let (axes, place) = (axes.axes(), Place::here());
+        let (axes, place) = (axes.axes(), Place::of("sum_axis"));
         place.scope(|| self.each_part(|x| x.sum_axis(&axes[..])))
     }
 }
@@ -307,8 +308,7 @@ macro_rules! operator {
             type Output = Complex;
             #[track_caller]
             fn $method(self, other: &Complex) -> Complex {
-                let place = Place::here();
-                place.scope(|| $f(self, other))
+                operation(stringify!($method), || $f(self, other))
             }
         }
         impl $trait<Complex> for &Complex {
@@ -348,7 +348,10 @@ macro_rules! scale {
             type Output = Complex;
             #[track_caller]
             fn $method(self, factor: $t) -> Complex {
-                Complex { re: (&self.re).$method(factor), im: (&self.im).$method(factor) }
+                operation(stringify!($method), || Complex {
+                    re: (&self.re).$method(factor),
+                    im: (&self.im).$method(factor),
+                })
             }
         }
         impl $trait<$t> for Complex {

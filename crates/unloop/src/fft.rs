@@ -20,7 +20,9 @@ use std::sync::Arc;
 use rustfft::{FftDirection, FftNum, FftPlanner};
 use unloop_graph::op::HostOp;
 use unloop_graph::shape::{normalize_axes, normalize_axis};
-use unloop_graph::{Array, AxisList, DType, Element, Error, ErrorKind, Place, Tensor, TensorType};
+use unloop_graph::{
+    Array, AxisList, DType, Element, Error, ErrorKind, Place, Tensor, TensorType, operation,
+};
 use unloop_transform::host_call;
 
 use crate::Complex;
@@ -148,21 +150,20 @@ fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
 /// The transform along an axis.
 #[track_caller]
 pub fn fft(z: &Complex, axis: isize) -> Complex {
-    along(z, axis, false)
+    operation("fft", || along(z, axis, false))
 }
 
 /// The inverse of [`fft`].
 #[track_caller]
 pub fn ifft(z: &Complex, axis: isize) -> Complex {
-    along(z, axis, true)
+    operation("ifft", || along(z, axis, true))
 }
 
 /// The transform along an axis of real numbers: the first half of the spectrum, `n/2 + 1` values; the
 /// others are their conjugates.
 #[track_caller]
 pub fn rfft(x: &Tensor, axis: isize) -> Complex {
-    let place = Place::here();
-    place.scope(|| {
+    operation("rfft", || {
         let z = along(&Complex::from_real(x), axis, false);
         match normalize_axis(axis, x.rank()) {
             Ok(at) => z.each_part(|part| part.slice_axis(axis, 0, x.shape()[at] / 2 + 1)),
@@ -175,7 +176,7 @@ pub fn rfft(x: &Tensor, axis: isize) -> Complex {
 /// even `n`, at `n/2` do not count.
 #[track_caller]
 pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
-    let place = Place::here();
+    let place = Place::of("irfft");
     place.scope(|| {
         let at = match normalize_axis(axis, z.re.rank()) {
             Ok(at) => at,
@@ -204,15 +205,13 @@ pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
 /// numbers: [`irfft`] of the conjugate, not scaled.
 #[track_caller]
 pub fn hfft(z: &Complex, n: usize, axis: isize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| irfft(&z.conj(), n, axis) * n as f64)
+    operation("hfft", || irfft(&z.conj(), n, axis) * n as f64)
 }
 
 /// The inverse of [`hfft`].
 #[track_caller]
 pub fn ihfft(x: &Tensor, axis: isize) -> Complex {
-    let place = Place::here();
-    place.scope(|| {
+    operation("ihfft", || {
         let n = normalize_axis(axis, x.rank()).map_or(1, |at| x.shape()[at]);
         rfft(x, axis).conj() / n as f64
     })
@@ -229,36 +228,42 @@ pub fn ihfft(x: &Tensor, axis: isize) -> Complex {
 /// ```
 #[track_caller]
 pub fn fftn(z: &Complex, axes: impl AxisList) -> Complex {
-    axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, false))
+    operation("fftn", || axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, false)))
 }
 
 /// The inverse of [`fftn`].
 #[track_caller]
 pub fn ifftn(z: &Complex, axes: impl AxisList) -> Complex {
-    axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, true))
+    operation("ifftn", || axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, true)))
 }
 
 /// The transform along several axes of real numbers: half of the spectrum along the last of them.
 #[track_caller]
 pub fn rfftn(x: &Tensor, axes: impl AxisList) -> Complex {
-    let axes = axes.axes();
-    match axes.split_last() {
-        Some((&last, rest)) => rest.iter().fold(rfft(x, last), |z, &axis| along(&z, axis, false)),
-        None => Complex::from_real(x),
-    }
+    operation("rfftn", || {
+        let axes = axes.axes();
+        match axes.split_last() {
+            Some((&last, rest)) => {
+                rest.iter().fold(rfft(x, last), |z, &axis| along(&z, axis, false))
+            }
+            None => Complex::from_real(x),
+        }
+    })
 }
 
 /// The inverse of [`rfftn`], with `n` real numbers along the last of the axes.
 #[track_caller]
 pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
-    let axes = axes.axes();
-    match axes.split_last() {
-        Some((&last, rest)) => {
-            let z = rest.iter().fold(z.clone(), |z, &axis| along(&z, axis, true));
-            irfft(&z, n, last)
+    operation("irfftn", || {
+        let axes = axes.axes();
+        match axes.split_last() {
+            Some((&last, rest)) => {
+                let z = rest.iter().fold(z.clone(), |z, &axis| along(&z, axis, true));
+                irfft(&z, n, last)
+            }
+            None => z.re.clone(),
         }
-        None => z.re.clone(),
-    }
+    })
 }
 
 /// The frequencies of the values of [`fft`] for `n` samples at a distance of `spacing`.
@@ -276,13 +281,13 @@ pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
 /// Frequency 0 in the middle of some axes.
 #[track_caller]
 pub fn fftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
-    shifted(x, &axes.axes(), |n| n as i64 / 2)
+    operation("fftshift", || shifted(x, &axes.axes(), |n| n as i64 / 2))
 }
 
 /// The inverse of [`fftshift`].
 #[track_caller]
 pub fn ifftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
-    shifted(x, &axes.axes(), |n| -(n as i64 / 2))
+    operation("ifftshift", || shifted(x, &axes.axes(), |n| -(n as i64 / 2)))
 }
 
 #[track_caller]

@@ -1,7 +1,7 @@
 //! Linear algebra beyond the methods of [`Tensor`]: pseudo-inverses, least squares, norms, functions of
 //! matrices. Every function takes one matrix; `vmap` runs it on stacks.
 
-use unloop_graph::{DType, Error, ErrorKind, Place, Tensor};
+use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
 use unloop_transform::{cond as choose, custom_jvp, fori_loop};
 
 mod matrices;
@@ -68,8 +68,7 @@ pub enum Norm {
 /// ```
 #[track_caller]
 pub fn norm(x: &Tensor, which: Norm) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match (x.rank(), which) {
+    operation("norm", || match (x.rank(), which) {
         _ if x.as_error().is_some() => x.clone(),
         (1 | 2, Norm::Euclidean) => x.norm(),
         (1, Norm::Infinity) => x.abs().max(),
@@ -95,8 +94,7 @@ pub fn norm(x: &Tensor, which: Norm) -> Tensor {
 /// The condition number: the norm of a matrix times that of its inverse.
 #[track_caller]
 pub fn cond(a: &Tensor, which: Norm) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match which {
+    operation("cond", || match which {
         Norm::P(2.0) => {
             let s = a.singular_values();
             s.max() / s.min()
@@ -108,8 +106,7 @@ pub fn cond(a: &Tensor, which: Norm) -> Tensor {
 /// The number of singular values above `max(m, n)·ε` times the largest, as i64.
 #[track_caller]
 pub fn matrix_rank(a: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("matrix_rank", || {
         let (m, n) = match extents("matrix_rank", a) {
             Ok(extents) => extents,
             Err(error) => return error,
@@ -133,8 +130,7 @@ pub fn matrix_rank(a: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn pinv(a: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("pinv", || {
         let (m, n) = match extents("pinv", a) {
             Ok(extents) => extents,
             Err(error) => return error,
@@ -166,15 +162,13 @@ fn pseudo_inverse(a: &Tensor, tolerance: f64) -> Tensor {
 /// The least-squares solution of `a·x = b`: of smallest norm where there are several.
 #[track_caller]
 pub fn lstsq(a: &Tensor, b: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| pinv(a).matmul(b))
+    operation("lstsq", || pinv(a).matmul(b))
 }
 
 /// A square matrix times itself, `n` times; of negative `n` its inverse.
 #[track_caller]
 pub fn matrix_power(a: &Tensor, n: i32) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("matrix_power", || {
         let size = match square("matrix_power", a) {
             Ok(size) => size,
             Err(error) => return error,
@@ -198,8 +192,7 @@ pub fn matrix_power(a: &Tensor, n: i32) -> Tensor {
 /// The product of a chain of matrices, in the order that costs least.
 #[track_caller]
 pub fn multi_dot(matrices: &[&Tensor]) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("multi_dot", || {
         let letters: Vec<char> = ('a'..='z').chain('A'..='Z').collect();
         if matrices.len() >= letters.len() {
             return invalid("multi_dot", format!("{} matrices", matrices.len()));
@@ -234,8 +227,7 @@ pub fn expm(a: &Tensor) -> Tensor {
         129060195264000.0, 10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0,
         40840800.0, 960960.0, 16380.0, 182.0, 1.0,
     ];
-    let place = Place::here();
-    place.scope(|| {
+    operation("expm", || {
         let n = match square("expm", a) {
             Ok(n) => n,
             Err(error) => return error,
@@ -265,23 +257,20 @@ pub fn expm(a: &Tensor) -> Tensor {
 /// The solution of `a·x = b` from the lower Cholesky factor of `a`.
 #[track_caller]
 pub fn cho_solve(factor: &Tensor, b: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| factor.t().solve_upper(&factor.solve_lower(b)))
+    operation("cho_solve", || factor.t().solve_upper(&factor.solve_lower(b)))
 }
 
 /// The eigenvalues of a symmetric matrix, from the least.
 #[track_caller]
 pub fn eigvalsh(a: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| a.eigh().0)
+    operation("eigvalsh", || a.eigh().0)
 }
 
 /// The polar decomposition `a = u·p` of a matrix: orthonormal columns of `u`, symmetric positive
 /// semidefinite `p`.
 #[track_caller]
 pub fn polar(a: &Tensor) -> (Tensor, Tensor) {
-    let place = Place::here();
-    place.scope(|| {
+    operation("polar", || {
         let (u, s, vt) = a.svd();
         (u.matmul(&vt), (vt.t() * s.broadcast()).matmul(&vt))
     })
@@ -290,14 +279,13 @@ pub fn polar(a: &Tensor) -> (Tensor, Tensor) {
 /// The square root of a symmetric positive semidefinite matrix: symmetric, and its square is `a`.
 #[track_caller]
 pub fn sqrtm_symmetric(a: &Tensor) -> Tensor {
-    symmetric_function(a, |w| w.maximum(&w.zeros_like()).sqrt())
+    operation("sqrtm_symmetric", || symmetric_function(a, |w| w.maximum(&w.zeros_like()).sqrt()))
 }
 
 /// A function of a symmetric matrix, by that of its eigenvalues.
 #[track_caller]
 pub fn symmetric_function(a: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("symmetric_function", || {
         let (w, v) = a.eigh();
         (&v * f(&w).broadcast()).matmul(&v.t())
     })
@@ -313,8 +301,7 @@ pub fn symmetric_function(a: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn cross(x: &Tensor, y: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("cross", || {
         if x.shape() != [3] || y.shape() != [3] {
             let message = format!("takes vectors of 3 elements, got {} and {}", x.ty(), y.ty());
             return invalid("cross", message);
@@ -326,23 +313,42 @@ pub fn cross(x: &Tensor, y: &Tensor) -> Tensor {
 
 /// The solution `x`, of shape `b.shape() = a.shape()[..b.rank()]` to the rest of `a`'s axes, of
 /// `tensordot(a, x) = b`.
+///
+/// # Errors
+/// Carried: the first axes of `a` are not those of `b`, or the others are not as many elements.
 #[track_caller]
 pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
-        let rest = &a.shape()[b.rank().min(a.rank())..];
-        let n: usize = rest.iter().product();
-        a.reshape([b.size(), n]).solve(&b.flatten()).reshape(rest)
+    operation("tensorsolve", || {
+        if let Some(error) = [a, b].into_iter().find(|x| x.as_error().is_some()) {
+            return error.clone();
+        }
+        match a.shape().split_at_checked(b.rank()) {
+            Some((first, rest)) if *first == *b.shape() => {
+                let n = Shape::from(rest).size();
+                a.reshape([b.size(), n]).solve(&b.flatten()).reshape(rest)
+            }
+            _ => {
+                let message = format!("the first axes of {} are not those of {}", a.ty(), b.ty());
+                invalid("tensorsolve", message)
+            }
+        }
     })
 }
 
 /// The inverse of a tensor as a map from its axes after `split` to those before.
+///
+/// # Errors
+/// Carried: fewer axes than `split`; not as many elements after it as before.
 #[track_caller]
 pub fn tensorinv(a: &Tensor, split: usize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
-        let (left, right) = a.shape().split_at(split.min(a.rank()));
-        let (m, n): (usize, usize) = (left.iter().product(), right.iter().product());
+    operation("tensorinv", || {
+        let Some((left, right)) = a.shape().split_at_checked(split) else {
+            return match a.as_error() {
+                Some(_) => a.clone(),
+                None => invalid("tensorinv", format!("{split} axes of {}", a.ty())),
+            };
+        };
+        let (m, n) = (Shape::from(left).size(), Shape::from(right).size());
         let shape: Vec<usize> = right.iter().chain(left).copied().collect();
         a.reshape([m, n]).inv().reshape(&shape[..])
     })

@@ -1,7 +1,7 @@
 //! Polynomials as vectors of coefficients, the highest power first, as NumPy's `poly1d` functions;
 //! [`Tensor::polynomial`] evaluates one.
 
-use unloop_graph::{Place, Tensor};
+use unloop_graph::{Place, Tensor, operation};
 
 use crate::linalg::lstsq;
 
@@ -13,7 +13,7 @@ fn longer(x: &Tensor, n: usize) -> Tensor {
 /// The sum of two polynomials.
 #[track_caller]
 pub fn add(p: &Tensor, q: &Tensor) -> Tensor {
-    let place = Place::here();
+    let place = Place::of("add");
     let n = p.size().max(q.size());
     place.scope(|| longer(p, n) + longer(q, n))
 }
@@ -21,8 +21,7 @@ pub fn add(p: &Tensor, q: &Tensor) -> Tensor {
 /// The difference of two polynomials.
 #[track_caller]
 pub fn sub(p: &Tensor, q: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| add(p, &-q))
+    operation("sub", || add(p, &-q))
 }
 
 /// The product of two polynomials.
@@ -35,16 +34,14 @@ pub fn sub(p: &Tensor, q: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn mul(p: &Tensor, q: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| p.convolve(q))
+    operation("mul", || p.convolve(q))
 }
 
 /// The quotient and the remainder of two polynomials, by long division. The divisor's first
 /// coefficient is not zero.
 #[track_caller]
 pub fn div(p: &Tensor, q: &Tensor) -> (Tensor, Tensor) {
-    let place = Place::here();
-    place.scope(|| {
+    operation("div", || {
         let (m, n) = (p.size(), q.size());
         if m < n || n == 0 {
             return (Tensor::zeros(p.dtype(), [1]), p.clone());
@@ -70,14 +67,13 @@ fn powers(p: &Tensor) -> Tensor {
 /// The derivative of a polynomial; of a constant: no coefficients.
 #[track_caller]
 pub fn derivative(p: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| (p * powers(p)).slice_axis(0, 0, p.size().saturating_sub(1)))
+    operation("derivative", || (p * powers(p)).slice_axis(0, 0, p.size().saturating_sub(1)))
 }
 
 /// The integral of a polynomial that is zero at zero.
 #[track_caller]
 pub fn integral(p: &Tensor) -> Tensor {
-    let place = Place::here();
+    let place = Place::of("integral");
     let zero = Tensor::zeros(p.dtype(), [1]);
     place.scope(|| Tensor::concatenate(&[&(p / (powers(p) + 1.0)), &zero], 0))
 }
@@ -85,7 +81,7 @@ pub fn integral(p: &Tensor) -> Tensor {
 /// The polynomial, with the leading coefficient 1, that has these roots.
 #[track_caller]
 pub fn from_roots(roots: &Tensor) -> Tensor {
-    let place = Place::here();
+    let place = Place::of("from_roots");
     let one = Tensor::ones(roots.dtype(), [1]);
     place.scope(|| {
         let factor = |root: &Tensor| Tensor::concatenate(&[&one, &-root.expand_dims(0)], 0);
@@ -104,6 +100,5 @@ pub fn from_roots(roots: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn fit(x: &Tensor, y: &Tensor, degree: usize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| lstsq(&x.vander(degree + 1), y))
+    operation("fit", || lstsq(&x.vander(degree.saturating_add(1)), y))
 }

@@ -94,6 +94,14 @@ fn invalid<T>(message: String) -> Result<T, ErrorKind> {
     Err(ErrorKind::InvalidArgument(message))
 }
 
+/// Indices are integers.
+pub(crate) fn require_index(dtype: DType) -> Result<(), ErrorKind> {
+    match dtype {
+        DType::I32 | DType::I64 | DType::U32 => Ok(()),
+        DType::Bool | DType::F32 | DType::F64 => Err(ErrorKind::IndexDType { dtype }),
+    }
+}
+
 /// Checks what gather and scatter have in common.
 fn check(
     x: &TensorType,
@@ -102,12 +110,7 @@ fn check(
     map: &[usize],
     batching: (&[usize], &[usize]),
 ) -> Result<(), ErrorKind> {
-    if !indices.dtype.is_int() {
-        return Err(ErrorKind::UnsupportedDType {
-            dtype: indices.dtype,
-            expected: "i32, i64 and u32 indices",
-        });
-    }
+    require_index(indices.dtype)?;
     if indices.shape.last() != Some(&map.len()) {
         return invalid(format!(
             "indices of shape {} must end in an axis of size {}",

@@ -30,6 +30,26 @@ pub struct PadAxis {
     pub interior: usize,
 }
 
+impl PadAxis {
+    /// The same padding of an axis of a size without numbers beyond that size: nothing stands between
+    /// fewer than two elements, and no more is cut off than there is.
+    pub(crate) fn canonical(self, size: usize) -> PadAxis {
+        let interior = if size < 2 { 0 } else { self.interior };
+        let pad = PadAxis { interior, ..self };
+        let spread = size as i128 + (size.saturating_sub(1) as i128) * interior as i128;
+        let total = spread + i128::from(self.low) + i128::from(self.high);
+        let (Ok(spread), Ok(rest)) = (i64::try_from(spread), i64::try_from(total)) else {
+            return pad;
+        };
+        match pad {
+            _ if rest < 0 => pad,
+            PadAxis { low, .. } if low < -spread => PadAxis { low: -spread, high: rest, ..pad },
+            PadAxis { high, .. } if high < -spread => PadAxis { low: rest, high: -spread, ..pad },
+            _ => pad,
+        }
+    }
+}
+
 /// How [`super::Op::Pad`] extends each axis.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Pad(pub SmallVec<[PadAxis; 4]>);

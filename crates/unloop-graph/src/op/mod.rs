@@ -21,6 +21,7 @@ pub use control::{Scan, Switch, While, entry_type};
 pub use custom::{DerivativeRule, Host, HostOp, Pullback, REVERSE_ONLY, WithDerivative};
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
+pub(crate) use gather::require_index;
 pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
 pub use layout::{Pad, PadAxis, Slice};
 pub use linalg::TriangularSolve;

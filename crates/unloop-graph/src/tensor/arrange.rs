@@ -1,8 +1,9 @@
 //! Rearrangements composed of the operations.
 
 use super::composed;
+use crate::error::operation;
 use crate::shape::normalize_axis;
-use crate::{DType, ErrorKind, Place, Shape, Tensor};
+use crate::{DType, Error, ErrorKind, Place, Shape, Tensor};
 
 /// How [`Tensor::pad_mode`] continues a tensor beyond its edges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,22 +19,26 @@ pub enum PadMode {
 }
 
 impl PadMode {
-    /// The element that stands at a position, which may be negative, of a row of `n`.
-    fn source(self, at: i64, n: i64) -> i64 {
+    /// The elements that stand at positions, which may be negative, of a row of `n`.
+    fn source(self, at: &Tensor, n: i64) -> Tensor {
+        let number = |value: i64| Tensor::from(value);
+        // Of each period the second half is the first one mirrored.
+        let mirrored = |period: i64, last: i64| {
+            let at = at.modulo(&number(period));
+            at.minimum(&(number(last) - &at))
+        };
         match self {
-            PadMode::Edge => at.clamp(0, n - 1),
-            PadMode::Wrap => at.rem_euclid(n),
-            PadMode::Symmetric => {
-                let at = at.rem_euclid(2 * n);
-                at.min(2 * n - 1 - at)
-            }
-            PadMode::Reflect => {
-                let period = (2 * n - 2).max(1);
-                let at = at.rem_euclid(period);
-                at.min(period - at)
-            }
+            PadMode::Edge => at.clamp(&number(0), &number(n - 1)),
+            PadMode::Wrap => at.modulo(&number(n)),
+            PadMode::Symmetric => mirrored(2 * n, 2 * n - 1),
+            PadMode::Reflect => mirrored((2 * n - 2).max(1), (2 * n - 2).max(1)),
         }
     }
+}
+
+/// An axis's size as a signed number; no tensor has one beyond `isize::MAX`.
+fn extent(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 impl Tensor {
@@ -51,9 +56,13 @@ impl Tensor {
         }
     }
 
-    /// Where the row of the trailing two axes, moved by `k`, compares with the column.
-    fn below(&self, k: i64) -> Tensor {
+    /// Where the row of the trailing two axes, of extents `m` and `n`, moved by `k`, compares with the
+    /// column.
+    #[track_caller]
+    fn below(&self, [m, n]: [usize; 2], k: i64) -> Tensor {
         let rank = self.rank();
+        // Beyond the corners no element is, or all are.
+        let k = k.clamp(-extent(m), extent(n));
         let row = Tensor::iota(DType::I64, self.shape(), rank - 2) + Tensor::from(k);
         row.greater_equal(&Tensor::iota(DType::I64, self.shape(), rank - 1))
     }
@@ -72,35 +81,44 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn meshgrid(axes: &[&Tensor]) -> Vec<Tensor> {
-        let shape: Shape = axes.iter().map(|x| x.size()).collect();
-        let one = |(i, x): (usize, &&Tensor)| {
-            x.flatten().broadcast_in_dim(&shape, [i].into_iter().collect())
-        };
-        axes.iter().enumerate().map(one).collect()
+        operation("meshgrid", || {
+            let shape: Shape = axes.iter().map(|x| x.size()).collect();
+            let one = |(i, x): (usize, &&Tensor)| {
+                x.flatten().broadcast_in_dim(&shape, [i].into_iter().collect())
+            };
+            axes.iter().enumerate().map(one).collect()
+        })
     }
 
     /// Tensors repeated to their common shape by NumPy's rule.
     #[track_caller]
     pub fn broadcast_all(tensors: &[&Tensor]) -> Vec<Tensor> {
-        let mut whole = Shape::scalar();
-        for x in tensors {
-            let shape = Shape::from(x.shape());
-            // Shapes that do not fit fail at the first one that is repeated.
-            whole = whole.broadcast(&shape).unwrap_or(whole);
-        }
-        tensors.iter().map(|x| x.broadcast_to(&whole)).collect()
+        operation("broadcast_all", || {
+            let mut whole = Shape::scalar();
+            for x in tensors {
+                let shape = Shape::from(x.shape());
+                // Shapes that do not fit fail at the first one that is repeated.
+                whole = whole.broadcast(&shape).unwrap_or(whole);
+            }
+            tensors.iter().map(|x| x.broadcast_to(&whole)).collect()
+        })
     }
 
     /// Square matrices along the diagonal of one, zeros elsewhere.
     #[track_caller]
     pub fn block_diag(blocks: &[&Tensor]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("block_diag");
         if let Some(wrong) = blocks.iter().find(|x| x.rank() != 2) {
             let shape = wrong.shape().into();
             let kind = ErrorKind::WrongRank { expected: "matrices", shape };
             return Tensor::fail("block_diag", kind, place, wrong);
         }
-        let columns: usize = blocks.iter().map(|x| x.shape()[1]).sum();
+        let width = |n: usize, x: &&Tensor| n.checked_add(x.shape()[1]);
+        let Some(columns) = blocks.iter().try_fold(0, width) else {
+            let shape = [blocks.len(), usize::MAX].into();
+            let kind = ErrorKind::SizeOverflow { shape, dtype: blocks[0].dtype() };
+            return Tensor::fail("block_diag", kind, place, blocks[0]);
+        };
         place.scope(|| {
             let mut before = 0;
             let rows: Vec<Tensor> = blocks
@@ -120,24 +138,36 @@ impl Tensor {
     /// `count` numbers `baseˢ … baseᵉ` whose exponents are evenly spaced, both ends included, as f64.
     #[track_caller]
     pub fn logspace(start: f64, stop: f64, count: usize, base: f64) -> Tensor {
-        let place = Place::here();
-        place.scope(|| (Tensor::linspace(start, stop, count) * base.ln()).exp())
+        operation("logspace", || (Tensor::linspace(start, stop, count) * base.ln()).exp())
     }
 
     /// `count` numbers from `start` to `stop`, both included, each a fixed multiple of the one before,
     /// as f64.
+    ///
+    /// # Errors
+    /// Carried: `start` or `stop` is zero, or they have different signs.
     #[track_caller]
     pub fn geomspace(start: f64, stop: f64, count: usize) -> Tensor {
-        let place = Place::here();
-        let sign = start.signum();
-        place.scope(|| Tensor::linspace(start.abs().ln(), stop.abs().ln(), count).exp() * sign)
+        operation("geomspace", || {
+            if start == 0.0 || stop == 0.0 || (start < 0.0) != (stop < 0.0) {
+                let message = format!("no multiples lead from {start} to {stop}");
+                let kind = ErrorKind::InvalidArgument(message);
+                return Tensor::error(Error::new("geomspace", kind, Place::here()));
+            }
+            let steps = Tensor::linspace(start.abs().ln(), stop.abs().ln(), count);
+            let inside = steps.exp() * start.signum();
+            // Both ends are exact.
+            let position = Tensor::iota(DType::I64, count, 0);
+            let last = Tensor::from(extent(count) - 1);
+            let ends = position.equal(&last).select(&Tensor::from(stop), &inside);
+            position.equal(&Tensor::from(0i64)).select(&Tensor::from(start), &ends)
+        })
     }
 
     /// The matrix with `x[i - j]` of two vectors: `column` on and below the diagonal, `row` above it.
     #[track_caller]
     pub fn toeplitz(column: &Tensor, row: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("toeplitz", || {
             let (m, n) = (column.size(), row.size());
             let all = Tensor::concatenate(&[&row.slice_axis(0, 1, n).flip(&[0]), column], 0);
             let at = |axis| Tensor::iota(DType::I64, (m, n), axis);
@@ -161,9 +191,10 @@ composed! {
             Err(error) => return error,
         };
         let n = x.shape()[at];
+        // What stands first came from `shift` entries before.
         let first = match n {
             0 => 0,
-            _ => (-shift).rem_euclid(n as i64) as usize,
+            _ => (-i128::from(shift)).rem_euclid(n as i128) as usize,
         };
         match first {
             0 => x.clone(),
@@ -183,7 +214,8 @@ composed! {
         let shape = Shape::from(x.shape());
         let wide = shape.with(at + 1, count);
         let mut joined = shape;
-        joined[at] *= count;
+        // A product that overflows is refused by the type rule of the broadcast.
+        joined[at] = joined[at].saturating_mul(count);
         let dims = (0..x.rank()).map(|a| if a > at { a + 1 } else { a }).collect();
         x.broadcast_in_dim(wide, dims).reshape(joined)
     }
@@ -200,7 +232,8 @@ composed! {
             let count = if a < skip { 1 } else { counts[a - skip] };
             let extent = if a < lead { 1 } else { x.shape()[a - lead] };
             wide.extend([count, extent]);
-            joined.push(count * extent);
+            // A product that overflows is refused by the type rule of the broadcast.
+            joined.push(count.saturating_mul(extent));
         }
         let dims = (0..x.rank()).map(|a| 2 * (a + lead) + 1).collect();
         x.broadcast_in_dim(&wide[..], dims).reshape(&joined[..])
@@ -228,13 +261,18 @@ composed! {
         starts.zip(ends).map(|(start, end)| x.slice_axis(axis, start, end)).collect()
     }
 
-    /// `count` parts along an axis; the first ones are longer by one where it does not divide evenly.
+    /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it does
+    /// not divide evenly.
     split(x, count: usize, axis: isize) -> Vec<Tensor> {
         let at = match x.axis("split", axis, Place::here()) {
             Ok(axis) => axis,
-            Err(error) => return vec![error; count],
+            Err(error) => return vec![error],
         };
         let n = x.shape()[at];
+        if count == 0 || count > n.max(1) {
+            let message = format!("{n} entries along axis {at} in {count} parts");
+            return vec![Tensor::fail("split", ErrorKind::InvalidArgument(message), Place::here(), x)];
+        }
         let ends = (1..count).map(|i| i * (n / count) + i.min(n % count));
         x.split_at(&ends.collect::<Vec<_>>(), axis)
     }
@@ -252,19 +290,24 @@ composed! {
     /// pair an axis.
     pad_mode(x, amounts: &[(usize, usize)], mode: PadMode) -> Tensor {
         let fits = amounts.len() == x.rank()
-            && amounts.iter().zip(x.shape()).all(|(&(a, b), &n)| n > 0 || a + b == 0);
+            && amounts.iter().zip(x.shape()).all(|(&(a, b), &n)| n > 0 || (a, b) == (0, 0));
         if !fits {
             let message = format!("{amounts:?} around shape {}", Shape::from(x.shape()));
             let kind = ErrorKind::InvalidArgument(message);
             return Tensor::fail("pad_mode", kind, Place::here(), x);
         }
+        let total = |(&(before, after), &n): (&(usize, usize), &usize)| n.saturating_add(before).saturating_add(after);
+        let whole: Shape = amounts.iter().zip(x.shape()).map(total).collect();
+        // Positions are i64.
+        if let Err(kind) = whole.checked_size(DType::I64) {
+            return Tensor::fail("pad_mode", kind, Place::here(), x);
+        }
         let mut result = x.clone();
         for (axis, &(before, after)) in amounts.iter().enumerate() {
-            if before + after > 0 {
-                let n = x.shape()[axis] as i64;
-                let at = -(before as i64)..n + after as i64;
-                let sources: Vec<i64> = at.map(|i| mode.source(i, n)).collect();
-                result = result.take(&Tensor::from(sources), axis as isize);
+            if (before, after) != (0, 0) {
+                let at = Tensor::iota(DType::I64, whole[axis], 0) - Tensor::from(extent(before));
+                let sources = mode.source(&at, extent(x.shape()[axis]));
+                result = result.take(&sources, axis as isize);
             }
         }
         result
@@ -273,24 +316,21 @@ composed! {
     /// The lower triangle of the trailing two axes, up to the diagonal `k` (0 is the main one, 1 the
     /// one above it); zeros elsewhere.
     tril(x, k: i64) -> Tensor {
-        match x.rank() {
-            0 | 1 => x.mt(),
-            _ => x.below(k).select(x, &x.zeros_like()),
-        }
+        let [.., m, n] = *x.shape() else { return x.mt() };
+        x.below([m, n], k).select(x, &x.zeros_like())
     }
 
     /// The upper triangle of the trailing two axes, from the diagonal `k`; zeros elsewhere.
     triu(x, k: i64) -> Tensor {
-        match x.rank() {
-            0 | 1 => x.mt(),
-            _ => x.below(k - 1).select(&x.zeros_like(), x),
-        }
+        let [.., m, n] = *x.shape() else { return x.mt() };
+        x.below([m, n], k.saturating_sub(1)).select(&x.zeros_like(), x)
     }
 
     /// The diagonal `k` of the trailing two axes, as one axis in their place.
     diagonal(x, k: i64) -> Tensor {
         let [.., m, n] = *x.shape() else { return x.mt() };
-        let (row, column) = ((-k).max(0) as usize, k.max(0) as usize);
+        let shift = usize::try_from(k.unsigned_abs()).unwrap_or(usize::MAX);
+        let (row, column) = if k < 0 { (shift, 0) } else { (0, shift) };
         let length = m.saturating_sub(row).min(n.saturating_sub(column));
         // The elements `row·n + column`, and every `n + 1`-th after it.
         let lead = &x.shape()[..x.rank() - 2];
@@ -306,7 +346,7 @@ composed! {
             let kind = ErrorKind::WrongRank { expected: "a vector", shape };
             return Tensor::fail("diag", kind, Place::here(), x);
         };
-        let shift = k.unsigned_abs() as usize;
+        let shift = usize::try_from(k.unsigned_abs()).unwrap_or(usize::MAX);
         let rows = x.broadcast_in_dim((n, n), [1].into_iter().collect());
         let square = Tensor::eye(DType::Bool, n).select(&rows, &rows.zeros_like());
         let amounts = match k >= 0 {
@@ -330,7 +370,7 @@ composed! {
         let (mut wide, mut joined) = (Vec::new(), Vec::new());
         for (m, n) in a.shape().iter().zip(b.shape()) {
             wide.extend([*m, *n]);
-            joined.push(m * n);
+            joined.push(m.saturating_mul(*n));
         }
         let along = |x: &Tensor, first: usize| {
             x.broadcast_in_dim(&wide[..], (0..rank).map(|a| 2 * a + first).collect())
@@ -340,8 +380,18 @@ composed! {
 
     /// The powers `x⁰, x¹, …` of a vector as columns, `count` of them, the highest first.
     vander(x, count: usize) -> Tensor {
-        let powers = (0..count as i32).rev().map(|k| x.powi(k));
-        let columns: Vec<Tensor> = powers.collect();
+        let fail = |kind| Tensor::fail("vander", kind, Place::here(), x);
+        let [n] = *x.shape() else {
+            return fail(ErrorKind::WrongRank { expected: "a vector", shape: x.shape().into() });
+        };
+        if count == 0 {
+            return Tensor::zeros(x.dtype(), (n, 0));
+        }
+        // Each column is an operation of its own.
+        let (Ok(highest), Ok(_)) = (i32::try_from(count - 1), Shape::from((n, count)).checked_size(x.dtype())) else {
+            return fail(ErrorKind::SizeOverflow { shape: (n, count).into(), dtype: x.dtype() });
+        };
+        let columns: Vec<Tensor> = (0..=highest).rev().map(|k| x.powi(k)).collect();
         Tensor::stack(&columns.iter().collect::<Vec<_>>(), -1)
     }
 }

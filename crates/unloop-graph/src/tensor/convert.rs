@@ -1,7 +1,7 @@
 //! Values in and out: ndarrays of any dimension and layout, scalars, vectors, nested arrays.
 
 use super::Repr;
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, operation};
 use crate::{Array, Element, Result, Shape, Tensor};
 use ndarray::{ArrayBase, ArrayD, ArrayView, Data, Dimension, IxDyn, OwnedRepr};
 
@@ -120,23 +120,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<T, D>> {
-        self.clone().into_array()
+        operation("to_array", || self.clone().into_array())
     }
 
     /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only
     /// owner and they are in row-major order.
     #[track_caller]
     pub fn into_array<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
-        let place = Place::here();
-        let shape = Shape::from(self.shape());
-        let values = self.into_values::<T>("to_array")?;
-        let wrong_rank = || {
-            let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
-            Error::new("to_array", kind, place)
-        };
-        ArrayD::from_shape_vec(IxDyn(&shape), values)
-            .and_then(|array| array.into_dimensionality())
-            .map_err(|_| wrong_rank())
+        operation("into_array", || {
+            let place = Place::here();
+            let shape = Shape::from(self.shape());
+            let values = self.into_values::<T>("to_array")?;
+            let wrong_rank = || {
+                let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
+                Error::new("to_array", kind, place)
+            };
+            ArrayD::from_shape_vec(IxDyn(&shape), values)
+                .and_then(|array| array.into_dimensionality())
+                .map_err(|_| wrong_rank())
+        })
     }
 
     /// The elements in row-major order.
@@ -145,7 +147,7 @@ impl Tensor {
     /// The tensor carries an error or is traced; its dtype is not `T`.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        self.clone().into_values("to_vec")
+        operation("to_vec", || self.clone().into_values("to_vec"))
     }
 
     /// The one element of a tensor of size 1.
@@ -154,16 +156,18 @@ impl Tensor {
     /// The tensor carries an error or is traced; its dtype is not `T`; it has not just one element.
     #[track_caller]
     pub fn item<T: Element>(&self) -> Result<T> {
-        let place = Place::here();
-        let values = self.clone().into_values::<T>("item")?;
-        match values[..] {
-            [value] => Ok(value),
-            _ => {
-                let expected = "exactly one element";
-                let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
-                Err(Error::new("item", kind, place))
+        operation("item", || {
+            let place = Place::here();
+            let values = self.clone().into_values::<T>("item")?;
+            match values[..] {
+                [value] => Ok(value),
+                _ => {
+                    let expected = "exactly one element";
+                    let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
+                    Err(Error::new("item", kind, place))
+                }
             }
-        }
+        })
     }
 
     #[track_caller]
@@ -187,16 +191,19 @@ impl Tensor {
     /// Carried, when the number of elements is not the size of the shape.
     #[track_caller]
     pub fn from_vec<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Tensor {
-        let shape = shape.into();
-        match shape.checked_size(T::DTYPE) {
-            Ok(size) if size == values.len() => Array::new(shape, values).into(),
-            Ok(size) => {
-                let message = format!("{} elements for shape {shape} of size {size}", values.len());
-                let kind = ErrorKind::InvalidArgument(message);
-                Tensor::error(Error::new("from_vec", kind, Place::here()))
+        operation("from_vec", || {
+            let shape = shape.into();
+            match shape.checked_size(T::DTYPE) {
+                Ok(size) if size == values.len() => Array::new(shape, values).into(),
+                Ok(size) => {
+                    let message =
+                        format!("{} elements for shape {shape} of size {size}", values.len());
+                    let kind = ErrorKind::InvalidArgument(message);
+                    Tensor::error(Error::new("from_vec", kind, Place::here()))
+                }
+                Err(kind) => Tensor::error(Error::new("from_vec", kind, Place::here())),
             }
-            Err(kind) => Tensor::error(Error::new("from_vec", kind, Place::here())),
-        }
+        })
     }
 
     /// A view of the elements in row-major order, without a copy, if the tensor is concrete, of

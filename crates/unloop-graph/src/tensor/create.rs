@@ -1,13 +1,13 @@
 //! Constructors. A constant fill takes the memory of one element.
 
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, operation};
 use crate::{Array, DType, Element, Number, Op, Scalar, Shape, Tensor, TensorType};
 
 impl Tensor {
     /// One value everywhere, of the value's dtype.
     #[track_caller]
     pub fn full<T: Element>(shape: impl Into<Shape>, value: T) -> Tensor {
-        Tensor::full_of(shape, value.scalar())
+        operation("full", || Tensor::full_of(shape, value.scalar()))
     }
 
     /// One value everywhere; the dtype is known only at run time.
@@ -16,7 +16,7 @@ impl Tensor {
         let shape = shape.into();
         match shape.checked_size(value.dtype()) {
             Ok(_) => Array::fill(shape, value).into(),
-            Err(kind) => Tensor::error(Error::new("full", kind, Place::here())),
+            Err(kind) => Tensor::error(Error::new("full", kind, Place::of("full_of"))),
         }
     }
 
@@ -29,25 +29,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Tensor {
-        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(0)))
+        operation("zeros", || Tensor::full_of(shape, Scalar::new(dtype, Number::Int(0))))
     }
 
     /// Ones (`true` for bool).
     #[track_caller]
     pub fn ones(dtype: DType, shape: impl Into<Shape>) -> Tensor {
-        Tensor::full_of(shape, Scalar::new(dtype, Number::Int(1)))
+        operation("ones", || Tensor::full_of(shape, Scalar::new(dtype, Number::Int(1))))
     }
 
     /// Zeros of this tensor's dtype and shape.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
-        Tensor::zeros(self.dtype(), self.shape())
+        operation("zeros_like", || Tensor::zeros(self.dtype(), self.shape()))
     }
 
     /// Ones of this tensor's dtype and shape.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
-        Tensor::ones(self.dtype(), self.shape())
+        operation("ones_like", || Tensor::ones(self.dtype(), self.shape()))
     }
 
     /// A number in this tensor's dtype, as a scalar tensor.
@@ -59,15 +59,19 @@ impl Tensor {
     /// The identity matrix of `n` rows.
     #[track_caller]
     pub fn eye(dtype: DType, n: usize) -> Tensor {
-        let row = Tensor::iota(DType::I64, (n, n), 0);
-        let column = Tensor::iota(DType::I64, (n, n), 1);
-        row.equal(&column).cast(dtype)
+        operation("eye", || {
+            let row = Tensor::iota(DType::I64, (n, n), 0);
+            let column = Tensor::iota(DType::I64, (n, n), 1);
+            row.equal(&column).cast(dtype)
+        })
     }
 
     /// The position along `axis`, everywhere in `shape`.
     #[track_caller]
     pub fn iota(dtype: DType, shape: impl Into<Shape>, axis: usize) -> Tensor {
-        Tensor::apply1(Op::Iota { ty: TensorType::new(dtype, shape), axis }, &[])
+        operation("iota", || {
+            Tensor::apply1(Op::Iota { ty: TensorType::new(dtype, shape), axis }, &[])
+        })
     }
 
     /// The numbers `start, start + step, …` below `stop` (above it when `step` is negative), of the
@@ -80,7 +84,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn arange<T: Element>(start: T, stop: T, step: T) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("arange");
         let count = match (start.number(), stop.number(), step.number()) {
             (Number::Int(a), Number::Int(b), Number::Int(s)) if s != 0 => {
                 let span = if s > 0 { b - a } else { a - b };
@@ -118,7 +122,7 @@ impl Tensor {
             Ok(_) => return Tensor::from((0..count).map(at).collect::<Vec<f64>>()),
             Err(kind) => kind,
         };
-        Tensor::error(Error::new("linspace", kind, Place::here()))
+        Tensor::error(Error::new("linspace", kind, Place::of("linspace")))
     }
 
     /// A tensor computed element by element by a plain Rust function of the index.
@@ -141,7 +145,7 @@ impl Tensor {
                 shape.for_each_index(|index| values.push(f(index)));
                 Array::new(shape, values).into()
             }
-            Err(kind) => Tensor::error(Error::new("from_fn", kind, Place::here())),
+            Err(kind) => Tensor::error(Error::new("from_fn", kind, Place::of("from_fn"))),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Cumulative reductions, by doubling: after step `k` each element holds the last `2ᵏ` ones
 //! combined. Composed of slices and elementwise operations, so every transform knows them.
 
-use crate::error::Place;
+use crate::error::{Place, operation};
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
-use crate::{DType, ErrorKind, ReduceOp};
-use crate::{Scalar, Tensor};
+use crate::{Axes, Op, ReduceOp, Scalar, Tensor};
 
 /// From which end elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,18 +68,16 @@ impl Tensor {
         axis: isize,
         how: Direction,
     ) -> Tensor {
-        if self.dtype() == DType::Bool {
-            let kind =
-                ErrorKind::UnsupportedDType { dtype: DType::Bool, expected: "integers and floats" };
+        // The dtypes are those of the reduction.
+        let axes = Axes::new();
+        if let Err(kind) = (Op::Reduce { op, axes }).infer(&[self.ty()]) {
             return Tensor::fail(name, kind, Place::here(), self);
         }
         let identity = op.identity(self.dtype());
-        self.cumulative(name, axis, how, identity, |a, b| match op {
-            ReduceOp::Prod => a * b,
-            ReduceOp::Max => a.maximum(b),
-            ReduceOp::Min => a.minimum(b),
-            ReduceOp::Sum | ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => a + b,
-        })
+        let combine = |a: &Tensor, b: &Tensor| {
+            Tensor::apply(Op::Binary(op.binary()), &[a, b], Place::here()).swap_remove(0)
+        };
+        self.cumulative(name, axis, how, identity, combine)
     }
 
     /// Sums of all elements up to each one along an axis; integers wrap.
@@ -93,55 +90,64 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
+        operation("cumsum", || {
+            self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
+        })
     }
 
     /// Products of all elements up to each one along an axis; integers wrap.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
+        operation("cumprod", || {
+            self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
+        })
     }
 
     /// The largest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummax(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
+        operation("cummax", || {
+            self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
+        })
     }
 
     /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummin(&self, axis: isize) -> Tensor {
-        self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
+        operation("cummin", || {
+            self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
+        })
     }
 
     /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
     #[track_caller]
     pub fn cumlogsumexp(&self, axis: isize) -> Tensor {
-        self.cumlogsumexp_from(axis, Direction::Forward)
+        operation("cumlogsumexp", || self.cumlogsumexp_from(axis, Direction::Forward))
     }
 
     /// [`Tensor::cumsum`] and its kin from either end.
     #[track_caller]
     pub fn cumulative_reduce(&self, op: ReduceOp, axis: isize, direction: Direction) -> Tensor {
-        self.cumulative_op(op.name(), op, axis, direction)
+        operation("cumulative_reduce", || self.cumulative_op(op.name(), op, axis, direction))
     }
 
     /// [`Tensor::cumlogsumexp`] from either end.
     #[track_caller]
     pub fn cumlogsumexp_from(&self, axis: isize, direction: Direction) -> Tensor {
-        let place = Place::here();
-        if let Some(error) = self.require_float("cumlogsumexp", place) {
-            return error;
-        }
-        let identity = ReduceOp::Max.identity(self.dtype());
-        self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+        operation("cumlogsumexp_from", || {
+            let place = Place::here();
+            if let Some(error) = self.require_float("cumlogsumexp", place) {
+                return error;
+            }
+            let identity = ReduceOp::Max.identity(self.dtype());
+            self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+        })
     }
 
     /// `ln(eˣ + eʸ)`, without overflow.
     #[track_caller]
     pub fn logaddexp(&self, other: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("logaddexp", || {
             let largest = self.maximum(other);
             let gap = self - other;
             // Of two equal infinities the difference is no number, but the larger one is the sum.

@@ -1,6 +1,6 @@
 //! Orthogonal decompositions, and what is made of them.
 
-use crate::error::Place;
+use crate::error::{Place, operation};
 use crate::{Op, Tensor};
 
 impl Tensor {
@@ -9,9 +9,11 @@ impl Tensor {
     /// backend's choice.
     #[track_caller]
     pub fn qr(&self) -> (Tensor, Tensor) {
-        let mut results = Tensor::apply(Op::Qr { full: false }, &[self], Place::here());
-        let r = results.swap_remove(1);
-        (results.swap_remove(0), r)
+        operation("qr", || {
+            let mut results = Tensor::apply(Op::Qr { full: false }, &[self], Place::here());
+            let r = results.swap_remove(1);
+            (results.swap_remove(0), r)
+        })
     }
 
     /// `(u, s, vt)` with `a = u · diag(s) · vt`, of a matrix or each of a stack: shapes `[…,m,k]`,
@@ -26,17 +28,21 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn svd(&self) -> (Tensor, Tensor, Tensor) {
-        let op = Op::Svd { full: false, vectors: true };
-        let mut results = Tensor::apply(op, &[self], Place::here());
-        let vt = results.swap_remove(2);
-        let u = results.swap_remove(1);
-        (u, results.swap_remove(0), vt)
+        operation("svd", || {
+            let op = Op::Svd { full: false, vectors: true };
+            let mut results = Tensor::apply(op, &[self], Place::here());
+            let vt = results.swap_remove(2);
+            let u = results.swap_remove(1);
+            (u, results.swap_remove(0), vt)
+        })
     }
 
     /// The singular values of a matrix, or of each of a stack, from the largest.
     #[track_caller]
     pub fn singular_values(&self) -> Tensor {
-        Tensor::apply1(Op::Svd { full: false, vectors: false }, &[self])
+        operation("singular_values", || {
+            Tensor::apply1(Op::Svd { full: false, vectors: false }, &[self])
+        })
     }
 
     /// `(w, v)`: the eigenvalues of a symmetric matrix, or of each of a stack, from the least, and
@@ -44,8 +50,10 @@ impl Tensor {
     /// vectors need distinct eigenvalues.
     #[track_caller]
     pub fn eigh(&self) -> (Tensor, Tensor) {
-        let mut results = Tensor::apply(Op::Eigh, &[self], Place::here());
-        let v = results.swap_remove(1);
-        (results.swap_remove(0), v)
+        operation("eigh", || {
+            let mut results = Tensor::apply(Op::Eigh, &[self], Place::here());
+            let v = results.swap_remove(1);
+            (results.swap_remove(0), v)
+        })
     }
 }

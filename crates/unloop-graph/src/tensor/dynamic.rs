@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::error::Place;
+use crate::error::{Place, operation};
 use crate::op::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
 use crate::shape::normalize_axis;
 use crate::{Axes, ErrorKind, Op, Tensor};
@@ -29,7 +29,7 @@ impl Tensor {
     /// would stick out is moved inside.
     #[track_caller]
     pub fn dynamic_slice(&self, starts: &[&Tensor], sizes: &[usize]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("dynamic_slice");
         place.scope(|| match self.starts("dynamic_slice", starts, place) {
             Err(error) => error,
             Ok(start) => {
@@ -52,7 +52,7 @@ impl Tensor {
     /// would stick out is moved inside.
     #[track_caller]
     pub fn dynamic_update_slice(&self, update: &Tensor, starts: &[&Tensor]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("dynamic_update_slice");
         place.scope(|| match self.starts("dynamic_update_slice", starts, place) {
             Err(error) => error,
             Ok(start) => {
@@ -85,13 +85,13 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn take(&self, indices: &Tensor, axis: isize) -> Tensor {
-        self.take_with(indices, axis, IndexMode::Error)
+        operation("take", || self.take_with(indices, axis, IndexMode::Error))
     }
 
     /// [`Tensor::take`] with positions out of bounds moved to the nearest one.
     #[track_caller]
     pub fn take_clipped(&self, indices: &Tensor, axis: isize) -> Tensor {
-        self.take_with(indices, axis, IndexMode::Clip)
+        operation("take_clipped", || self.take_with(indices, axis, IndexMode::Clip))
     }
 
     #[track_caller]
@@ -121,7 +121,7 @@ impl Tensor {
     /// Shapes that do not fit; positions out of bounds (positions count from 0).
     #[track_caller]
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("take_along_axis");
         if let Some(error) = [self, indices].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }

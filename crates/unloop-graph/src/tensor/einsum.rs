@@ -212,7 +212,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn einsum(formula: &str, operands: &[&Tensor]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("einsum");
         if let Some(&error) = operands.iter().find(|x| x.as_error().is_some()) {
             return error.clone();
         }

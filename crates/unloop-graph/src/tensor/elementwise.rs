@@ -1,6 +1,6 @@
 //! Elementwise methods. Operands have equal shapes, or one is a scalar.
 
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
 
 /// Gives a scalar the shape of what it meets; other shapes stay as they are, for the type rule to
@@ -10,9 +10,7 @@ fn expand_scalar(x: &Tensor, like: &Tensor) -> Tensor {
 }
 
 /// Applies an elementwise operation; scalars go with anything.
-#[track_caller]
-pub(super) fn elementwise(op: Op, operands: &[&Tensor]) -> Tensor {
-    let place = Place::here();
+pub(super) fn elementwise(place: Place, op: Op, operands: &[&Tensor]) -> Tensor {
     let Some(widest) = operands.iter().find(|t| t.rank() != 0) else {
         return Tensor::apply(op, operands, place).swap_remove(0);
     };
@@ -28,14 +26,15 @@ macro_rules! unary_methods {
             $(#[$doc])*
             #[track_caller]
             pub fn $method(&self) -> Tensor {
-                Tensor::apply1(Op::Unary(UnaryOp::$op), &[self])
+                let place = Place::of(stringify!($method));
+                Tensor::apply(Op::Unary(UnaryOp::$op), &[self], place).swap_remove(0)
             }
         )+}
     };
 }
 
 unary_methods! {
-    /// `|x|`.
+    /// `|x|`. Of the least integer of a signed dtype, which has no magnitude there, itself.
     abs => Abs,
     /// -1, 0 or 1; signed zeros and NaN stay.
     sign => Sign,
@@ -123,7 +122,7 @@ macro_rules! binary_methods {
             $(#[$doc])*
             #[track_caller]
             pub fn $method(&self, other: &Tensor) -> Tensor {
-                elementwise(Op::$family($kind::$op), &[self, other])
+                elementwise(Place::of(stringify!($method)), Op::$family($kind::$op), &[self, other])
             }
         )+}
     };
@@ -185,27 +184,24 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn select(&self, on_true: &Tensor, on_false: &Tensor) -> Tensor {
-        elementwise(Op::Select, &[self, on_true, on_false])
+        operation("select", || elementwise(Place::here(), Op::Select, &[self, on_true, on_false]))
     }
 
     /// Each element moved into `low..=high`.
     #[track_caller]
     pub fn clamp(&self, low: &Tensor, high: &Tensor) -> Tensor {
-        elementwise(Op::Clamp, &[low, self, high])
+        operation("clamp", || elementwise(Place::here(), Op::Clamp, &[low, self, high]))
     }
 
     /// The elements in another dtype: floats are rounded to nearest, become integers by truncation
     /// that saturates (NaN gives 0), integers wrap, bool is 0 and 1, and anything but zero is true.
     #[track_caller]
     pub fn cast(&self, dtype: DType) -> Tensor {
-        if self.dtype() == dtype {
-            return self.clone();
-        }
-        if dtype == DType::Bool {
-            let place = Place::here();
-            return place.scope(|| self.not_equal(&self.zeros_like()));
-        }
-        Tensor::apply1(Op::Convert(dtype), &[self])
+        operation("cast", || match dtype {
+            _ if self.dtype() == dtype => self.clone(),
+            DType::Bool => self.not_equal(&self.zeros_like()),
+            _ => Tensor::apply1(Op::Convert(dtype), &[self]),
+        })
     }
 
     /// The bits of the elements, read as another dtype of the same width; no derivative flows.
@@ -218,26 +214,25 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn bitcast(&self, dtype: DType) -> Tensor {
-        Tensor::apply1(Op::Bitcast(dtype), &[self])
+        operation("bitcast", || Tensor::apply1(Op::Bitcast(dtype), &[self]))
     }
 
     /// Whether each element is NaN, as bool.
     #[track_caller]
     pub fn is_nan(&self) -> Tensor {
-        self.not_equal(self)
+        operation("is_nan", || self.not_equal(self))
     }
 
     /// The same value, through which no derivative flows.
     #[track_caller]
     pub fn stop_gradient(&self) -> Tensor {
-        Tensor::apply1(Op::StopGradient, &[self])
+        operation("stop_gradient", || Tensor::apply1(Op::StopGradient, &[self]))
     }
 
     /// `x` to a fixed integer power, by repeated squaring; a negative one is the reciprocal's power.
     #[track_caller]
     pub fn powi(&self, exponent: i32) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("powi", || {
             let base = if exponent < 0 { self.recip() } else { self.clone() };
             let (mut power, mut square) = (None::<Tensor>, base);
             let mut rest = exponent.unsigned_abs();
@@ -272,8 +267,7 @@ impl Tensor {
     /// of `a > 0`, `b > 0`, `0 <= x <= 1`. Differentiable in `x`.
     #[track_caller]
     pub fn betainc(&self, a: &Tensor, b: &Tensor) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("betainc", || {
             let wide = |t: &Tensor| match t.rank() == 0 && self.rank() > 0 {
                 true => t.broadcast_to(self.shape()),
                 false => t.clone(),

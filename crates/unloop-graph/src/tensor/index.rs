@@ -5,8 +5,10 @@ use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, 
 
 use smallvec::SmallVec;
 
-use crate::error::{ErrorKind, Place};
-use crate::op::{Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp};
+use crate::error::{ErrorKind, Place, operation};
+use crate::op::{
+    Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, require_index,
+};
 use crate::trace::{Index, Mapped};
 use crate::{Axes, DType, Number, Op, Result, Scalar, Shape, Tensor};
 
@@ -135,6 +137,14 @@ enum Outside {
     Fill(f64),
 }
 
+/// The first computed index that carries an error.
+fn failed_index(args: &[IndexArg]) -> Option<Tensor> {
+    args.iter().find_map(|arg| match arg {
+        IndexArg::Computed(index) => index.as_error().map(|_| index.clone()),
+        IndexArg::Position(_) | IndexArg::Range { .. } | IndexArg::Loop(_) => None,
+    })
+}
+
 /// An index, axis by axis, split into what is known and what is computed.
 struct Plan {
     /// The known window: start, limit, step an axis; whole for computed axes.
@@ -173,6 +183,13 @@ impl Plan {
                             plan.computed.push((axis, Tensor::from(at)));
                             continue;
                         }
+                        (Outside::Clip, _) => {
+                            return Err(ErrorKind::InvalidArgument(format!(
+                                "axis {axis} of shape {} is empty: no position is the nearest; \
+                                 .at_or(fill) takes a value instead",
+                                Shape::from(shape)
+                            )));
+                        }
                         _ => return Err(ErrorKind::IndexOutOfBounds { index, axis, size }),
                     };
                     plan.window[axis] = (at, at + 1, 1);
@@ -186,6 +203,10 @@ impl Plan {
                             match (outside, usize::try_from(at)) {
                                 (_, Ok(at)) if at <= size => Ok(at),
                                 (Outside::Clip, _) => Ok(at.clamp(0, size as i64) as usize),
+                                (Outside::Fill(_), _) => Err(ErrorKind::InvalidArgument(format!(
+                                    "the range ends at {b}, beyond axis {axis} of size {size}; \
+                                     only positions may lie outside, .pad adds elements around"
+                                ))),
                                 _ => Err(ErrorKind::IndexOutOfBounds { index: b, axis, size }),
                             }
                         }
@@ -200,7 +221,10 @@ impl Plan {
                     }
                     plan.window[axis] = (from, to, step);
                 }
-                IndexArg::Computed(index) => plan.computed.push((axis, index)),
+                IndexArg::Computed(index) => {
+                    require_index(index.dtype())?;
+                    plan.computed.push((axis, index));
+                }
                 IndexArg::Loop(index) => plan.loops.push((axis, index)),
             }
         }
@@ -310,6 +334,18 @@ impl Computed {
 
     #[track_caller]
     fn gather(&self, x: &Tensor, mode: IndexMode) -> Tensor {
+        // An empty axis has no position to read.
+        let is_empty = self.axes.iter().any(|&axis| x.shape()[axis] == 0);
+        if let (true, IndexMode::Fill(fill)) = (is_empty, mode) {
+            let mut windows = (0..x.rank()).filter(|a| !self.axes.contains(a));
+            let mut free = self.indices.shape()[..self.indices.rank() - 1].iter();
+            let rank = x.rank() - self.axes.len() + self.indices.rank() - 1;
+            let extent = |at| match self.offset_dims.contains(&at) {
+                true => windows.next().map_or(1, |axis| x.shape()[axis]),
+                false => *free.next().unwrap_or(&1),
+            };
+            return Tensor::full_of((0..rank).map(extent).collect::<Shape>(), fill);
+        }
         let size = |axis| if self.axes.contains(&axis) { 1 } else { x.shape()[axis] };
         let gather = Gather {
             dims: GatherDims {
@@ -361,19 +397,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn at(&self, index: impl AtIndex) -> Tensor {
-        self.read("at", index.into_args(), Outside::Error)
+        operation("at", || self.read("at", index.into_args(), Outside::Error))
     }
 
     /// Like [`Tensor::at`]; positions out of bounds are moved inside.
     #[track_caller]
     pub fn at_clipped(&self, index: impl AtIndex) -> Tensor {
-        self.read("at_clipped", index.into_args(), Outside::Clip)
+        operation("at_clipped", || self.read("at_clipped", index.into_args(), Outside::Clip))
     }
 
     /// Like [`Tensor::at`]; positions out of bounds give `fill`, in the tensor's dtype.
     #[track_caller]
     pub fn at_or(&self, index: impl AtIndex, fill: f64) -> Tensor {
-        self.read("at_or", index.into_args(), Outside::Fill(fill))
+        operation("at_or", || self.read("at_or", index.into_args(), Outside::Fill(fill)))
     }
 
     #[track_caller]
@@ -381,6 +417,9 @@ impl Tensor {
         let place = Place::here();
         if self.as_error().is_some() {
             return self.clone();
+        }
+        if let Some(error) = failed_index(&args) {
+            return error;
         }
         let mut plan = match Plan::new(self.shape(), args, outside) {
             Ok(plan) => plan,
@@ -426,32 +465,32 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn set(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("set", index.into_args(), value, ScatterOp::Set)
+        operation("set", || self.write("set", index.into_args(), value, ScatterOp::Set))
     }
 
     /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
     /// positions repeat, all are added.
     #[track_caller]
     pub fn add_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("add_at", index.into_args(), value, ScatterOp::Add)
+        operation("add_at", || self.write("add_at", index.into_args(), value, ScatterOp::Add))
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
     #[track_caller]
     pub fn mul_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("mul_at", index.into_args(), value, ScatterOp::Mul)
+        operation("mul_at", || self.write("mul_at", index.into_args(), value, ScatterOp::Mul))
     }
 
     /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
     pub fn min_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("min_at", index.into_args(), value, ScatterOp::Min)
+        operation("min_at", || self.write("min_at", index.into_args(), value, ScatterOp::Min))
     }
 
     /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
     pub fn max_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        self.write("max_at", index.into_args(), value, ScatterOp::Max)
+        operation("max_at", || self.write("max_at", index.into_args(), value, ScatterOp::Max))
     }
 
     #[track_caller]
@@ -465,6 +504,9 @@ impl Tensor {
         let place = Place::here();
         if let Some(error) = [self, value].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
+        }
+        if let Some(error) = failed_index(&args) {
+            return error;
         }
         if value.dtype() != self.dtype() {
             let kind = ErrorKind::DTypeMismatch { left: self.dtype(), right: value.dtype() };

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::op::{Pad, PadAxis, Slice};
 use crate::shape::{normalize_axes, normalize_axis};
 use crate::{Axes, Number, Op, Shape, Tensor};
@@ -11,32 +11,34 @@ impl Tensor {
     /// The elements in row-major order under another shape of the same size.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
-        let shape = shape.into();
-        match *self.shape() == *shape {
-            true => self.clone(),
-            false => Tensor::apply1(Op::Reshape(shape), &[self]),
-        }
+        operation("reshape", || {
+            let shape = shape.into();
+            match *self.shape() == *shape {
+                true => self.clone(),
+                false => Tensor::apply1(Op::Reshape(shape), &[self]),
+            }
+        })
     }
 
     /// All elements in one axis.
     #[track_caller]
     pub fn flatten(&self) -> Tensor {
-        self.reshape(self.size())
+        operation("flatten", || self.reshape(self.size()))
     }
 
     /// The axes in reverse order: of a matrix, the transposed one.
     #[track_caller]
     pub fn t(&self) -> Tensor {
-        self.permute_axes((0..self.rank()).rev().collect())
+        operation("t", || self.permute_axes((0..self.rank()).rev().collect()))
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
     #[track_caller]
     pub fn permute(&self, axes: &[isize]) -> Tensor {
-        match normalize_axes(axes, self.rank()) {
+        operation("permute", || match normalize_axes(axes, self.rank()) {
             Ok(axes) => self.permute_axes(axes),
             Err(kind) => Tensor::fail("permute", kind, Place::here(), self),
-        }
+        })
     }
 
     #[track_caller]
@@ -50,29 +52,37 @@ impl Tensor {
     /// Two axes exchanged.
     #[track_caller]
     pub fn swap_axes(&self, a: isize, b: isize) -> Tensor {
-        let rank = self.rank();
-        match (normalize_axis(a, rank), normalize_axis(b, rank)) {
-            (Ok(a), Ok(b)) => {
-                let mut perm: Axes = (0..rank).collect();
-                perm.swap(a, b);
-                self.permute_axes(perm)
+        operation("swap_axes", || {
+            let rank = self.rank();
+            match (normalize_axis(a, rank), normalize_axis(b, rank)) {
+                (Ok(a), Ok(b)) => {
+                    let mut perm: Axes = (0..rank).collect();
+                    perm.swap(a, b);
+                    self.permute_axes(perm)
+                }
+                (Err(kind), _) | (_, Err(kind)) => {
+                    Tensor::fail("swap_axes", kind, Place::here(), self)
+                }
             }
-            (Err(kind), _) | (_, Err(kind)) => Tensor::fail("swap_axes", kind, Place::here(), self),
-        }
+        })
     }
 
     /// One axis at another position; the others keep their order.
     #[track_caller]
     pub fn move_axis(&self, from: isize, to: isize) -> Tensor {
-        let rank = self.rank();
-        match (normalize_axis(from, rank), normalize_axis(to, rank)) {
-            (Ok(from), Ok(to)) => {
-                let mut perm: Axes = (0..rank).filter(|&a| a != from).collect();
-                perm.insert(to, from);
-                self.permute_axes(perm)
+        operation("move_axis", || {
+            let rank = self.rank();
+            match (normalize_axis(from, rank), normalize_axis(to, rank)) {
+                (Ok(from), Ok(to)) => {
+                    let mut perm: Axes = (0..rank).filter(|&a| a != from).collect();
+                    perm.insert(to, from);
+                    self.permute_axes(perm)
+                }
+                (Err(kind), _) | (_, Err(kind)) => {
+                    Tensor::fail("move_axis", kind, Place::here(), self)
+                }
             }
-            (Err(kind), _) | (_, Err(kind)) => Tensor::fail("move_axis", kind, Place::here(), self),
-        }
+        })
     }
 
     /// Repeated to `shape` by NumPy's rule: shapes are aligned at the last axis, and axes of size 1,
@@ -83,108 +93,124 @@ impl Tensor {
         if from == to || self.as_error().is_some() {
             return self.clone();
         }
-        let place = Place::here();
-        let fits = from.broadcast(&to).as_ref() == Some(&to);
-        if !fits {
-            let why = "every axis must have the size of the target's, or 1".into();
-            let kind = ErrorKind::Incompatible { left: from, right: to, why };
-            return Tensor::fail("broadcast_to", kind, place, self);
-        }
-        let lead = to.rank() - from.rank();
-        let kept: Axes = (0..from.rank()).filter(|&a| from[a] == to[a + lead]).collect();
-        let squeezed: Shape = kept.iter().map(|&a| from[a]).collect();
-        let dims = kept.iter().map(|a| a + lead).collect();
-        place.scope(|| self.reshape(squeezed).broadcast_in_dim(to, dims))
+        operation("broadcast_to", || {
+            let fits = from.broadcast(&to).as_ref() == Some(&to);
+            if !fits {
+                let why = "every axis must have the size of the target's, or 1".into();
+                let kind = ErrorKind::Incompatible { left: from, right: to, why };
+                return Tensor::fail("broadcast_to", kind, Place::here(), self);
+            }
+            let lead = to.rank() - from.rank();
+            let kept: Axes = (0..from.rank()).filter(|&a| from[a] == to[a + lead]).collect();
+            let squeezed: Shape = kept.iter().map(|&a| from[a]).collect();
+            let dims = kept.iter().map(|a| a + lead).collect();
+            self.reshape(squeezed).broadcast_in_dim(to, dims)
+        })
     }
 
     /// Axis `i` becomes axis `dims[i]` (increasing) of `shape`; the other axes repeat.
     #[track_caller]
     pub fn broadcast_in_dim(&self, shape: impl Into<Shape>, dims: Axes) -> Tensor {
-        let shape = shape.into();
-        match shape.rank() == self.rank() && *shape == *self.shape() {
-            true => self.clone(),
-            false => Tensor::apply1(Op::Broadcast { shape, dims }, &[self]),
-        }
+        operation("broadcast_in_dim", || {
+            let shape = shape.into();
+            let is_same = *shape == *self.shape() && dims.iter().copied().eq(0..self.rank());
+            match is_same {
+                true => self.clone(),
+                false => Tensor::apply1(Op::Broadcast { shape, dims }, &[self]),
+            }
+        })
     }
 
     /// A new axis of size 1 at `axis`, which may be negative to count from the end of the result.
     #[track_caller]
     pub fn expand_dims(&self, axis: isize) -> Tensor {
-        match normalize_axis(axis, self.rank() + 1) {
+        operation("expand_dims", || match normalize_axis(axis, self.rank() + 1) {
             Ok(axis) => self.reshape(Shape::from(self.shape()).with(axis, 1)),
             Err(kind) => Tensor::fail("expand_dims", kind, Place::here(), self),
-        }
+        })
     }
 
     /// Without an axis of size 1.
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Tensor {
-        let place = Place::here();
-        let kind = match normalize_axis(axis, self.rank()) {
-            Ok(axis) if self.shape()[axis] == 1 => {
-                return place.scope(|| self.reshape(Shape::from(self.shape()).without(axis)));
-            }
-            Ok(axis) => ErrorKind::InvalidArgument(format!(
-                "axis {axis} of shape {} has size {}, only size 1 can be squeezed",
-                Shape::from(self.shape()),
-                self.shape()[axis]
-            )),
-            Err(kind) => kind,
-        };
-        Tensor::fail("squeeze", kind, place, self)
+        operation("squeeze", || {
+            let kind = match normalize_axis(axis, self.rank()) {
+                Ok(axis) if self.shape()[axis] == 1 => {
+                    return self.reshape(Shape::from(self.shape()).without(axis));
+                }
+                Ok(axis) => ErrorKind::InvalidArgument(format!(
+                    "axis {axis} of shape {} has size {}, only size 1 can be squeezed",
+                    Shape::from(self.shape()),
+                    self.shape()[axis]
+                )),
+                Err(kind) => kind,
+            };
+            Tensor::fail("squeeze", kind, Place::here(), self)
+        })
     }
 
     /// The elements `start`, `start + step`, … below `limit` along every axis.
     #[track_caller]
     pub fn slice(&self, start: &[usize], limit: &[usize], step: &[usize]) -> Tensor {
-        let whole = start.iter().all(|&s| s == 0)
-            && step.iter().all(|&s| s == 1)
-            && limit == self.shape()
-            && [start.len(), step.len()] == [self.rank(); 2];
-        if whole {
-            return self.clone();
-        }
-        let slice = Slice {
-            start: SmallVec::from_slice(start),
-            limit: SmallVec::from_slice(limit),
-            step: SmallVec::from_slice(step),
-        };
-        Tensor::apply1(Op::Slice(slice), &[self])
+        operation("slice", || {
+            let whole = start.iter().all(|&s| s == 0)
+                && step.iter().all(|&s| s == 1)
+                && limit == self.shape()
+                && [start.len(), step.len()] == [self.rank(); 2];
+            if whole {
+                return self.clone();
+            }
+            let slice = Slice {
+                start: SmallVec::from_slice(start),
+                limit: SmallVec::from_slice(limit),
+                step: SmallVec::from_slice(step),
+            };
+            Tensor::apply1(Op::Slice(slice), &[self])
+        })
     }
 
     /// The elements `start..limit` along one axis, all along the others.
     #[track_caller]
     pub fn slice_axis(&self, axis: isize, start: usize, limit: usize) -> Tensor {
-        match normalize_axis(axis, self.rank()) {
+        operation("slice_axis", || match normalize_axis(axis, self.rank()) {
             Ok(axis) => {
                 let (mut from, mut to) = (vec![0; self.rank()], self.shape().to_vec());
                 (from[axis], to[axis]) = (start, limit);
                 self.slice(&from, &to, &vec![1; self.rank()])
             }
             Err(kind) => Tensor::fail("slice_axis", kind, Place::here(), self),
-        }
+        })
     }
 
     /// `before` and `after` elements of the scalar `fill` added around every axis, given as one
     /// pair an axis.
     #[track_caller]
     pub fn pad(&self, amounts: &[(usize, usize)], fill: &Tensor) -> Tensor {
-        let axes = amounts.iter().map(|&(low, high)| PadAxis {
-            low: low.try_into().unwrap_or(i64::MAX),
-            high: high.try_into().unwrap_or(i64::MAX),
-            interior: 0,
-        });
-        self.pad_with(Pad(axes.collect()), fill)
+        operation("pad", || {
+            let axes = amounts.iter().map(|&(low, high)| PadAxis {
+                low: low.try_into().unwrap_or(i64::MAX),
+                high: high.try_into().unwrap_or(i64::MAX),
+                interior: 0,
+            });
+            self.pad_with(Pad(axes.collect()), fill)
+        })
     }
 
     /// The general padding: elements of the scalar `fill` before, after and between the elements of
     /// every axis; negative amounts cut off.
     #[track_caller]
     pub fn pad_with(&self, pad: Pad, fill: &Tensor) -> Tensor {
-        match pad.0.len() == self.rank() && pad.0.iter().all(|p| *p == PadAxis::default()) {
-            true => self.clone(),
-            false => Tensor::apply1(Op::Pad(pad), &[self, fill]),
-        }
+        operation("pad_with", || {
+            if pad.0.len() != self.rank() {
+                return Tensor::apply1(Op::Pad(pad), &[self, fill]);
+            }
+            let axes = pad.0.iter().zip(self.shape());
+            let pad = Pad(axes.map(|(axis, &size)| axis.canonical(size)).collect());
+            match pad.0.iter().all(|p| *p == PadAxis::default()) {
+                true => self.clone(),
+                false => Tensor::apply1(Op::Pad(pad), &[self, fill]),
+            }
+        })
     }
 
     /// Padding with zeros.
@@ -203,25 +229,27 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn concatenate(tensors: &[&Tensor], axis: isize) -> Tensor {
-        let place = Place::here();
-        let Some(first) = tensors.first() else {
-            let kind = ErrorKind::InvalidArgument("needs at least one tensor".into());
-            return Tensor::error(crate::Error::new("concatenate", kind, place));
-        };
-        if let Some(&error) = tensors.iter().find(|t| t.as_error().is_some()) {
-            return error.clone();
-        }
-        match normalize_axis(axis, first.rank()) {
-            Ok(_) if tensors.len() == 1 => (*first).clone(),
-            Ok(axis) => Tensor::apply1(Op::Concatenate { axis }, tensors),
-            Err(kind) => Tensor::fail("concatenate", kind, place, first),
-        }
+        operation("concatenate", || {
+            let place = Place::here();
+            let Some(first) = tensors.first() else {
+                let kind = ErrorKind::InvalidArgument("needs at least one tensor".into());
+                return Tensor::error(crate::Error::new("concatenate", kind, place));
+            };
+            if let Some(&error) = tensors.iter().find(|t| t.as_error().is_some()) {
+                return error.clone();
+            }
+            match normalize_axis(axis, first.rank()) {
+                Ok(_) if tensors.len() == 1 => (*first).clone(),
+                Ok(axis) => Tensor::apply1(Op::Concatenate { axis }, tensors),
+                Err(kind) => Tensor::fail("concatenate", kind, place, first),
+            }
+        })
     }
 
     /// Tensors of one shape side by side along a new axis.
     #[track_caller]
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("stack");
         place.scope(|| {
             if let Some((first, rest)) = tensors.split_first() {
                 let differs = |t: &&&Tensor| {
@@ -244,13 +272,13 @@ impl Tensor {
     /// The elements along some axes in reverse order.
     #[track_caller]
     pub fn flip(&self, axes: &[isize]) -> Tensor {
-        match normalize_axes(axes, self.rank()) {
+        operation("flip", || match normalize_axes(axes, self.rank()) {
             Ok(axes) if axes.is_empty() => self.clone(),
             Ok(mut axes) => {
                 axes.sort_unstable();
                 Tensor::apply1(Op::Reverse(axes), &[self])
             }
             Err(kind) => Tensor::fail("flip", kind, Place::here(), self),
-        }
+        })
     }
 }

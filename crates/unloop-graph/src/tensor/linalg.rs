@@ -1,6 +1,6 @@
 //! Products of vectors and matrices, factorisations and solves. Leading axes are stacks.
 
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::op::TriangularSolve;
 use crate::shape::normalize_axes;
 use crate::{Axes, DType, DotDims, Op, Shape, Tensor};
@@ -19,64 +19,77 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
-        let (m, n) = (self.rank(), other.rank());
-        if m == 0 || n == 0 {
-            let scalar = if m == 0 { self } else { other };
-            let expected = "vectors or matrices (multiply scalars with `*`)";
-            let kind = ErrorKind::WrongRank { expected, shape: scalar.shape().into() };
-            return match other.as_error() {
-                Some(_) => other.clone(),
-                None => Tensor::fail("matmul", kind, Place::here(), self),
-            };
-        }
-        let batch: Axes = (0..m.max(2).min(n.max(2)) - 2).collect();
-        let stacks = (m.max(2), n.max(2));
-        if stacks.0 != stacks.1 && m.min(n) > 1 {
-            return self.contract_error(
-                "matmul",
-                other,
-                "stacks of matrices must have the same rank",
-            );
-        }
-        if stacks.0 != stacks.1 {
-            // One vector and a stack of matrices: the vector meets every matrix.
-            let (lhs, rhs) = (m - 1, n.saturating_sub(2));
-            return self.contract("matmul", other, [lhs].as_slice(), [rhs].as_slice(), &[], &[]);
-        }
-        self.contract("matmul", other, &[m - 1], &[n.saturating_sub(2)], &batch, &batch)
+        operation("matmul", || {
+            let (m, n) = (self.rank(), other.rank());
+            if m == 0 || n == 0 {
+                let scalar = if m == 0 { self } else { other };
+                let expected = "vectors or matrices (multiply scalars with `*`)";
+                let kind = ErrorKind::WrongRank { expected, shape: scalar.shape().into() };
+                return match other.as_error() {
+                    Some(_) => other.clone(),
+                    None => Tensor::fail("matmul", kind, Place::here(), self),
+                };
+            }
+            let batch: Axes = (0..m.max(2).min(n.max(2)) - 2).collect();
+            let stacks = (m.max(2), n.max(2));
+            if stacks.0 != stacks.1 && m.min(n) > 1 {
+                return self.contract_error(
+                    "matmul",
+                    other,
+                    "stacks of matrices must have the same rank",
+                );
+            }
+            if stacks.0 != stacks.1 {
+                // One vector and a stack of matrices: the vector meets every matrix.
+                let (lhs, rhs) = (m - 1, n.saturating_sub(2));
+                return self.contract(
+                    "matmul",
+                    other,
+                    [lhs].as_slice(),
+                    [rhs].as_slice(),
+                    &[],
+                    &[],
+                );
+            }
+            self.contract("matmul", other, &[m - 1], &[n.saturating_sub(2)], &batch, &batch)
+        })
     }
 
     /// The sum over the last axis of this tensor and the first of the other: the inner product of
     /// vectors, the matrix product, and so on.
     #[track_caller]
     pub fn dot(&self, other: &Tensor) -> Tensor {
-        match (self.rank(), other.rank()) {
+        operation("dot", || match (self.rank(), other.rank()) {
             (0, _) | (_, 0) => self.matmul(other),
             (m, _) => self.contract("dot", other, &[m - 1], &[0], &[], &[]),
-        }
+        })
     }
 
     /// The product of all pairs of elements: axes of this tensor, then those of the other.
     #[track_caller]
     pub fn outer(&self, other: &Tensor) -> Tensor {
-        self.contract("outer", other, &[], &[], &[], &[])
+        operation("outer", || self.contract("outer", other, &[], &[], &[], &[]))
     }
 
     /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the
     /// other. What remains: this tensor's other axes, then the other's.
     #[track_caller]
     pub fn tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
-        let left = normalize_axes(axes, self.rank());
-        match (left, normalize_axes(other_axes, other.rank())) {
-            (Ok(left), Ok(right)) => self.contract("tensordot", other, &left, &right, &[], &[]),
-            (Err(kind), _) | (_, Err(kind)) => Tensor::fail("tensordot", kind, Place::here(), self),
-        }
+        operation("tensordot", || {
+            let left = normalize_axes(axes, self.rank());
+            match (left, normalize_axes(other_axes, other.rank())) {
+                (Ok(left), Ok(right)) => self.contract("tensordot", other, &left, &right, &[], &[]),
+                (Err(kind), _) | (_, Err(kind)) => {
+                    Tensor::fail("tensordot", kind, Place::here(), self)
+                }
+            }
+        })
     }
 
     /// The general contraction, with batch axes; see [`DotDims`] for the order of the result's axes.
     #[track_caller]
     pub fn dot_general(&self, other: &Tensor, dims: DotDims) -> Tensor {
-        Tensor::apply1(Op::Dot(dims), &[self, other])
+        operation("dot_general", || Tensor::apply1(Op::Dot(dims), &[self, other]))
     }
 
     #[track_caller]
@@ -122,7 +135,7 @@ impl Tensor {
     /// The two trailing axes exchanged: the transposed matrices of a stack.
     #[track_caller]
     pub fn mt(&self) -> Tensor {
-        self.swap_axes(-2, -1)
+        operation("mt", || self.swap_axes(-2, -1))
     }
 
     /// The solution of `self · x = b` for a square matrix and a vector or a matrix of columns; or,
@@ -141,27 +154,31 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn solve(&self, b: &Tensor) -> Tensor {
-        self.on_columns(b, Op::Solve { transpose: false })
+        operation("solve", || self.on_columns(b, Op::Solve { transpose: false }))
     }
 
     /// The solution of `self · x = b`, where only the lower triangle of `self` counts.
     #[track_caller]
     pub fn solve_lower(&self, b: &Tensor) -> Tensor {
-        let how = TriangularSolve { lower: true, transpose: false, unit_diagonal: false };
-        self.triangular_solve(b, how)
+        operation("solve_lower", || {
+            let how = TriangularSolve { lower: true, transpose: false, unit_diagonal: false };
+            self.triangular_solve(b, how)
+        })
     }
 
     /// The solution of `self · x = b`, where only the upper triangle of `self` counts.
     #[track_caller]
     pub fn solve_upper(&self, b: &Tensor) -> Tensor {
-        let how = TriangularSolve { lower: false, transpose: false, unit_diagonal: false };
-        self.triangular_solve(b, how)
+        operation("solve_upper", || {
+            let how = TriangularSolve { lower: false, transpose: false, unit_diagonal: false };
+            self.triangular_solve(b, how)
+        })
     }
 
     /// The solution of a triangular system, in the form that `how` says.
     #[track_caller]
     pub fn triangular_solve(&self, b: &Tensor, how: TriangularSolve) -> Tensor {
-        self.on_columns(b, Op::TriangularSolve(how))
+        operation("triangular_solve", || self.on_columns(b, Op::TriangularSolve(how)))
     }
 
     /// Applies an operation whose right-hand side is a matrix; a vector becomes one column.
@@ -184,8 +201,7 @@ impl Tensor {
     /// faster and more accurate than multiplying with an inverse.
     #[track_caller]
     pub fn inv(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("inv", || {
             let rank = self.rank();
             if rank < 2 || self.as_error().is_some() {
                 return Tensor::apply1(Op::Solve { transpose: false }, &[self, self]);
@@ -200,7 +216,7 @@ impl Tensor {
     /// matrix or a stack of them. A matrix that is not positive definite gives NaN.
     #[track_caller]
     pub fn cholesky(&self) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("cholesky");
         if self.rank() < 2 {
             return Tensor::apply1(Op::Cholesky, &[self]);
         }
@@ -218,10 +234,12 @@ impl Tensor {
     /// (i32) of the rows, for which `a[permutation] = l · u`.
     #[track_caller]
     pub fn lu(&self) -> (Tensor, Tensor, Tensor) {
-        let mut results = Tensor::apply(Op::Lu, &[self], Place::here());
-        let permutation = results.swap_remove(2);
-        let pivots = results.swap_remove(1);
-        (results.swap_remove(0), pivots, permutation)
+        operation("lu", || {
+            let mut results = Tensor::apply(Op::Lu, &[self], Place::here());
+            let permutation = results.swap_remove(2);
+            let pivots = results.swap_remove(1);
+            (results.swap_remove(0), pivots, permutation)
+        })
     }
 
     /// The diagonal of the trailing two axes.
@@ -261,7 +279,7 @@ impl Tensor {
     /// matrix.
     #[track_caller]
     pub fn det(&self) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("det");
         if let Some(error) = self.require_square("det", place) {
             return error;
         }
@@ -275,7 +293,7 @@ impl Tensor {
     /// easily than the determinant; of a singular matrix 0 and -∞.
     #[track_caller]
     pub fn slogdet(&self) -> (Tensor, Tensor) {
-        let place = Place::here();
+        let place = Place::of("slogdet");
         if let Some(error) = self.require_square("slogdet", place) {
             return (error.clone(), error);
         }

@@ -33,8 +33,8 @@ macro_rules! composed {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $arg: $ty)*) -> $result {
-                let ($x, place) = (self, crate::Place::here());
-                place.scope(|| $body)
+                let $x = self;
+                crate::operation(stringify!($name), || $body)
             }
         )+}
     };
@@ -172,7 +172,7 @@ impl Tensor {
     pub fn value(&self, what: &'static str) -> Result<&Array> {
         match &self.repr {
             Repr::Concrete(array) => Ok(array),
-            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::here())),
+            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::of("value"))),
             Repr::Error(error, _) => Err(error.clone()),
         }
     }
@@ -184,6 +184,7 @@ impl Tensor {
         if count == 0 {
             return SmallVec::new();
         }
+        let place = place.or_op(op.name());
         let all = |tensor: Tensor| smallvec![tensor; count];
         if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
             return all(error.clone());

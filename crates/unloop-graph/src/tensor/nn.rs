@@ -5,7 +5,7 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use super::composed;
 use super::reduce::AxisList;
 use crate::Tensor;
-use crate::error::Place;
+use crate::error::{Place, operation};
 
 impl Tensor {
     /// The largest along axes, kept with size 1: the shift that keeps exponentials finite. No
@@ -19,7 +19,7 @@ impl Tensor {
     /// `log Σ exp(x)` along one axis or several, which disappear; does not overflow.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl AxisList) -> Tensor {
-        let (axes, place) = (axes.axes(), Place::here());
+        let (axes, place) = (axes.axes(), Place::of("logsumexp"));
         place.scope(|| {
             let shift = self.exponent_shift(&axes);
             let sum = (self - shift.broadcast()).exp().sum_keep(&axes[..]);
@@ -31,7 +31,7 @@ impl Tensor {
     /// `exp(x) / Σ exp(x)` along one axis or several; does not overflow.
     #[track_caller]
     pub fn softmax(&self, axes: impl AxisList) -> Tensor {
-        let (axes, place) = (axes.axes(), Place::here());
+        let (axes, place) = (axes.axes(), Place::of("softmax"));
         place.scope(|| {
             let exp = (self - self.exponent_shift(&axes).broadcast()).exp();
             &exp / exp.sum_keep(axes).broadcast()
@@ -41,7 +41,7 @@ impl Tensor {
     /// `x - log Σ exp(x)` along one axis or several: the logarithm of the softmax.
     #[track_caller]
     pub fn log_softmax(&self, axes: impl AxisList) -> Tensor {
-        let (axes, place) = (axes.axes(), Place::here());
+        let (axes, place) = (axes.axes(), Place::of("log_softmax"));
         place.scope(|| {
             let shifted = self - self.exponent_shift(&axes).broadcast();
             &shifted - shifted.exp().sum_keep(axes).log().broadcast()
@@ -51,8 +51,7 @@ impl Tensor {
     /// `max(x, 0)`; the derivative at 0 is 0.
     #[track_caller]
     pub fn relu(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| {
+        operation("relu", || {
             let zero = self.zeros_like();
             self.less_equal(&zero).select(&zero, self)
         })
@@ -62,22 +61,19 @@ impl Tensor {
     /// <https://arxiv.org/abs/1606.08415>
     #[track_caller]
     pub fn gelu(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self * ((self * FRAC_1_SQRT_2).erf() + 1.0) * 0.5)
+        operation("gelu", || self * ((self * FRAC_1_SQRT_2).erf() + 1.0) * 0.5)
     }
 
     /// `x·sigmoid(x)`, also called swish.
     #[track_caller]
     pub fn silu(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self * self.sigmoid())
+        operation("silu", || self * self.sigmoid())
     }
 
     /// `log(1 + exp(x))`; does not overflow.
     #[track_caller]
     pub fn softplus(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self.maximum(&self.zeros_like()) + (-self.abs()).exp().log1p())
+        operation("softplus", || self.maximum(&self.zeros_like()) + (-self.abs()).exp().log1p())
     }
 }
 

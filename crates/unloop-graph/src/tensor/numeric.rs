@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
 
 use super::composed;
-use crate::{DType, Number, Tensor};
+use crate::{DType, ErrorKind, Number, Place, Tensor};
 
 /// The constants of a float dtype.
 struct Float {
@@ -64,23 +64,37 @@ composed! {
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
     logaddexp2(x, y: &Tensor) -> Tensor { (x * LN_2).logaddexp(&(y * LN_2)) / LN_2 }
 
-    /// The largest integer not above `x/y`.
+    /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
+    /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
+    /// `y = 0` and NaN for infinite `x`. The derivative is 0.
     floor_div(x, y: &Tensor) -> Tensor {
-        if x.dtype().is_float() {
-            return (x / y).floor();
+        let (rest, apart) = x.remainder(y);
+        if !x.dtype().is_float() {
+            let quotient = x / y;
+            return apart.select(&(&quotient - 1), &quotient);
         }
-        let (quotient, rest) = (x / y, x % y);
-        let apart = rest.less(&rest.zeros_like()).not_equal(&y.less(&y.zeros_like()));
-        let inexact = rest.not_equal(&rest.zeros_like());
-        (apart & inexact).select(&(&quotient - 1), &quotient)
+        let quotient = (x - &rest) / y;
+        let quotient = apart.select(&(&quotient - 1.0), &quotient);
+        // A whole number but for rounding.
+        let floor = quotient.floor();
+        let floor = (&quotient - &floor).greater(&x.literal(Number::Float(0.5))).select(&(&floor + 1.0), &floor);
+        let ratio = x / y;
+        let signed = floor.equal(&floor.zeros_like()).select(&floor.copy_sign(&ratio), &floor);
+        let by_zero = y.equal(&y.zeros_like()).broadcast_to(signed.shape());
+        by_zero.select(&ratio, &signed).stop_gradient()
     }
 
-    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`).
+    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). The
+    /// derivative in `x` is 1.
     modulo(x, y: &Tensor) -> Tensor {
-        let rest = x % y;
-        let apart = rest.less(&rest.zeros_like()).not_equal(&y.less(&y.zeros_like()));
-        let inexact = rest.not_equal(&rest.zeros_like());
-        (apart & inexact).select(&(&rest + y), &rest)
+        let (rest, apart) = x.remainder(y);
+        if !x.dtype().is_float() {
+            return apart.select(&(&rest + y), &rest);
+        }
+        // Computed for a positive `y`, so that zero has its sign too.
+        let sign = y.ones_like().copy_sign(y);
+        let more = apart.select(&(&sign * y), &rest.zeros_like());
+        &sign * (&sign * rest + more)
     }
 
     /// Whether the sign bit is set: of negative numbers, -0 and some NaN.
@@ -114,12 +128,26 @@ composed! {
         (x.is_nan() | y.is_nan()).select(&(x + y), &next)
     }
 
-    /// `x·2ⁿ` for integers `n`.
+    /// `x·2ⁿ` for integers `n`, rounded once.
     ldexp(x, n: &Tensor) -> Tensor {
-        // In two steps, so that neither power overflows alone.
-        let half = n.shift_right(&n.literal(Number::Int(1)));
-        let power = |n: &Tensor| n.cast(x.dtype()).exp2();
-        x * power(&half) * power(&(n - &half))
+        if let (true, None) = (!n.dtype().is_int(), n.as_error()) {
+            let kind = ErrorKind::UnsupportedDType { dtype: n.dtype(), expected: "integer exponents" };
+            return Tensor::fail("ldexp", kind, Place::here(), x);
+        }
+        // In three steps, so that no power overflows alone. The first ones leave all digits above the
+        // least normal number, or what remains is zero.
+        let (least, digits) = if x.dtype() == DType::F32 { (-126i64, 24) } else { (-1022, 53) };
+        let number = |value: i64| Tensor::from(value);
+        let mut left = n.cast(DType::I64).clamp(&number(4 * least), &number(-4 * least));
+        let mut result = x.clone();
+        for _ in 0..3 {
+            let inside = left.clamp(&number(least), &number(1 - least));
+            let below = left.less(&number(least));
+            let step = below.select(&number(least + digits), &inside);
+            result = result * step.cast(x.dtype()).exp2();
+            left = left - step;
+        }
+        result
     }
 
     /// 0 below zero, 1 above, and `at_zero` at 0.
@@ -151,10 +179,19 @@ composed! {
         x.is_nan().select(y, &y.is_nan().select(x, &least))
     }
 
-    /// Rounded to a number of decimals, ties to even.
+    /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
+    /// Numbers that have no digits there stay as they are.
     round_to(x, decimals: i32) -> Tensor {
-        let scale = 10f64.powi(decimals);
-        (x * scale).round() / scale
+        let scale = 10f64.powi(decimals.saturating_abs());
+        let factor = x.literal(Number::Float(scale));
+        if decimals < 0 {
+            // Of a power of ten that the dtype does not hold, all numbers are less than half.
+            let part = (x / &factor).round();
+            let is_zero = part.equal(&part.zeros_like());
+            return is_zero.select(&part, &(&part * &factor));
+        }
+        let large = x * &factor;
+        large.is_finite().select(&(large.round() / &factor), x)
     }
 
     /// The fractional and the integer part; both have the sign of `x`.
@@ -243,8 +280,13 @@ composed! {
     /// The gamma function.
     gamma(x) -> Tensor { x.gamma_sign() * x.lgamma().exp() }
 
-    /// The factorial, by the gamma function: of whole numbers rounded in the last digits.
-    factorial(x) -> Tensor { (x + 1.0).lgamma().exp() }
+    /// The factorial `Γ(x + 1)`, by the gamma function: of whole numbers rounded in the last digits.
+    /// Of negative numbers 0, as SciPy has it; NaN stays.
+    factorial(x) -> Tensor {
+        let negative = x.less(&x.zeros_like());
+        let safe = negative.select(&x.zeros_like(), x);
+        negative.select(&x.zeros_like(), &(safe + 1.0).lgamma().exp())
+    }
 
     /// The logarithm of the beta function.
     betaln(x, y: &Tensor) -> Tensor { x.lgamma() + y.lgamma() - (x + y).lgamma() }
@@ -342,23 +384,41 @@ composed! {
         shift(width) - smeared.count_ones()
     }
 
-    /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0.
+    /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0. One that the dtype
+    /// does not hold, that of its least number and itself or 0, wraps to the least number.
     gcd(x, y: &Tensor) -> Tensor {
         // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
         let steps = if x.dtype().size() == 8 { 92 } else { 46 };
-        let (mut a, mut b) = (x.abs(), y.abs());
+        // Of negative numbers, which every magnitude has, unless there are none.
+        let signed = x.dtype() != DType::U32;
+        let magnitude = |x: &Tensor| if signed { x.minimum(&-x) } else { x.clone() };
+        let (mut a, mut b) = (magnitude(x), magnitude(y));
         for _ in 0..steps {
             let done = b.equal(&b.zeros_like());
             let rest = &a % done.select(&b.ones_like(), &b);
             (a, b) = (done.select(&a, &b), done.select(&b, &rest));
         }
-        a
+        if signed { -a } else { a }
     }
 
-    /// The least common multiple of integers, never negative; of 0 and anything it is 0.
+    /// The least common multiple of integers, never negative; of 0 and anything it is 0. One that the
+    /// dtype does not hold wraps.
     lcm(x, y: &Tensor) -> Tensor {
         let divisor = x.gcd(y);
         let zero = divisor.equal(&divisor.zeros_like());
         (x / zero.select(&divisor.ones_like(), &divisor) * y).abs()
+    }
+}
+
+impl Tensor {
+    /// The remainder of truncated division, and where it has not the sign of `y`: there floored
+    /// division gives one less.
+    #[track_caller]
+    fn remainder(&self, y: &Tensor) -> (Tensor, Tensor) {
+        let rest = self % y;
+        let zero = rest.zeros_like();
+        let apart = rest.less(&zero).not_equal(&y.less(&y.zeros_like()).broadcast_to(rest.shape()));
+        let apart = apart & rest.not_equal(&zero) & rest.equal(&rest);
+        (rest, apart)
     }
 }

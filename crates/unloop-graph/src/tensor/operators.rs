@@ -29,7 +29,7 @@ impl Tensor {
 /// Expands both operands to their common shape by NumPy's rule.
 #[track_caller]
 fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
-    let place = Place::here();
+    let place = Place::of(op.name());
     let (left, right) = (Shape::from(x.shape()), Shape::from(y.shape()));
     place.scope(|| match left.broadcast(&right) {
         Some(shape) => {
@@ -37,7 +37,7 @@ fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
                 Some(_) => t.clone(),
                 None => t.broadcast_to(&shape),
             };
-            elementwise(Op::Binary(op), &[&expand(x), &expand(y)])
+            elementwise(place, Op::Binary(op), &[&expand(x), &expand(y)])
         }
         None => match y.as_error() {
             Some(_) => y.clone(),
@@ -47,6 +47,12 @@ fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
             }
         },
     })
+}
+
+/// An operator on two tensors, at the caller's line.
+#[track_caller]
+fn binary(op: BinaryOp, operands: &[&Tensor; 2]) -> Tensor {
+    elementwise(Place::of(op.name()), Op::Binary(op), operands)
 }
 
 /// A float literal in the dtype of the tensor that it meets, which must be a float.
@@ -72,7 +78,7 @@ macro_rules! with_literal {
             #[track_caller]
             fn $method(self, other: $t) -> Tensor {
                 let other = $literal(other, self, BinaryOp::$op);
-                elementwise(Op::Binary(BinaryOp::$op), &[self, &other])
+                binary(BinaryOp::$op, &[self, &other])
             }
         }
         impl $trait<$t> for Tensor {
@@ -87,7 +93,7 @@ macro_rules! with_literal {
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
                 let this = $literal(self, other, BinaryOp::$op);
-                elementwise(Op::Binary(BinaryOp::$op), &[&this, other])
+                binary(BinaryOp::$op, &[&this, other])
             }
         }
         impl $trait<Tensor> for $t {
@@ -106,7 +112,7 @@ macro_rules! binary_operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                elementwise(Op::Binary(BinaryOp::$op), &[self, other])
+                binary(BinaryOp::$op, &[self, other])
             }
         }
         impl $trait<Tensor> for &Tensor {
@@ -193,7 +199,8 @@ macro_rules! unary_operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self) -> Tensor {
-                Tensor::apply1(Op::Unary(UnaryOp::$op), &[self])
+                let place = Place::of(UnaryOp::$op.name());
+                Tensor::apply(Op::Unary(UnaryOp::$op), &[self], place).swap_remove(0)
             }
         }
         impl $trait for Tensor {
@@ -208,9 +215,12 @@ macro_rules! unary_operator {
 unary_operator!(Neg neg Neg);
 unary_operator!(Not not Not);
 
-/// The sum of tensors of one shape; of none: the f64 scalar 0.
+/// The sum of tensors of one shape; of none: the f64 scalar 0. The standard library's `sum` does not
+/// say who calls it, so its errors name no line.
 impl std::iter::Sum for Tensor {
     fn sum<I: Iterator<Item = Tensor>>(iter: I) -> Tensor {
-        iter.reduce(|a, b| a + b).unwrap_or_else(|| 0.0.into())
+        // The iterator itself runs the user's code, at its own lines.
+        let add = |a: Tensor, b: Tensor| Place::without_line("sum").scope(|| a + b);
+        iter.reduce(add).unwrap_or_else(|| 0.0.into())
     }
 }

@@ -1,7 +1,7 @@
 //! Reductions: over all axes (`sum()`), over some (`sum_axis(0)`, `sum_axis([0, -1])`), and keeping
 //! the reduced axes with size 1 (`sum_keep(0)`).
 
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::shape::{normalize_axes, normalize_axis};
 use crate::{ArgReduceOp, Axes, DType, Number, Op, ReduceOp, Shape, Tensor};
 
@@ -107,10 +107,10 @@ impl Tensor {
     /// Reduces over normalised, sorted axes.
     #[track_caller]
     pub fn reduce_op(&self, op: ReduceOp, axes: Axes) -> Tensor {
-        match axes.is_empty() {
+        operation("reduce_op", || match axes.is_empty() {
             true => self.clone(),
             false => Tensor::apply1(Op::Reduce { op, axes }, &[self]),
-        }
+        })
     }
 
     /// Reduced axes put back with size 1.
@@ -135,45 +135,49 @@ impl Tensor {
     /// Position of the first largest element in row-major order, as i64; NaN counts as largest.
     #[track_caller]
     pub fn argmax(&self) -> Tensor {
-        self.arg_reduce(ArgReduceOp::Max, None)
+        operation("argmax", || self.arg_reduce(ArgReduceOp::Max, None))
     }
 
     /// Position of the first largest element along an axis, as i64; NaN counts as largest.
     #[track_caller]
     pub fn argmax_axis(&self, axis: isize) -> Tensor {
-        self.arg_reduce(ArgReduceOp::Max, Some(axis))
+        operation("argmax_axis", || self.arg_reduce(ArgReduceOp::Max, Some(axis)))
     }
 
     /// Like [`Tensor::argmax_axis`]; the axis stays, with size 1.
     #[track_caller]
     pub fn argmax_keep(&self, axis: isize) -> Tensor {
-        let position = self.argmax_axis(axis);
-        match normalize_axis(axis, self.rank()) {
-            Ok(axis) => position.keep(&[axis], self.shape()),
-            Err(_) => position,
-        }
+        operation("argmax_keep", || {
+            let position = self.argmax_axis(axis);
+            match normalize_axis(axis, self.rank()) {
+                Ok(axis) => position.keep(&[axis], self.shape()),
+                Err(_) => position,
+            }
+        })
     }
 
     /// Position of the first smallest element in row-major order, as i64; NaN counts as smallest.
     #[track_caller]
     pub fn argmin(&self) -> Tensor {
-        self.arg_reduce(ArgReduceOp::Min, None)
+        operation("argmin", || self.arg_reduce(ArgReduceOp::Min, None))
     }
 
     /// Position of the first smallest element along an axis, as i64; NaN counts as smallest.
     #[track_caller]
     pub fn argmin_axis(&self, axis: isize) -> Tensor {
-        self.arg_reduce(ArgReduceOp::Min, Some(axis))
+        operation("argmin_axis", || self.arg_reduce(ArgReduceOp::Min, Some(axis)))
     }
 
     /// Like [`Tensor::argmin_axis`]; the axis stays, with size 1.
     #[track_caller]
     pub fn argmin_keep(&self, axis: isize) -> Tensor {
-        let position = self.argmin_axis(axis);
-        match normalize_axis(axis, self.rank()) {
-            Ok(axis) => position.keep(&[axis], self.shape()),
-            Err(_) => position,
-        }
+        operation("argmin_keep", || {
+            let position = self.argmin_axis(axis);
+            match normalize_axis(axis, self.rank()) {
+                Ok(axis) => position.keep(&[axis], self.shape()),
+                Err(_) => position,
+            }
+        })
     }
 }
 
@@ -183,19 +187,19 @@ macro_rules! reductions {
             #[doc = concat!($what, " of all elements, a scalar.")]
             #[track_caller]
             pub fn $all(&self) -> Tensor {
-                self.reduce($how, None, false)
+                operation(stringify!($all), || self.reduce($how, None, false))
             }
 
             #[doc = concat!($what, " along one axis or several, which disappear.")]
             #[track_caller]
             pub fn $axis(&self, axes: impl AxisList) -> Tensor {
-                self.reduce($how, Some(&axes.axes()), false)
+                operation(stringify!($axis), || self.reduce($how, Some(&axes.axes()), false))
             }
 
             #[doc = concat!($what, " along one axis or several, which stay with size 1.")]
             #[track_caller]
             pub fn $keep(&self, axes: impl AxisList) -> Tensor {
-                self.reduce($how, Some(&axes.axes()), true)
+                operation(stringify!($keep), || self.reduce($how, Some(&axes.axes()), true))
             }
         )+}
     };
@@ -219,25 +223,27 @@ macro_rules! moments {
             #[track_caller]
             pub fn $all(&self) -> Tensor {
                 let axes: Vec<isize> = (0..self.rank() as isize).collect();
-                self.$axis(axes)
+                operation(stringify!($all), || self.$axis(axes))
             }
 
             #[doc = $doc]
             #[doc = "Along one axis or several, which disappear."]
             #[track_caller]
             pub fn $axis(&self, axes: impl AxisList) -> Tensor {
-                let (axes, place) = (axes.axes(), Place::here());
-                let finish: fn(&Tensor) -> Tensor = $finish;
-                place.scope(|| finish(&self.deviations(&axes).square().mean_axis(axes)))
+                let (axes, finish): (_, fn(&Tensor) -> Tensor) = (axes.axes(), $finish);
+                operation(stringify!($axis), || {
+                    finish(&self.deviations(&axes).square().mean_axis(axes))
+                })
             }
 
             #[doc = $doc]
             #[doc = "Along one axis or several, which stay with size 1."]
             #[track_caller]
             pub fn $keep(&self, axes: impl AxisList) -> Tensor {
-                let (axes, place) = (axes.axes(), Place::here());
-                let finish: fn(&Tensor) -> Tensor = $finish;
-                place.scope(|| finish(&self.deviations(&axes).square().mean_keep(axes)))
+                let (axes, finish): (_, fn(&Tensor) -> Tensor) = (axes.axes(), $finish);
+                operation(stringify!($keep), || {
+                    finish(&self.deviations(&axes).square().mean_keep(axes))
+                })
             }
         )+}
     };
@@ -260,21 +266,18 @@ impl Tensor {
     /// The Euclidean norm `√Σx²` of all elements.
     #[track_caller]
     pub fn norm(&self) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self.square().sum().sqrt())
+        operation("norm", || self.square().sum().sqrt())
     }
 
     /// The Euclidean norm along one axis or several, which disappear.
     #[track_caller]
     pub fn norm_axis(&self, axes: impl AxisList) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self.square().sum_axis(axes).sqrt())
+        operation("norm_axis", || self.square().sum_axis(axes).sqrt())
     }
 
     /// The Euclidean norm along one axis or several, which stay with size 1.
     #[track_caller]
     pub fn norm_keep(&self, axes: impl AxisList) -> Tensor {
-        let place = Place::here();
-        place.scope(|| self.square().sum_keep(axes).sqrt())
+        operation("norm_keep", || self.square().sum_keep(axes).sqrt())
     }
 }

@@ -1,7 +1,7 @@
 //! Searching, counting and sets, with results of fixed sizes.
 
 use super::composed;
-use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp};
+use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp, require_index};
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};
 
@@ -66,13 +66,16 @@ composed! {
     /// A new last axis of `count` classes: 1 at the class that each integer names, else 0 (everywhere,
     /// for numbers that name none).
     one_hot(x, count: usize, dtype: DType) -> Tensor {
+        if let (Err(kind), None) = (require_index(x.dtype()), x.as_error()) {
+            return Tensor::fail("one_hot", kind, Place::here(), x);
+        }
         let shape = Shape::from(x.shape()).concat(&[count]);
         let class = Tensor::iota(x.dtype(), &shape, x.rank());
         x.broadcast_in_dim(&shape, (0..x.rank()).collect()).equal(&class).cast(dtype)
     }
 
     /// The first `size` different elements in sorted order, as a vector, and how many different ones
-    /// there are. If there are fewer, the largest one fills up.
+    /// there are. If there are fewer, the largest one fills up. All NaN count as one, the largest.
     unique(x, size: usize) -> (Tensor, Tensor) {
         let sorted = x.flatten().sort(0);
         let n = sorted.size();
@@ -80,7 +83,8 @@ composed! {
             return (Tensor::zeros(x.dtype(), size), Tensor::from(0i64));
         }
         let first = Tensor::full(1, true);
-        let changes = sorted.slice_axis(0, 1, n).not_equal(&sorted.slice_axis(0, 0, n - 1));
+        let (later, sooner) = (sorted.slice_axis(0, 1, n), sorted.slice_axis(0, 0, n - 1));
+        let changes = later.not_equal(&sooner) & !(later.is_nan() & sooner.is_nan());
         let is_new = Tensor::concatenate(&[&first, &changes], 0).cast(DType::I64);
         let place = is_new.cumsum(0) - 1;
         let largest = sorted.slice_axis(0, n - 1, n).broadcast_to([size]);
@@ -175,7 +179,7 @@ impl Tensor {
     /// counts first.
     #[track_caller]
     pub fn lexsort(keys: &[&Tensor], axis: isize) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("lexsort");
         let Some(first) = keys.first() else { return Tensor::zeros(DType::I64, 0) };
         let at = match normalize_axis(axis, first.rank()) {
             Ok(at) => at,

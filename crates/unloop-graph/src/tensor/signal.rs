@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use super::composed;
-use crate::error::{ErrorKind, Place};
+use crate::error::{ErrorKind, Place, operation};
 use crate::{Conv, Tensor, WindowAxis};
 
 /// `f` of the position from 0 to 1 of `n` points; one point alone is 1.
@@ -16,31 +16,33 @@ impl Tensor {
     /// Bartlett's triangular window.
     #[track_caller]
     pub fn bartlett(n: usize) -> Tensor {
-        window(n, |u| 1.0 - (2.0 * u - 1.0).abs())
+        operation("bartlett", || window(n, |u| 1.0 - (2.0 * u - 1.0).abs()))
     }
 
     /// Blackman's window.
     #[track_caller]
     pub fn blackman(n: usize) -> Tensor {
-        window(n, |u| 0.42 - 0.5 * (TAU * u).cos() + 0.08 * (2.0 * TAU * u).cos())
+        operation("blackman", || {
+            window(n, |u| 0.42 - 0.5 * (TAU * u).cos() + 0.08 * (2.0 * TAU * u).cos())
+        })
     }
 
     /// Hamming's window.
     #[track_caller]
     pub fn hamming(n: usize) -> Tensor {
-        window(n, |u| 0.54 - 0.46 * (TAU * u).cos())
+        operation("hamming", || window(n, |u| 0.54 - 0.46 * (TAU * u).cos()))
     }
 
     /// Hann's window.
     #[track_caller]
     pub fn hanning(n: usize) -> Tensor {
-        window(n, |u| 0.5 - 0.5 * (TAU * u).cos())
+        operation("hanning", || window(n, |u| 0.5 - 0.5 * (TAU * u).cos()))
     }
 
     /// Kaiser's window `I₀(β√(1 - (2u-1)²)) / I₀(β)`.
     #[track_caller]
     pub fn kaiser(n: usize, beta: f64) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("kaiser");
         let root = window(n, |u| (1.0 - (2.0 * u - 1.0).powi(2)).max(0.0).sqrt());
         place.scope(|| (root * beta).bessel_i0() / Tensor::from(beta).bessel_i0())
     }

@@ -1,6 +1,6 @@
 //! Sorting, and what is made of it.
 
-use crate::error::Place;
+use crate::error::{Place, operation};
 use crate::op::Sort;
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Op, Tensor};
@@ -15,17 +15,19 @@ impl Tensor {
         axis: isize,
         descending: bool,
     ) -> Vec<Tensor> {
-        let place = Place::here();
-        let Some(&first) = operands.first() else { return Vec::new() };
-        if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
-            return vec![error.clone(); operands.len()];
-        }
-        let axis = match normalize_axis(axis, first.rank()) {
-            Ok(axis) => axis,
-            Err(kind) => return vec![Tensor::fail("sort", kind, place, first); operands.len()],
-        };
-        let sort = Sort { operands: operands.len(), keys, axis, descending };
-        Tensor::apply(Op::Sort(sort), operands, place).into_vec()
+        operation("sort_by", || {
+            let place = Place::here();
+            let Some(&first) = operands.first() else { return Vec::new() };
+            if let Some(&error) = operands.iter().find(|t| t.as_error().is_some()) {
+                return vec![error.clone(); operands.len()];
+            }
+            let axis = match normalize_axis(axis, first.rank()) {
+                Ok(axis) => axis,
+                Err(kind) => return vec![Tensor::fail("sort", kind, place, first); operands.len()],
+            };
+            let sort = Sort { operands: operands.len(), keys, axis, descending };
+            Tensor::apply(Op::Sort(sort), operands, place).into_vec()
+        })
     }
 
     /// The elements along an axis from the smallest to the largest; NaN comes last.
@@ -38,14 +40,14 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn sort(&self, axis: isize) -> Tensor {
-        Tensor::sort_by(&[self], 1, axis, false).swap_remove(0)
+        operation("sort", || Tensor::sort_by(&[self], 1, axis, false).swap_remove(0))
     }
 
     /// The positions, as i64, that sort an axis: `x.take_along_axis(&x.argsort(a), a)` is
     /// `x.sort(a)`. Equal elements keep their order.
     #[track_caller]
     pub fn argsort(&self, axis: isize) -> Tensor {
-        self.sorted_positions(axis, false).1
+        operation("argsort", || self.sorted_positions(axis, false).1)
     }
 
     #[track_caller]
@@ -73,7 +75,7 @@ impl Tensor {
     /// counts as largest, and the first of equal elements comes first.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
-        let place = Place::here();
+        let place = Place::of("top_k");
         let (values, positions) = self.sorted_positions(axis, true);
         if values.as_error().is_some() {
             return (values, positions);

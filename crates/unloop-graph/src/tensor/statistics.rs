@@ -1,7 +1,7 @@
 //! Statistics, differences and integrals along axes.
 
 use super::composed;
-use crate::{DType, ErrorKind, Number, Place, Tensor};
+use crate::{DType, ErrorKind, Number, Place, ReduceOp, Tensor};
 
 composed! {
     /// The sum of all elements that are not NaN.
@@ -17,26 +17,25 @@ composed! {
     nanprod_axis(x, axis: isize) -> Tensor { x.without_nan(1.0).prod_axis(vec![axis]) }
 
     /// The mean of all elements that are not NaN.
-    nanmean(x) -> Tensor { x.nansum() / x.numbers().sum() }
+    nanmean(x) -> Tensor { x.flatten().nanmean_axis(0) }
 
     /// The mean along an axis of the elements that are not NaN.
-    nanmean_axis(x, axis: isize) -> Tensor { x.nansum_axis(axis) / x.numbers().sum_axis(vec![axis]) }
+    nanmean_axis(x, axis: isize) -> Tensor {
+        x.require_float("nanmean_axis", Place::here())
+            .unwrap_or_else(|| x.nansum_axis(axis) / x.numbers().sum_axis(vec![axis]))
+    }
 
     /// The largest of all elements that are not NaN; NaN if all are.
     nanmax(x) -> Tensor { x.flatten().nanmax_axis(0) }
 
     /// The largest along an axis of the elements that are not NaN.
-    nanmax_axis(x, axis: isize) -> Tensor {
-        let none = x.is_nan().all_axis(vec![axis]);
-        let most = x.without_nan(f64::NEG_INFINITY).max_axis(vec![axis]);
-        none.select(&(most.zeros_like() * f64::NAN), &most)
-    }
+    nanmax_axis(x, axis: isize) -> Tensor { x.nan_extreme(ReduceOp::Max, axis) }
 
     /// The smallest of all elements that are not NaN; NaN if all are.
     nanmin(x) -> Tensor { x.flatten().nanmin_axis(0) }
 
     /// The smallest along an axis of the elements that are not NaN.
-    nanmin_axis(x, axis: isize) -> Tensor { -(-x).nanmax_axis(axis) }
+    nanmin_axis(x, axis: isize) -> Tensor { x.nan_extreme(ReduceOp::Min, axis) }
 
     /// The variance of all elements that are not NaN.
     nanvar(x) -> Tensor { x.flatten().nanvar_axis(0) }
@@ -53,11 +52,13 @@ composed! {
     /// The standard deviation along an axis of the elements that are not NaN.
     nanstd_axis(x, axis: isize) -> Tensor { x.nanvar_axis(axis).sqrt() }
 
-    /// The position of the largest along an axis of the elements that are not NaN.
-    nanargmax_axis(x, axis: isize) -> Tensor { x.without_nan(f64::NEG_INFINITY).argmax_axis(axis) }
+    /// The position of the first largest along an axis of the elements that are not NaN; -1 if all are,
+    /// as JAX has it.
+    nanargmax_axis(x, axis: isize) -> Tensor { x.nan_position(ReduceOp::Max, axis) }
 
-    /// The position of the smallest along an axis of the elements that are not NaN.
-    nanargmin_axis(x, axis: isize) -> Tensor { x.without_nan(f64::INFINITY).argmin_axis(axis) }
+    /// The position of the first smallest along an axis of the elements that are not NaN; -1 if all
+    /// are, as JAX has it.
+    nanargmin_axis(x, axis: isize) -> Tensor { x.nan_position(ReduceOp::Min, axis) }
 
     /// Running sums along an axis; NaN counts as 0.
     nancumsum(x, axis: isize) -> Tensor { x.without_nan(0.0).cumsum(axis) }
@@ -65,13 +66,15 @@ composed! {
     /// Running products along an axis; NaN counts as 1.
     nancumprod(x, axis: isize) -> Tensor { x.without_nan(1.0).cumprod(axis) }
 
-    /// The variance along an axis, divided by `n - ddof` instead of `n`.
+    /// The variance along an axis, divided by `n - ddof` instead of `n`; NaN where that is not positive,
+    /// as JAX has it.
     variance_ddof(x, axis: isize, ddof: usize) -> Tensor {
         let n = match x.axis("variance_ddof", axis, Place::here()) {
-            Ok(at) => x.shape()[at] as f64,
+            Ok(at) => x.shape()[at],
             Err(error) => return error,
         };
-        x.variance_axis(vec![axis]) * (n / (n - ddof as f64))
+        let freedom = n.checked_sub(ddof).filter(|&left| left > 0);
+        x.variance_axis(vec![axis]) * freedom.map_or(f64::NAN, |left| n as f64 / left as f64)
     }
 
     /// The distance of the largest from the smallest along an axis.
@@ -143,8 +146,11 @@ composed! {
         let mut result = x.clone();
         for _ in 0..n {
             let size = result.shape()[at];
+            if size == 0 {
+                break;
+            }
             let last = size.saturating_sub(1);
-            let (later, sooner) = (result.slice_axis(axis, 1.min(size), size), result.slice_axis(axis, 0, last));
+            let (later, sooner) = (result.slice_axis(axis, 1, size), result.slice_axis(axis, 0, last));
             result = match x.dtype() {
                 DType::Bool => later.not_equal(&sooner),
                 _ => later - sooner,
@@ -196,6 +202,32 @@ composed! {
 }
 
 impl Tensor {
+    /// The maximum or minimum along an axis of the elements that are not NaN; NaN if all are.
+    #[track_caller]
+    fn nan_extreme(&self, op: ReduceOp, axis: isize) -> Tensor {
+        let of = |x: &Tensor| {
+            if op == ReduceOp::Min { x.min_axis(vec![axis]) } else { x.max_axis(vec![axis]) }
+        };
+        if !self.dtype().is_float() {
+            return of(self);
+        }
+        let none = self.is_nan().all_axis(vec![axis]);
+        let extreme = of(&self.without_nan(op.identity(self.dtype()).number().float()));
+        none.select(&extreme.literal(Number::Float(f64::NAN)), &extreme)
+    }
+
+    /// The first position along an axis of that extreme; -1 if all elements are NaN.
+    #[track_caller]
+    fn nan_position(&self, op: ReduceOp, axis: isize) -> Tensor {
+        let extreme = self.nan_extreme(op, axis);
+        let found = match extreme.as_error() {
+            Some(_) => return extreme,
+            None => self.equal(&extreme.expand_dims(axis).broadcast_to(self.shape())),
+        };
+        let position = found.cast(DType::I32).argmax_axis(axis);
+        found.any_axis(vec![axis]).select(&position, &Tensor::from(-1i64))
+    }
+
     /// NaN replaced by a number.
     #[track_caller]
     fn without_nan(&self, value: f64) -> Tensor {

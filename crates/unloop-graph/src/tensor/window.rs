@@ -45,7 +45,9 @@ impl WindowAxis {
 
     /// The positions of windows along an axis that has been padded to some extent.
     fn count(&self, extent: usize) -> usize {
-        let reach = self.window_dilation * self.size.saturating_sub(1) + 1;
+        // A window that reaches further than any axis has no position.
+        let steps = self.size.saturating_sub(1);
+        let reach = self.window_dilation.saturating_mul(steps).saturating_add(1);
         match self.size {
             0 => extent / self.stride + 1,
             _ if extent < reach => 0,
@@ -81,7 +83,7 @@ impl Tensor {
     fn at_window_position(&self, windows: &[WindowAxis], position: &[usize]) -> Tensor {
         let (mut start, mut limit, mut step) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
         for ((w, &p), &extent) in windows.iter().zip(position).zip(self.shape()) {
-            let first = p * w.window_dilation;
+            let first = p.saturating_mul(w.window_dilation);
             let count = w.count(extent);
             start.push(first.min(extent));
             limit.push(if count == 0 {
@@ -141,7 +143,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn reduce_window(&self, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("reduce_window");
         if let Some(error) = self.check_windows("reduce_window", windows, place) {
             return error;
         }
@@ -178,14 +180,21 @@ impl Tensor {
         op: ReduceOp,
         windows: &[WindowAxis],
     ) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("select_and_scatter_add");
         if let Some(error) = operand.check_windows("select_and_scatter_add", windows, place) {
             return error;
+        }
+        if !matches!(op, ReduceOp::Max | ReduceOp::Min) {
+            let message = format!("a maximum or a minimum chooses an element, not {}", op.name());
+            return invalid("select_and_scatter_add", message, place, operand);
         }
         place.scope(|| {
             let fill = Tensor::full_of((), op.identity(operand.dtype()));
             let padded = operand.padded_for_windows(windows, &fill);
             let best = operand.reduce_window(op, windows);
+            if let Some(error) = [&best, self].into_iter().find(|t| t.as_error().is_some()) {
+                return error.clone();
+            }
             if best.shape() != self.shape() {
                 let (left, right) = (self.ty().shape, best.ty().shape);
                 let kind = ErrorKind::ShapeMismatch { left, right };
@@ -211,13 +220,15 @@ impl Tensor {
                     _ => total + values,
                 };
             }
-            // Take the padding off again.
+            // Take the padding off again, and what stands between the elements.
             let back = windows.iter().map(|w| PadAxis {
-                low: -w.padding.0,
-                high: -w.padding.1,
+                low: w.padding.0.saturating_neg(),
+                high: w.padding.1.saturating_neg(),
                 interior: 0,
             });
-            total.pad_zeros(Pad(back.collect()))
+            let spread = total.pad_zeros(Pad(back.collect()));
+            let steps: Vec<usize> = windows.iter().map(|w| w.base_dilation).collect();
+            spread.slice(&vec![0; steps.len()], &Shape::from(spread.shape()), &steps)
         })
     }
 
@@ -235,16 +246,17 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn conv(&self, kernel: &Tensor, how: &Conv) -> Tensor {
-        let place = Place::here();
+        let place = Place::of("conv");
         if let Some(error) = [self, kernel].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }
         let spatial = how.windows.len();
         let (x, w) = (self.ty().shape, kernel.ty().shape);
-        let groups = how.groups.max(1);
+        let groups = how.groups;
         let fits = x.rank() == spatial + 2
             && w.rank() == spatial + 2
-            && x[1] == w[1] * groups
+            && groups > 0
+            && Some(x[1]) == w[1].checked_mul(groups)
             && w[0].is_multiple_of(groups);
         if !fits {
             let why = format!(

@@ -1,6 +1,6 @@
 //! Matrices with a name, and solvers that take a factorisation.
 
-use unloop_graph::{DType, Place, Tensor};
+use unloop_graph::{DType, Tensor, operation};
 
 use super::{invalid, square};
 use crate::Complex;
@@ -25,7 +25,7 @@ fn length(op: &'static str, x: &Tensor) -> Result<usize, Tensor> {
 /// Hilbert's matrix `1/(i + j + 1)`.
 #[track_caller]
 pub fn hilbert(n: usize) -> Tensor {
-    matrix(n, n, |i, j| 1.0 / (i + j + 1) as f64)
+    operation("hilbert", || matrix(n, n, |i, j| 1.0 / (i + j + 1) as f64))
 }
 
 /// Pascal's symmetric matrix of binomial coefficients `(i + j choose i)`.
@@ -36,8 +36,10 @@ pub fn hilbert(n: usize) -> Tensor {
 /// ```
 #[track_caller]
 pub fn pascal(n: usize) -> Tensor {
-    let binomial = |i: usize, j: usize| (1..=i).fold(1.0, |c, k| c * (j + k) as f64 / k as f64);
-    matrix(n, n, |i, j| binomial(i, j).round())
+    operation("pascal", || {
+        let binomial = |i: usize, j: usize| (1..=i).fold(1.0, |c, k| c * (j + k) as f64 / k as f64);
+        matrix(n, n, |i, j| binomial(i, j).round())
+    })
 }
 
 /// Hadamard's matrix of ±1 with orthogonal rows, by Sylvester's construction.
@@ -46,38 +48,43 @@ pub fn pascal(n: usize) -> Tensor {
 /// Carried: `n` is not a power of two.
 #[track_caller]
 pub fn hadamard(n: usize) -> Tensor {
-    if !n.is_power_of_two() {
-        return invalid("hadamard", format!("the size must be a power of two, got {n}"));
-    }
-    matrix(n, n, |i, j| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 })
+    operation("hadamard", || {
+        if !n.is_power_of_two() {
+            return invalid("hadamard", format!("the size must be a power of two, got {n}"));
+        }
+        matrix(n, n, |i, j| if (i & j).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 })
+    })
 }
 
 /// Helmert's orthogonal matrix, all `n` rows; the first is constant.
 #[track_caller]
 pub fn helmert(n: usize) -> Tensor {
-    matrix(n, n, |i, j| {
-        let below = |i: usize| 1.0 / ((i * (i + 1)) as f64).sqrt();
-        match i {
-            0 => 1.0 / (n as f64).sqrt(),
-            _ if j < i => below(i),
-            _ if j == i => -(i as f64) * below(i),
-            _ => 0.0,
-        }
+    operation("helmert", || {
+        matrix(n, n, |i, j| {
+            let below = |i: usize| 1.0 / ((i * (i + 1)) as f64).sqrt();
+            match i {
+                0 => 1.0 / (n as f64).sqrt(),
+                _ if j < i => below(i),
+                _ if j == i => -(i as f64) * below(i),
+                _ => 0.0,
+            }
+        })
     })
 }
 
 /// The matrix of the discrete Fourier transform, `exp(-2πi·j·k/n)`.
 #[track_caller]
 pub fn dft(n: usize) -> Complex {
-    let turn = |i: usize, j: usize| -std::f64::consts::TAU * ((i * j) % n) as f64 / n as f64;
-    Complex::new(matrix(n, n, |i, j| turn(i, j).cos()), matrix(n, n, |i, j| turn(i, j).sin()))
+    operation("dft", || {
+        let turn = |i: usize, j: usize| -std::f64::consts::TAU * ((i * j) % n) as f64 / n as f64;
+        Complex::new(matrix(n, n, |i, j| turn(i, j).cos()), matrix(n, n, |i, j| turn(i, j).sin()))
+    })
 }
 
 /// The matrix whose columns are the vector, each turned one further.
 #[track_caller]
 pub fn circulant(column: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("circulant", || {
         if let Err(error) = length("circulant", column) {
             return error;
         }
@@ -90,8 +97,7 @@ pub fn circulant(column: &Tensor) -> Tensor {
 /// row (whose first element is not used).
 #[track_caller]
 pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("hankel", || {
         let (m, n) = match (length("hankel", column), length("hankel", row)) {
             (Ok(m), Ok(n)) => (m, n),
             (Err(error), _) | (_, Err(error)) => return error,
@@ -105,8 +111,7 @@ pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
 /// The matrix that [`Tensor::convolve`]s a vector of `n` elements with `x` when it multiplies it.
 #[track_caller]
 pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("convolution_matrix", || {
         if let Err(error) = length("convolution_matrix", x) {
             return error;
         }
@@ -119,8 +124,7 @@ pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
 /// The matrix whose eigenvalues are the roots of a polynomial, the highest power's coefficient first.
 #[track_caller]
 pub fn companion(coefficients: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match length("companion", coefficients) {
+    operation("companion", || match length("companion", coefficients) {
         Err(error) => error,
         Ok(n) if n < 2 => invalid("companion", "takes two coefficients or more".into()),
         Ok(n) => {
@@ -134,8 +138,7 @@ pub fn companion(coefficients: &Tensor) -> Tensor {
 /// Leslie's matrix of a population: births in the first row, survivals below the diagonal.
 #[track_caller]
 pub fn leslie(births: &Tensor, survivals: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match (length("leslie", births), length("leslie", survivals)) {
+    operation("leslie", || match (length("leslie", births), length("leslie", survivals)) {
         (Ok(n), Ok(m)) if n == m + 1 => shifted(&births.expand_dims(0), survivals),
         (Err(error), _) | (_, Err(error)) => error,
         (Ok(n), Ok(m)) => invalid(
@@ -156,8 +159,7 @@ fn shifted(row: &Tensor, below: &Tensor) -> Tensor {
 /// Fiedler's matrix `|xᵢ - xⱼ|`.
 #[track_caller]
 pub fn fiedler(x: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match length("fiedler", x) {
+    operation("fiedler", || match length("fiedler", x) {
         Err(error) => error,
         Ok(_) => (x.expand_dims(1).broadcast() - x.expand_dims(0).broadcast()).abs(),
     })
@@ -167,8 +169,7 @@ pub fn fiedler(x: &Tensor) -> Tensor {
 /// and the entries beside it.
 #[track_caller]
 pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) {
-    let place = Place::here();
-    place.scope(|| (diagonal.diag(0) + beside.diag(1) + beside.diag(-1)).eigh())
+    operation("eigh_tridiagonal", || (diagonal.diag(0) + beside.diag(1) + beside.diag(-1)).eigh())
 }
 
 /// The solution of `a·x = b` from what [`Tensor::lu`] gives for `a`.
@@ -182,8 +183,7 @@ pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) 
 /// ```
 #[track_caller]
 pub fn lu_solve((packed, _, permutation): &(Tensor, Tensor, Tensor), b: &Tensor) -> Tensor {
-    let place = Place::here();
-    place.scope(|| match square("lu_solve", packed) {
+    operation("lu_solve", || match square("lu_solve", packed) {
         Err(error) => error,
         Ok(_) => {
             let unit = TriangularSolve { lower: true, transpose: false, unit_diagonal: true };

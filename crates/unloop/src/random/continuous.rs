@@ -1,6 +1,6 @@
 //! Continuous distributions.
 
-use unloop_graph::{DType, Place, Shape, Tensor};
+use unloop_graph::{DType, Place, Shape, Tensor, operation};
 
 use super::discrete::signs;
 use super::{Key, gamma, invalid, loggamma, split, unit};
@@ -33,13 +33,13 @@ fn between(key: &Key, dtype: DType, shape: &Shape, low: f64, high: f64) -> Tenso
 /// ```
 #[track_caller]
 pub fn uniform(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    unit(key, dtype, &shape.into())
+    operation("uniform", || unit(key, dtype, &shape.into()))
 }
 
 /// Numbers in `[low, high)`, in the dtype of the bounds, which are scalars or of the result's shape.
 #[track_caller]
 pub fn uniform_between(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("uniform_between"));
     place.scope(|| {
         let low = low.broadcast_to(&shape);
         let numbers = unit(key, low.dtype(), &shape) * (high - &low) + &low;
@@ -51,7 +51,7 @@ pub fn uniform_between(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<
 /// function.
 #[track_caller]
 pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("normal"));
     place.scope(|| {
         let u = between(key, dtype, &shape, below_one(dtype) - 1.0, 1.0);
         u.erf_inv() * std::f64::consts::SQRT_2
@@ -61,7 +61,7 @@ pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Normal numbers between bounds, which are scalars or of the result's shape.
 #[track_caller]
 pub fn truncated_normal(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("truncated_normal"));
     place.scope(|| {
         let root = std::f64::consts::SQRT_2;
         let u = uniform_between(key, &(low / root).erf(), &(high / root).erf(), &shape);
@@ -88,7 +88,7 @@ pub fn multivariate_normal(
     covariance: &Tensor,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("multivariate_normal"));
     place.scope(|| {
         let [n] = *mean.shape() else {
             return invalid(format!("a mean of type {}; it is a vector", mean.ty()));
@@ -102,7 +102,7 @@ pub fn multivariate_normal(
 /// Numbers of the exponential distribution with mean 1.
 #[track_caller]
 pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("exponential"));
     // 1 - u lies in (0, 1].
     place.scope(|| -(-unit(key, dtype, &shape)).log1p())
 }
@@ -110,14 +110,14 @@ pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard Gumbel distribution.
 #[track_caller]
 pub fn gumbel(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("gumbel"));
     place.scope(|| -(-between(key, dtype, &shape, tiny(dtype), 1.0).log()).log())
 }
 
 /// Numbers of the Laplace distribution with mean 0 and scale 1.
 #[track_caller]
 pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("laplace"));
     place.scope(|| {
         let u = between(key, dtype, &shape, below_one(dtype) - 1.0, 1.0);
         u.sign() * (-u.abs()).log1p()
@@ -127,7 +127,7 @@ pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard logistic distribution.
 #[track_caller]
 pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("logistic"));
     place.scope(|| {
         let u = between(key, dtype, &shape, tiny(dtype), 1.0);
         u.log() - (-u).log1p()
@@ -137,7 +137,7 @@ pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard Cauchy distribution.
 #[track_caller]
 pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("cauchy"));
     place.scope(|| {
         let u = between(key, dtype, &shape, 2.0 * below_one(dtype), 1.0);
         ((u - 0.5) * std::f64::consts::PI).tan()
@@ -147,15 +147,13 @@ pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the Pareto distribution with minimum 1 and tail index `b`, a scalar or of the shape.
 #[track_caller]
 pub fn pareto(key: &Key, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| (exponential(key, b.dtype(), shape) / b).exp())
+    operation("pareto", || (exponential(key, b.dtype(), shape) / b).exp())
 }
 
 /// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape.
 #[track_caller]
 pub fn rayleigh(key: &Key, scale: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
+    operation("rayleigh", || scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
 }
 
 /// Numbers of the Weibull distribution of minima, with scale and shape (`concentration`).
@@ -166,7 +164,7 @@ pub fn weibull_min(
     concentration: &Tensor,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("weibull_min"));
     place.scope(|| {
         let power = concentration.recip().broadcast_to(&shape);
         exponential(key, scale.dtype(), &shape).pow(&power) * scale
@@ -176,15 +174,13 @@ pub fn weibull_min(
 /// `eˢᶻ` for normal `z` and a standard deviation `sigma`, a scalar or of the shape.
 #[track_caller]
 pub fn lognormal(key: &Key, sigma: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| (normal(key, sigma.dtype(), shape) * sigma).exp())
+    operation("lognormal", || (normal(key, sigma.dtype(), shape) * sigma).exp())
 }
 
 /// Numbers of the Maxwell distribution: lengths of normal vectors in three dimensions.
 #[track_caller]
 pub fn maxwell(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| normal(key, dtype, shape.into().concat(&[3])).norm_axis(-1))
+    operation("maxwell", || normal(key, dtype, shape.into().concat(&[3])).norm_axis(-1))
 }
 
 /// Maxwell numbers with random signs, scaled and moved.
@@ -195,7 +191,7 @@ pub fn double_sided_maxwell(
     scale: &Tensor,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("double_sided_maxwell"));
     place.scope(|| {
         let [size, sign] = split(key);
         let sign = signs(&sign, loc.dtype(), shape.clone());
@@ -212,7 +208,7 @@ pub fn triangular(
     right: &Tensor,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("triangular"));
     place.scope(|| {
         let [left, mode, right] = [left, mode, right].map(|x| x.broadcast_to(&shape));
         let u = unit(key, left.dtype(), &shape);
@@ -226,7 +222,7 @@ pub fn triangular(
 /// Numbers of the Wald (inverse Gaussian) distribution with a mean and scale 1.
 #[track_caller]
 pub fn wald(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("wald"));
     place.scope(|| {
         let [k1, k2] = split(key);
         let mean = mean.broadcast_to(&shape);
@@ -241,7 +237,7 @@ pub fn wald(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the beta distribution; the parameters are scalars or of the shape.
 #[track_caller]
 pub fn beta(key: &Key, a: &Tensor, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("beta"));
     place.scope(|| {
         let [key_a, key_b] = split(key);
         let (x, y) = (loggamma(&key_a, a, &shape), loggamma(&key_b, b, &shape));
@@ -256,21 +252,19 @@ pub fn beta(key: &Key, a: &Tensor, b: &Tensor, shape: impl Into<Shape>) -> Tenso
 /// `[…, n]`.
 #[track_caller]
 pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| loggamma(key, alpha, shape.into().concat(alpha.shape())).softmax(-1))
+    operation("dirichlet", || loggamma(key, alpha, shape.into().concat(alpha.shape())).softmax(-1))
 }
 
 /// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape.
 #[track_caller]
 pub fn chisquare(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| loggamma(key, &(df / 2.0), shape).exp() * 2.0)
+    operation("chisquare", || loggamma(key, &(df / 2.0), shape).exp() * 2.0)
 }
 
 /// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape.
 #[track_caller]
 pub fn t(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("t"));
     place.scope(|| {
         let [key_n, key_g] = split(key);
         let half = df / 2.0;
@@ -282,7 +276,7 @@ pub fn t(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// freedom.
 #[track_caller]
 pub fn f(key: &Key, above: &Tensor, below: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("f"));
     place.scope(|| {
         let [key_below, key_above] = split(key);
         let quotient = |key: &Key, df: &Tensor| chisquare(key, df, &shape) / df;
@@ -293,7 +287,7 @@ pub fn f(key: &Key, above: &Tensor, below: &Tensor, shape: impl Into<Shape>) -> 
 /// Numbers with a density proportional to `e^(-|x|ᵖ)`.
 #[track_caller]
 pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("generalized_normal"));
     place.scope(|| {
         let [size, sign] = split(key);
         let size = gamma(&size, &scalar(dtype, p.recip()), &shape);
@@ -305,7 +299,7 @@ pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shap
 /// Points of the unit ball of the p-norm in `d` dimensions: shape `[…, d]`.
 #[track_caller]
 pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("ball"));
     place.scope(|| {
         let [direction, radius] = split(key);
         let g = generalized_normal(&direction, p, dtype, shape.concat(&[d]));
@@ -319,8 +313,7 @@ pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) 
 /// Orthogonal `n×n` matrices, uniformly distributed: shape `[…, n, n]`.
 #[track_caller]
 pub fn orthogonal(key: &Key, n: usize, dtype: DType, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("orthogonal", || {
         let (q, r) = normal(key, dtype, shape.into().concat(&[n, n])).qr();
         q * r.diagonal(0).sign().expand_dims(-2).broadcast()
     })

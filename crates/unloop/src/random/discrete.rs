@@ -1,6 +1,6 @@
 //! Discrete distributions, permutations and choices.
 
-use unloop_graph::{DType, Place, Shape, Tensor};
+use unloop_graph::{DType, Place, Shape, Tensor, operation};
 use unloop_transform::while_loop;
 
 use super::{Key, bits, gumbel, invalid, split, uniform};
@@ -16,7 +16,7 @@ use super::{Key, bits, gumbel, invalid, split, uniform};
 /// ```
 #[track_caller]
 pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("randint"));
     place.scope(|| {
         let [upper, lower] = split(key);
         let span = if high > low { high.wrapping_sub(low) as u32 } else { 1 };
@@ -33,15 +33,13 @@ pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tenso
 /// `true` with probability `p`, a scalar or of the shape.
 #[track_caller]
 pub fn bernoulli(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| uniform(key, p.dtype(), shape).less(p))
+    operation("bernoulli", || uniform(key, p.dtype(), shape).less(p))
 }
 
 /// -1 or 1, of dtype i32.
 #[track_caller]
 pub fn rademacher(key: &Key, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| signs(key, DType::F32, shape.into()).cast(DType::I32))
+    operation("rademacher", || signs(key, DType::F32, shape.into()).cast(DType::I32))
 }
 
 /// -1 or 1, from uniform numbers of a dtype.
@@ -51,14 +49,16 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 }
 
 /// The number of trials up to the first success of probability `p` (a scalar or of the shape), as
-/// i32.
+/// i32; the largest one where there are more, as for `p = 0`. It is 0 for what is no probability.
 #[track_caller]
 pub fn geometric(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("geometric", || {
         let u = uniform(key, p.dtype(), shape);
         let u = u.equal(&u.zeros_like()).select(&u.ones_like(), &u);
-        (u.log() / (-p).log1p()).floor().cast(DType::I32) + 1
+        let count = (u.log() / (-p).log1p()).floor() + 1.0;
+        // The cast saturates.
+        let is_probability = p.greater_equal(&p.zeros_like()).broadcast_to(count.shape());
+        is_probability.select(&count, &count.zeros_like()).cast(DType::I32)
     })
 }
 
@@ -73,8 +73,7 @@ pub fn geometric(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("categorical", || {
         let noise = gumbel(key, logits.dtype(), shape.into().concat(logits.shape()));
         (noise + logits.broadcast()).argmax_axis(-1)
     })
@@ -83,8 +82,7 @@ pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tenso
 /// The entries of a tensor along an axis in random order; other axes keep their order within an entry.
 #[track_caller]
 pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("shuffle", || {
         let Some(&size) = usize::try_from(if axis < 0 { axis + x.rank() as isize } else { axis })
             .ok()
             .and_then(|axis| x.shape().get(axis))
@@ -98,8 +96,7 @@ pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
 /// The numbers from 0 to `n - 1` in random order, as i32.
 #[track_caller]
 pub fn permutation(key: &Key, n: usize) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("permutation", || {
         // Sorting by random words, so often that two elements hardly have the same words each time.
         let rounds = (3.0 * (n.max(1) as f64).ln() / f64::from(u32::MAX).ln()).ceil() as usize;
         let mut x = Tensor::iota(DType::I32, n, 0);
@@ -117,17 +114,16 @@ pub fn permutation(key: &Key, n: usize) -> Tensor {
 /// of them.
 #[track_caller]
 pub fn choice(key: &Key, n: usize, shape: impl Into<Shape>) -> Tensor {
-    match i32::try_from(n) {
+    operation("choice", || match i32::try_from(n) {
         Ok(n) if n > 0 => randint(key, 0, n, shape),
         _ => invalid(format!("a choice among {n} positions")),
-    }
+    })
 }
 
 /// Positions along a vector of weights, as i64, with these probabilities.
 #[track_caller]
 pub fn choice_weighted(key: &Key, weights: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let place = Place::here();
-    place.scope(|| {
+    operation("choice_weighted", || {
         let totals = weights.cumsum(0);
         let u = 1.0 - uniform(key, weights.dtype(), shape);
         totals.search_sorted(&(totals.at(-1) * u))
@@ -137,10 +133,12 @@ pub fn choice_weighted(key: &Key, weights: &Tensor, shape: impl Into<Shape>) -> 
 /// `count` different positions from 0 to `n - 1`, as i32.
 #[track_caller]
 pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
-    if count > n {
-        return invalid(format!("{count} different positions of {n}"));
-    }
-    permutation(key, n).slice_axis(0, 0, count)
+    operation("choice_without_replacement", || {
+        if count > n {
+            return invalid(format!("{count} different positions of {n}"));
+        }
+        permutation(key, n).slice_axis(0, 0, count)
+    })
 }
 
 /// Numbers of the Poisson distribution with a mean, a scalar or of the shape, as i32. Means below 10
@@ -148,7 +146,7 @@ pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
 /// for generating Poisson random variables*, 1993).
 #[track_caller]
 pub fn poisson(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    let (shape, place) = (shape.into(), Place::here());
+    let (shape, place) = (shape.into(), Place::of("poisson"));
     place.scope(|| {
         // In single precision, whatever the dtype, as JAX has it.
         let mean = mean.cast(DType::F32).broadcast_to(&shape);

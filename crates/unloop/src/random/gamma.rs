@@ -1,7 +1,7 @@
 //! The gamma distribution. Marsaglia and Tsang, *A simple method for generating gamma variables*
 //! (2000); derivatives in the parameter by those of the distribution function.
 
-use unloop_graph::{BinaryOp, Op, Place, Shape, Tensor};
+use unloop_graph::{BinaryOp, Op, Place, Shape, Tensor, operation};
 use unloop_transform::{at_once, custom_jvp, vmap, while_loop};
 
 use super::{Key, exponential, normal, split, split_stack, uniform};
@@ -17,13 +17,13 @@ use super::{Key, exponential, normal, split, split_stack, uniform};
 /// ```
 #[track_caller]
 pub fn gamma(key: &Key, a: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    sample(key, a, shape.into(), false)
+    operation("gamma", || sample(key, a, shape.into(), false))
 }
 
 /// The logarithm of numbers of [`gamma`], accurate where these are too small for the dtype.
 #[track_caller]
 pub fn loggamma(key: &Key, a: &Tensor, shape: impl Into<Shape>) -> Tensor {
-    sample(key, a, shape.into(), true)
+    operation("loggamma", || sample(key, a, shape.into(), true))
 }
 
 #[track_caller]

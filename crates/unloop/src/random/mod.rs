@@ -40,7 +40,7 @@ pub use discrete::{
 pub use gamma::{gamma, loggamma};
 
 use unloop_derive::Tree;
-use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor};
+use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
 use unloop_transform::at_once;
 
 /// A key: what random numbers are made of. A tree of one tensor, so that it is an argument of any
@@ -66,10 +66,12 @@ impl Key {
 /// The key of a seed.
 #[track_caller]
 pub fn key(seed: i64) -> Key {
-    let word = |x: i64| x as u32;
-    // A seed that fits 32 bits has no upper word, as in JAX, where it would be an i32.
-    let upper = if i32::try_from(seed).is_ok() { 0 } else { word(seed >> 32) };
-    Key { words: Tensor::from([upper, word(seed)]) }
+    operation("key", || {
+        let word = |x: i64| x as u32;
+        // A seed that fits 32 bits has no upper word, as in JAX, where it would be an i32.
+        let upper = if i32::try_from(seed).is_ok() { 0 } else { word(seed >> 32) };
+        Key { words: Tensor::from([upper, word(seed)]) }
+    })
 }
 
 fn number(value: u32) -> Tensor {
@@ -143,15 +145,19 @@ fn invalid(message: String) -> Tensor {
 /// ```
 #[track_caller]
 pub fn split<const N: usize>(key: &Key) -> [Key; N] {
-    let stack = split_stack(key, N);
-    std::array::from_fn(|i| Key { words: stack.words.at((i, ..)) })
+    operation("split", || {
+        let stack = split_stack(key, N);
+        std::array::from_fn(|i| Key { words: stack.words.at((i, ..)) })
+    })
 }
 
 /// New keys of a key as one stack, for `vmap`.
 #[track_caller]
 pub fn split_stack(key: &Key, count: usize) -> Key {
-    let (x, y) = words(key, &Shape::from(count));
-    Key { words: Tensor::stack(&[&x, &y], -1) }
+    operation("split_stack", || {
+        let (x, y) = words(key, &Shape::from(count));
+        Key { words: Tensor::stack(&[&x, &y], -1) }
+    })
 }
 
 /// A new key of a key and a number, an integer scalar such as the step of a loop.
@@ -164,7 +170,7 @@ pub fn split_stack(key: &Key, count: usize) -> Key {
 #[track_caller]
 pub fn fold_in(key: &Key, number: impl Into<Tensor>) -> Key {
     let number = number.into().cast(DType::U32);
-    let place = Place::here();
+    let place = Place::of("fold_in");
     at_once(
         |key: &Key, number: &Tensor| {
             place.scope(|| {
@@ -179,8 +185,10 @@ pub fn fold_in(key: &Key, number: impl Into<Tensor>) -> Key {
 /// Random bits, as u32.
 #[track_caller]
 pub fn bits(key: &Key, shape: impl Into<Shape>) -> Tensor {
-    let (x, y) = words(key, &shape.into());
-    x ^ y
+    operation("bits", || {
+        let (x, y) = words(key, &shape.into());
+        x ^ y
+    })
 }
 
 /// Numbers in `[0, 1)`: the upper bits as a fraction.
