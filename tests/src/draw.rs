@@ -165,6 +165,7 @@ fn shape(extents: Extents, first: &Shape, like: Option<&Shape>, draw: &mut Draw<
             let channels = first.get(1).copied().unwrap_or(1);
             Shape::from([2, channels, 1 + draw.below(3)])
         }
+        Extents::Ones => (0..1 + draw.below(3)).map(|_| 1).collect(),
         Extents::Two => Shape::from([2]),
         Extents::Three => Shape::from([3]),
         Extents::Beside => {

@@ -1,16 +1,17 @@
 //! Arguments that no function should be given, and what must hold of what it does with them: no panic,
 //! an error that names the function and the line that called it.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use unloop::linalg::Norm;
 use unloop::op::{Pad, PadAxis};
-use unloop::{
-    Complex, Conv, DType, DotDims, IndexArg, PadMode, ReduceOp, Tensor, TensorType, WindowAxis,
-    random, strided,
-};
+use unloop::prelude::*;
+use unloop::{Complex, Conv, DotDims, IndexArg, PadMode, ReduceOp, TensorType, WindowAxis, random};
 
-use crate::functions::{Arg, Function, Kind};
+use crate::draw::{Draw, arguments, first};
+use crate::functions::{Arg, Fact, Function, Kind};
+use crate::programs::FUNCTIONS;
 use crate::{Operand, Values};
 
 /// Sizes that only a function that checks them survives.
@@ -275,15 +276,107 @@ fn windows() -> impl Iterator<Item = WindowAxis> {
     sizes.chain(offsets)
 }
 
+/// Where a function is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Inside {
+    Nothing,
+    Jit,
+    Vmap,
+    Grad,
+}
+
+/// A function with arguments, some of them hostile.
+pub struct Case {
+    function: &'static Function,
+    args: Vec<Arg>,
+    inside: Inside,
+}
+
+impl Case {
+    /// The case that bytes make.
+    pub fn new(bytes: &[u8]) -> Case {
+        let draw = &mut Draw::new(bytes);
+        let all: Vec<&Function> = FUNCTIONS.iter().collect();
+        let function: &'static Function = draw.function(&all);
+        let special = draw.once_in(2);
+        let mut args = arguments(function, special, draw);
+        for _ in 0..1 + draw.below(3) {
+            if args.is_empty() {
+                break;
+            }
+            let i = draw.below(args.len());
+            let values = values(function.kinds[i], &first(&args));
+            if !values.is_empty() {
+                args[i] = draw.pick(&values).clone();
+            }
+        }
+        let nothing = Inside::Nothing;
+        let places = [nothing, nothing, Inside::Jit, Inside::Vmap, Inside::Grad];
+        Case { function, args, inside: *draw.pick(&places) }
+    }
+
+    /// What is wrong, if anything is.
+    pub fn fault(&self) -> Option<String> {
+        let tensor = |arg: &Arg| match arg {
+            Arg::Tensor(x) => Some(x.clone()),
+            _ => None,
+        };
+        let at = self.args.iter().position(|arg| tensor(arg).is_some());
+        let (Some(at), true) = (at, self.inside != Inside::Nothing) else {
+            return fault(self.function, &self.args);
+        };
+        let x = tensor(&self.args[at])?;
+        let call = |x: &Tensor| {
+            let mut args = self.args.clone();
+            args[at] = Arg::Tensor(x.clone());
+            (self.function.call)(&args)
+        };
+        let total = |x: &Tensor| {
+            let floats = call(x).into_iter().filter(|y| y.dtype().is_float());
+            let sums = floats.map(|y| y.cast(DType::F64).sum());
+            sums.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::from(0.0))
+        };
+        let inside = || match self.inside {
+            Inside::Vmap => vmap(call, 0)(&Tensor::stack(&[&x, &x], 0)),
+            Inside::Grad => vec![grad(total)(&x)],
+            Inside::Jit | Inside::Nothing => jit(call)(&x),
+        };
+        let results = match attempt(inside) {
+            Ok(results) => results,
+            Err(fault) => return Some(fault),
+        };
+        let error = results.iter().find_map(Tensor::as_error)?;
+        let file = error.location().map_or("", |at| at.file());
+        let ours = [self.function.at.0, file!()].contains(&file);
+        (!ours).then(|| format!("names no line, or one of its own: {error}"))
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.inside {
+            Inside::Nothing => "",
+            Inside::Jit => " inside jit",
+            Inside::Vmap => " inside vmap",
+            Inside::Grad => " inside grad",
+        };
+        write!(out, "{}({}){place}", self.function.path(), shown(&self.args))
+    }
+}
+
+/// Runs something that must not panic; else what it said.
+fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        format!("panics: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?"))
+    })
+}
+
 /// Calls a function with arguments; what is wrong with what it did, if anything is.
 pub fn fault(function: &Function, args: &[Arg]) -> Option<String> {
-    let results = match catch_unwind(AssertUnwindSafe(|| (function.call)(args))) {
+    let results = match attempt(|| (function.call)(args)) {
         Ok(results) => results,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?");
-            return Some(format!("panics: {text}"));
-        }
+        Err(fault) => return Some(fault),
     };
     let error = results.iter().find_map(Tensor::as_error)?;
     let Some(at) = error.location() else {
@@ -299,7 +392,8 @@ pub fn fault(function: &Function, args: &[Arg]) -> Option<String> {
     }
     let name = function.name;
     let base = name.trim_end_matches("_axis").trim_end_matches("_keep");
-    if error.op() != name && error.op() != base {
+    let composed = function.is(Fact::Composed) || function.of.is_empty();
+    if !composed && error.op() != name && error.op() != base {
         return Some(format!("names another function: {error}"));
     }
     None

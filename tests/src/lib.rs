@@ -5,6 +5,7 @@ mod catalogue;
 mod compare;
 pub mod draw;
 pub mod functions;
+pub mod fuzz;
 pub mod hostile;
 mod operands;
 pub mod programs;

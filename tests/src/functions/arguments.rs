@@ -62,6 +62,8 @@ pub enum Extents {
     Signal,
     /// `[features, channels, size]` for the channels of the first tensor.
     Kernel,
+    /// Axes of size 1.
+    Ones,
     /// Two elements.
     Two,
     /// Three elements.
@@ -262,6 +264,7 @@ pub mod parameters {
         /// Dtype and shape of the first tensor.
         Like: &'a Tensor = Kind::Tensor(T::Same, E::Like, D::Same);
         LikeChance: &'a Tensor = Kind::Tensor(T::Same, E::Like, D::Within(0.1, 0.9));
+        Narrow: &'a Tensor = Kind::Tensor(T::Any, E::Ones, D::Any);
         Words: &'a Tensor = Kind::Tensor(T::Word, E::Two, D::Any);
         Double: &'a Tensor = Kind::Tensor(T::Double, E::Any, D::Any);
         DoubleMatrix: &'a Tensor = Kind::Tensor(T::Double, E::Matrix, D::Any);

@@ -39,7 +39,7 @@ fn complex() -> Vec<Function> {
         [Elementwise Differentiable] fn div(z: ComplexAny, w: ComplexLike) => z / w;
         [Elementwise Differentiable] fn neg(z: ComplexAny) => -z;
         [Elementwise Differentiable] fn mul(z: ComplexAny, by: Number) => z * by;
-        [Differentiable] fn each_part(z: ComplexRanked, axis: Axis) => z.each_part(|x| x.cumsum(axis));
+        [Differentiable Composed] fn each_part(z: ComplexRanked, axis: Axis) => z.each_part(|x| x.cumsum(axis));
         [Host] fn to_array(z: ComplexAny) =>
             carried(z.to_array::<f64, ndarray::Ix2>().map(|z| z.len() as f64));
     }
@@ -78,12 +78,12 @@ fn matrices() -> Vec<Function> {
         [Differentiable] fn eigvalsh(a: Definite) => linalg::eigvalsh(a);
         [Differentiable] fn polar(a: Square) => linalg::polar(a);
         [Differentiable] fn sqrtm_symmetric(a: Definite) => linalg::sqrtm_symmetric(a);
-        [Differentiable] fn symmetric_function(a: Definite) =>
+        [Differentiable Composed] fn symmetric_function(a: Definite) =>
             linalg::symmetric_function(a, |x| x.sin());
         [Differentiable] fn cross(x: Three, y: Like) => linalg::cross(x, y);
         [Differentiable] fn tensorsolve(a: Square, b: RightSide) => linalg::tensorsolve(a, b);
         [Differentiable] fn tensorinv(a: Square, split: Size) => linalg::tensorinv(a, split);
-        [Differentiable] fn lu_solve(a: Square, b: RightSide) => linalg::lu_solve(&a.lu(), b);
+        [Differentiable Composed] fn lu_solve(a: Square, b: RightSide) => linalg::lu_solve(&a.lu(), b);
     }
 }
 
@@ -122,7 +122,7 @@ fn polynomials() -> Vec<Function> {
 fn keys() -> Vec<Function> {
     table! { "random";
         [Random] fn key(seed: Offset) => random::key(seed);
-        [Random] fn from_data(x: Words) => random::bits(&random::Key::from_data(x), 3);
+        [Random Composed] fn from_data(x: Words) => random::bits(&random::Key::from_data(x), 3);
         [Random] fn split(key: AKey) => { let keys: [random::Key; 3] = random::split(key); keys.to_vec() };
         [Random] fn split_stack(key: AKey, count: Size) => random::split_stack(key, count);
         [Random] fn fold_in(key: AKey, number: Position) => random::fold_in(key, number);

@@ -19,6 +19,8 @@ pub enum Fact {
     Differentiable,
     /// The results are random numbers.
     Random,
+    /// The call is an expression of several functions, each of which may fail.
+    Composed,
     /// The result tells of the memory or of the process, not of values.
     Host,
 }

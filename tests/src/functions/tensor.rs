@@ -59,14 +59,14 @@ fn elementwise() -> Vec<Function> {
         [Elementwise Differentiable] fn div(x: Numbers, y: LikePositive) => x / y;
         [Elementwise Differentiable] fn rem(x: Numbers, y: LikePositive) => x % y;
         [Elementwise Differentiable] fn neg(x: Numbers) => -x;
-        [Elementwise] fn bitand(x: Bits, y: Like) => x & y;
-        [Elementwise] fn bitor(x: Bits, y: Like) => x | y;
-        [Elementwise] fn bitxor(x: Bits, y: Like) => x ^ y;
-        [Elementwise Differentiable] fn polygamma(x: Positive, order: Size) => {
+        [Elementwise] fn and(x: Bits, y: Like) => x & y;
+        [Elementwise] fn or(x: Bits, y: Like) => x | y;
+        [Elementwise] fn xor(x: Bits, y: Like) => x ^ y;
+        [Elementwise Differentiable Composed] fn polygamma(x: Positive, order: Size) => {
             let order = Tensor::full((), order as f64).cast(x.dtype());
             order.broadcast_to(x.shape()).polygamma(x)
         };
-        [Elementwise Differentiable] fn betainc(x: Chance, a: LikePositive, b: LikePositive) =>
+        [Elementwise Differentiable Composed] fn betainc(x: Chance, a: LikePositive, b: LikePositive) =>
             x.betainc(&a.stop_gradient(), &b.stop_gradient());
         [Elementwise Differentiable] fn select(x: Numbers, y: Like, on: Condition) => on.select(x, y);
         [Elementwise Differentiable] (x: Numbers, low: Like, high: Above) { clamp }
@@ -77,7 +77,7 @@ fn elementwise() -> Vec<Function> {
         [Elementwise] (x: Real, y: Like, relative: Number, absolute: Number) { is_close }
         [Differentiable] (x: Anything, dtype: ADType) { cast }
         [] (x: Anything, dtype: ADType) { bitcast }
-        [Differentiable] fn broadcast(x: Numbers, y: Beside) => x.broadcast() + y;
+        [Differentiable Composed] fn broadcast(x: Numbers, y: Beside) => x.broadcast() + y;
     }
 }
 
@@ -90,12 +90,12 @@ fn rearranging() -> Vec<Function> {
         [Differentiable] (x: Ranked, axes: Order) { permute }
         [Differentiable] (x: Ranked, a: Axis, b: Axis) { swap_axes move_axis }
         [Differentiable] (x: Anything, shape: Wider) { broadcast_to }
-        [Differentiable] fn broadcast_in_dim(x: Anything, shape: Wider, axes: Dimensions) => {
+        [Differentiable Composed] fn broadcast_in_dim(x: Anything, shape: Wider, axes: Dimensions) => {
             let shift = shape.len().saturating_sub(x.rank());
             x.broadcast_in_dim(shape, axes.iter().map(|&a| a.saturating_add(shift)).collect())
         };
         [Differentiable] (x: Ranked, axis: Axis) { expand_dims unstack }
-        [Differentiable] (x: Ranked, axis: Axis) { squeeze }
+        [Differentiable] (x: Narrow, axis: Axis) { squeeze }
         [Differentiable] (x: Ranked, start: Sizes, limit: Sizes, step: Sizes) { slice }
         [Differentiable] (x: Ranked, axis: Axis, start: Size, limit: Size) { slice_axis }
         [Differentiable] (x: Ranked, amounts: Amounts, fill: One) { pad }
@@ -145,7 +145,7 @@ fn rearranging() -> Vec<Function> {
         [] (x: Counts, length: Size) { bincount }
         [Differentiable] fn bincount_weighted(weights: Real, x: LikeIndex, length: Size) =>
             x.bincount_weighted(weights, length);
-        [] (x: Real, edges: Sorted) { histogram }
+        [] (x: Real, edges: SortedSame) { histogram }
         [] (x: Counts, count: Size, dtype: ADType) { one_hot }
         [] (x: Numbers, size: Size) { unique }
         [] (x: Anything, size: Size) { nonzero }
@@ -154,7 +154,7 @@ fn rearranging() -> Vec<Function> {
         [Differentiable] (x: VectorReal, y: VectorSame) { convolve correlate }
         [Differentiable] (x: RankedReal, axis: Axis) { unwrap_angles glu }
         [Differentiable] (x: Ranked, op: Reduction, windows: Windows) { reduce_window }
-        [Differentiable] fn select_and_scatter_add(x: RankedReal, op: Reduction, windows: Windows) =>
+        [Differentiable Composed] fn select_and_scatter_add(x: RankedReal, op: Reduction, windows: Windows) =>
             x.reduce_window(op, windows).select_and_scatter_add(x, op, windows);
         [Differentiable] (x: Signal, kernel: Kernel, how: AConv) { conv }
     }
@@ -221,7 +221,7 @@ fn making() -> Vec<Function> {
         [] fn geomspace(start: Number, stop: Number, count: Size) =>
             Tensor::geomspace(start, stop, count);
         [] fn from_fn(shape: Extent) => Tensor::from_fn(shape, |i| i.len() as f64);
-        [] fn from_vec(shape: Extent) => Tensor::from_vec(shape, vec![1.0]);
+        [] fn from_vec(shape: Reshaped) => Tensor::from_vec(shape, vec![1.0]);
         [] fn bartlett(n: Size) => Tensor::bartlett(n);
         [] fn blackman(n: Size) => Tensor::blackman(n);
         [] fn hamming(n: Size) => Tensor::hamming(n);

@@ -10,6 +10,8 @@ use unloop_graph::{Array, backend::Backend};
 
 use super::{Noise, Program, generate};
 use crate::deviation;
+use crate::functions::Arg;
+use crate::hostile::shown;
 
 /// What became of a program.
 #[derive(Clone, Debug, Default)]
@@ -30,18 +32,26 @@ struct Checker<'p> {
     outcome: Outcome,
 }
 
+/// A program and its inputs.
+fn described(program: &Program, inputs: &[Tensor]) -> String {
+    let mut text = String::new();
+    for (i, x) in inputs.iter().enumerate() {
+        let _ = writeln!(text, "v{i}: {}", shown(&[Arg::Tensor(x.clone())]));
+    }
+    let _ = write!(text, "{program}");
+    text
+}
+
+/// The text of the program that bytes make.
+pub fn describe(bytes: &[u8]) -> String {
+    let (program, inputs, _) = generate(bytes);
+    described(&program, &inputs)
+}
+
 /// Draws a program and checks it.
 pub fn check(bytes: &[u8]) -> Outcome {
     let (program, inputs, special) = generate(bytes);
-    let mut text = String::new();
-    for (i, x) in inputs.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "v{i}: {}",
-            crate::hostile::shown(&[crate::functions::Arg::Tensor(x.clone())])
-        );
-    }
-    let _ = write!(text, "{program}");
+    let text = described(&program, &inputs);
     let outcome = Outcome { program: text, ..Outcome::default() };
     let mut checker = Checker { program: &program, inputs: &inputs, outcome };
     checker.compiled(special);

@@ -4,7 +4,7 @@ mod check;
 mod coerce;
 mod generate;
 
-pub use check::{Outcome, check};
+pub use check::{Outcome, check, describe};
 pub use generate::generate;
 
 use std::fmt;
@@ -189,6 +189,9 @@ impl Given {
 
 /// Applies bodies to the first of some tensors; they capture the others.
 fn apply(how: How, sources: &[Tensor], bodies: &[Program], noise: Option<&Noise>) -> Vec<Tensor> {
+    if let Some(error) = sources.iter().find_map(Tensor::as_error) {
+        return vec![Tensor::error(error.clone())];
+    }
     let (x, captured) = (&sources[0], &sources[1..]);
     let body = |i: usize, own: &[&Tensor]| {
         let inputs: Vec<Tensor> = own.iter().copied().chain(captured).cloned().collect();
