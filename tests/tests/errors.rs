@@ -333,6 +333,10 @@ fn composed_functions_are_named() {
         ("logmeanexp", None, v.logmeanexp(1)),
         ("any_axis", None, zeros(&[3]).any_axis(0)),
         ("mt", None, v.mt()),
+        ("top_k", None, v.top_k(1, 3).0),
+        ("glu", None, v.glu(0)),
+        ("split", None, v.split(5, 0).swap_remove(4)),
+        ("bitand", None, &v & &v),
         ("take", None, v.take(&Tensor::from([7]), 0)),
         ("take_along_axis", None, v.take_along_axis(&Tensor::from([7]), 0)),
         ("at", None, v.at(&Tensor::from([7]))),
@@ -360,6 +364,11 @@ fn composed_functions_are_named() {
     // The standard library hides who calls `sum`.
     let error = error_of([v.clone(), m.clone()].into_iter().sum::<Tensor>());
     assert_eq!((error.op(), error.location()), ("sum", None), "{error}");
+    // A transform around it knows its own.
+    let total = |x: &Tensor| [x.clone(), m.clone()].into_iter().sum::<Tensor>();
+    let error = error_of(vmap(total, 0)(&m));
+    assert_eq!((error.op(), error.inner_op()), ("vmap", Some("sum")), "{error}");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
     // What the iterator computes itself has its own line.
     let error = error_of((0..2).map(|_| &v + &m).sum::<Tensor>());
     assert_eq!(error.op(), "add");
@@ -388,4 +397,46 @@ fn composed_functions_are_named_in_transforms() {
     let gelu = vmap(|x: &Tensor| x.hypot(&zeros(&[5])), 0);
     let error = error_of(gelu(&x));
     assert_eq!((error.op(), error.inner_op()), ("hypot", Some("maximum")), "{error}");
+}
+
+/// What a user's own code refuses, under transforms that turn it into a loop.
+#[test]
+fn host_calls_are_named() {
+    use std::sync::Arc;
+    use unloop::op::HostOp;
+    use unloop::{Array, Shape, TensorType, host_call};
+
+    #[derive(Debug)]
+    struct Root;
+    impl HostOp for Root {
+        fn name(&self) -> &'static str {
+            "careful_root"
+        }
+        fn infer(&self, x: &[TensorType]) -> Result<Vec<TensorType>, String> {
+            match x[0].rank() {
+                0 => Ok(x.to_vec()),
+                _ => Err("takes a scalar".into()),
+            }
+        }
+        fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
+            match x[0].to_vec::<f64>().unwrap_or_default()[..] {
+                [x] if x >= 0.0 => Ok(vec![Array::new(Shape::from(()), vec![x.sqrt()])]),
+                _ => Err("takes a positive number".into()),
+            }
+        }
+    }
+    let op: Arc<dyn HostOp> = Arc::new(Root);
+    let root = |x: &Tensor| host_call(&op, &[x]).swap_remove(0);
+    let (wrong, stack) = (Tensor::from(-1.0), Tensor::from([1.0, -1.0]));
+    for (what, error) in [
+        ("shapes", error_of(root(&stack))),
+        ("values", error_of(root(&wrong))),
+        ("vmap", error_of(vmap(root, 0)(&stack))),
+        ("jit of vmap", error_of(jit(vmap(root, 0))(&stack))),
+        ("vmap, shapes", error_of(vmap(root, 0)(&zeros(&[2, 2])))),
+    ] {
+        assert_eq!(error.op(), "careful_root", "{what}: {error}");
+        assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+        assert!(error.to_string().contains("takes a"), "{what}: {error}");
+    }
 }

@@ -152,8 +152,9 @@ impl Plan {
             let source = match homes[lowering.root[v.index()]] {
                 Home::Input(i) => Source::Input(i),
                 Home::Result(i) => Source::Result(i),
-                // Outputs that are not inputs have been given results.
-                Home::Arena(_) | Home::Nowhere => Source::Result(0),
+                Home::Arena(_) | Home::Nowhere => {
+                    unreachable!("an output that is no input has been given a result")
+                }
             };
             (source, graph.ty(*v).shape.clone())
         });

@@ -577,9 +577,8 @@ impl Compiler<'_> {
         let x = ExprId(i as u32);
         let product = self.fused_product(expr);
         let fused = product.and_then(|product| fused_instruction(self, x, product));
-        // The type rules leave no operation without a kernel.
         let Some(instruction) = fused.or_else(|| instruction(self, x)) else {
-            return Value::Uniform(NOTHING);
+            unreachable!("the type rules leave no operation without a kernel: {expr:?}")
         };
         let mut slots = [NOTHING; 3];
         for (slot, (operand, as_tile)) in slots.iter_mut().zip(instruction.operands) {

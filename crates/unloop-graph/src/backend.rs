@@ -232,7 +232,8 @@ pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> 
     let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
         let graph = Graph::of_op(op.clone(), inputs.clone(), types, place);
         within_limit(backend().compile(&graph, &[])?)
-    })?;
+    });
     // A cached program knows the place where it was first used, not this one.
-    program.run(operands).map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))
+    let results = program.and_then(|program| program.run(operands));
+    results.map_err(|e| crate::Error::new(e.op(), e.kind().clone(), place))
 }

@@ -232,6 +232,19 @@ impl Error {
         error
     }
 
+    /// The same error; one that no line is known of happened inside of the call at `place`.
+    pub fn or_at(self, place: Place) -> Error {
+        let site = self.site();
+        match (site.line, place.0) {
+            (None, Some(outer)) => {
+                let inner = site.op.filter(|&op| Some(op) != outer.op);
+                let kind = self.0.kind.clone();
+                Error(Arc::new(Inner { place: Place(Some(Site { inner, ..outer })), kind }))
+            }
+            _ => self,
+        }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind

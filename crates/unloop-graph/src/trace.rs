@@ -136,7 +136,7 @@ impl Trace {
     /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
     /// from outside become captures. The first output that carries an error is the error.
     pub fn finish(self, outputs: &[Tensor]) -> Result<TracedProgram> {
-        let place = Place::here();
+        let place = Place::without_line("trace");
         let outputs: Vec<ValueId> =
             outputs.iter().map(|t| lift(&self.recorder, t, place)).collect::<Result<_>>()?;
         let mut program = self.recorder.lock();

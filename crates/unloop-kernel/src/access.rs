@@ -76,7 +76,6 @@ pub(crate) fn through(op: &Op, access: &Access, operand: &Shape) -> Access {
             };
             operand.iter().map(next).collect()
         }
-        // Only views come here.
-        _ => access.clone(),
+        other => unreachable!("{} is no view", other.name()),
     }
 }

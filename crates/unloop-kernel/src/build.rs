@@ -179,9 +179,8 @@ impl Builder<'_> {
 
     fn concatenate<'b>(&'b self, node: &'b Node) -> impl Iterator<Item = Kernel> + 'b {
         let whole = store(node.first, self.shape(node.first));
-        let axis = match node.op {
-            Op::Concatenate { axis } => axis,
-            _ => 0,
+        let Op::Concatenate { axis } = node.op else {
+            unreachable!("{} is no concatenation", node.op.name())
         };
         let mut start = 0;
         node.operands.iter().map(move |&v| {

@@ -136,7 +136,7 @@ where
             let results = apply_custom(body, rule?, count, false, &Args::leaves(args), self.place);
             like.with_leaves(&results)
         };
-        run().unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e))
+        run().unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e.or_at(self.place)))
     }
 }
 
@@ -228,7 +228,7 @@ where
             let results = apply_custom(body, rule?, visible, true, &Args::leaves(args), self.place);
             like.with_leaves(&results)
         };
-        run().unwrap_or_else(|e| failed::<Args, _>(&self.forward, args, e).0)
+        run().unwrap_or_else(|e| failed::<Args, _>(&self.forward, args, e.or_at(self.place)).0)
     }
 }
 
@@ -279,7 +279,7 @@ where
             let results = apply(Op::Switch(Switch { branches }), &operands, self.place);
             part.result.with_leaves(&results)
         };
-        run().unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e))
+        run().unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e.or_at(self.place)))
     }
 }
 

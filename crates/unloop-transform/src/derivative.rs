@@ -68,6 +68,7 @@ where
     fn call(&self, (point, tangent): (&Args::Packed, &Args::Packed)) -> Self::Output {
         let args = Args::unpack(point);
         self.try_call(args, point, tangent).unwrap_or_else(|e| {
+            let e = e.or_at(self.place);
             let result = || failed::<Args, _>(&self.f, args, e.clone());
             (result(), result())
         })
@@ -162,6 +163,7 @@ where
         // The pullback's result takes its structure from the arguments.
         let template = Args::rebuild(args, &mut Tensor::clone).pack();
         self.try_call::<Args>(args, template.clone()).unwrap_or_else(|e| {
+            let e = e.or_at(self.place);
             let result = failed::<Args, _>(&self.f, args, e.clone());
             let carry = move |like: &Tensor| Tensor::error_like(e.clone(), like.ty());
             let pullback = move |_: &F::Output| template.map_leaves(&carry);
@@ -281,6 +283,7 @@ where
         let (result, linear) = match made {
             Ok(made) => made,
             Err(e) => {
+                let e = e.or_at(self.place);
                 let result = failed::<Args, _>(&self.f, args, e.clone());
                 let template = result.clone();
                 let carry = move |like: &Tensor| Tensor::error_like(e.clone(), like.ty());

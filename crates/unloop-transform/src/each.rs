@@ -191,7 +191,10 @@ fn run<const N: usize, R: Tree>(
             let mut outputs = outputs.into_iter();
             result.rebuild(&mut |old| outputs.next().unwrap_or_else(|| old.clone()))
         }
-        Err(e) => result.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty())),
+        Err(e) => {
+            let e = e.or_at(place);
+            result.rebuild(&mut |leaf| Tensor::error_like(e.clone(), leaf.ty()))
+        }
     }
 }
 

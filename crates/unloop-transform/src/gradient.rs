@@ -299,6 +299,7 @@ where
 
     fn call(&self, args: Args::Refs<'_>) -> Self::Output {
         self.try_call::<Args>(args).unwrap_or_else(|e| {
+            let e = e.or_at(self.place);
             (failed::<Args, _>(&self.f, args, e.clone()), self.select.failed(args, e))
         })
     }

@@ -217,6 +217,7 @@ where
         jacobians::<Args, F::Output>(&self.f, args, self.mode, None, self.place)
             .and_then(|all| all.iter().map(|leaves| like.with_leaves(leaves)).collect())
             .unwrap_or_else(|e| {
+                let e = e.or_at(self.place);
                 let count = failed::<Args, _>(&self.f, args, e.clone()).leaves().len();
                 let carry = |x: &Tensor| Tensor::error_like(e.clone(), x.ty());
                 (0..count).map(|_| like.map_leaves(carry)).collect()

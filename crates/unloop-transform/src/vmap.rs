@@ -114,7 +114,8 @@ impl<Args: Arguments, R: Tree> Function<Args> for Lift<'_, Args, R> {
     type Output = R;
 
     fn call(&self, args: Args::Refs<'_>) -> R {
-        self.try_lift(args).unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e))
+        self.try_lift(args)
+            .unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e.or_at(self.place)))
     }
 }
 

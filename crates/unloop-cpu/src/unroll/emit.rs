@@ -457,7 +457,13 @@ impl Emitter<'_> {
         }
         let product = self.product(x);
         let fused = product.and_then(|product| fused_instruction(self, x, product));
-        let Some(call) = fused.or_else(|| instruction(self, x)) else { return };
+        let Some(call) = fused.or_else(|| instruction(self, x)) else {
+            match self.expr(x) {
+                // These are there without being computed.
+                Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => return,
+                expr => unreachable!("the type rules leave no {expr:?} without a kernel"),
+            }
+        };
         let mut slots = [Slot::Cell(0); 3];
         let mut spare = Vec::new();
         for (slot, (operand, as_tile)) in slots.iter_mut().zip(call.operands) {

@@ -264,14 +264,18 @@ composed! {
     /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it does
     /// not divide evenly.
     split(x, count: usize, axis: isize) -> Vec<Tensor> {
+        /// Who asks for more parts gets no more errors than this.
+        const ERRORS: usize = 1 << 12;
+        let failed = |error: Tensor| vec![error; count.clamp(1, ERRORS)];
         let at = match x.axis("split", axis, Place::here()) {
             Ok(axis) => axis,
-            Err(error) => return vec![error],
+            Err(error) => return failed(error),
         };
         let n = x.shape()[at];
         if count == 0 || count > n.max(1) {
             let message = format!("{n} entries along axis {at} in {count} parts");
-            return vec![Tensor::fail("split", ErrorKind::InvalidArgument(message), Place::here(), x)];
+            let kind = ErrorKind::InvalidArgument(message);
+            return failed(Tensor::fail("split", kind, Place::here(), x));
         }
         let ends = (1..count).map(|i| i * (n / count) + i.min(n % count));
         x.split_at(&ends.collect::<Vec<_>>(), axis)
@@ -380,18 +384,25 @@ composed! {
 
     /// The powers `x⁰, x¹, …` of a vector as columns, `count` of them, the highest first.
     vander(x, count: usize) -> Tensor {
-        let fail = |kind| Tensor::fail("vander", kind, Place::here(), x);
         let [n] = *x.shape() else {
-            return fail(ErrorKind::WrongRank { expected: "a vector", shape: x.shape().into() });
+            let shape = x.shape().into();
+            let kind = ErrorKind::WrongRank { expected: "a vector", shape };
+            return Tensor::fail("vander", kind, Place::here(), x);
         };
-        if count == 0 {
-            return Tensor::zeros(x.dtype(), (n, 0));
+        let shape = Shape::from((n, count));
+        let exponents = Tensor::iota(DType::I64, count, 0).flip(&[0]);
+        let column = |x: &Tensor| x.broadcast_in_dim(&shape, [0].into_iter().collect());
+        // By repeated squaring, of all columns at once.
+        let mut powers = Tensor::ones(x.dtype(), &shape);
+        let (mut square, one) = (x.clone(), powers.clone());
+        for bit in 0..count.saturating_sub(1).checked_ilog2().map_or(0, |highest| highest + 1) {
+            if bit > 0 {
+                square = square.square();
+            }
+            let digit = exponents.shift_right(&Tensor::from(i64::from(bit))) & Tensor::from(1i64);
+            let is_set = digit.cast(DType::Bool).broadcast_in_dim(&shape, [1].into_iter().collect());
+            powers = powers * is_set.select(&column(&square), &one);
         }
-        // Each column is an operation of its own.
-        let (Ok(highest), Ok(_)) = (i32::try_from(count - 1), Shape::from((n, count)).checked_size(x.dtype())) else {
-            return fail(ErrorKind::SizeOverflow { shape: (n, count).into(), dtype: x.dtype() });
-        };
-        let columns: Vec<Tensor> = (0..=highest).rev().map(|k| x.powi(k)).collect();
-        Tensor::stack(&columns.iter().collect::<Vec<_>>(), -1)
+        powers
     }
 }

@@ -160,11 +160,20 @@ impl Tensor {
             if whole {
                 return self.clone();
             }
-            let slice = Slice {
+            let mut slice = Slice {
                 start: SmallVec::from_slice(start),
                 limit: SmallVec::from_slice(limit),
                 step: SmallVec::from_slice(step),
             };
+            // One element of an axis has no neighbour that is a step away.
+            let ends = start.iter().zip(&mut slice.limit).zip(&mut slice.step);
+            for ((&start, limit), step) in
+                ends.filter(|((start, limit), step)| limit.saturating_sub(**start) <= **step)
+            {
+                if start < *limit {
+                    (*limit, *step) = (start + 1, 1);
+                }
+            }
             Tensor::apply1(Op::Slice(slice), &[self])
         })
     }

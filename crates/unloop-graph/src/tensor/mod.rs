@@ -172,7 +172,7 @@ impl Tensor {
     pub fn value(&self, what: &'static str) -> Result<&Array> {
         match &self.repr {
             Repr::Concrete(array) => Ok(array),
-            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::of("value"))),
+            Repr::Traced(_) => Err(Error::new(what, ErrorKind::TracedValue, Place::of(what))),
             Repr::Error(error, _) => Err(error.clone()),
         }
     }

@@ -4,8 +4,8 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use super::composed;
 use super::reduce::AxisList;
-use crate::Tensor;
 use crate::error::{Place, operation};
+use crate::{ErrorKind, Tensor};
 
 impl Tensor {
     /// The largest along axes, kept with size 1: the shift that keeps exponentials finite. No
@@ -128,8 +128,15 @@ composed! {
 
     /// One half of an axis times the sigmoid of the other. <https://arxiv.org/abs/1612.08083>
     glu(x, axis: isize) -> Tensor {
-        let parts = x.split(2, axis);
-        &parts[0] * parts[1].sigmoid()
+        let n = match x.axis("glu", axis, Place::here()) {
+            Ok(at) => x.shape()[at],
+            Err(error) => return error,
+        };
+        if !n.is_multiple_of(2) {
+            let kind = ErrorKind::InvalidArgument(format!("{n} elements along axis {axis} have no halves"));
+            return Tensor::fail("glu", kind, Place::here(), x);
+        }
+        x.slice_axis(axis, 0, n / 2) * x.slice_axis(axis, n / 2, n).sigmoid()
     }
 
     /// `(x + √(x² + b))/2`, a smooth ramp.

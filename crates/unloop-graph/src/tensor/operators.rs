@@ -28,8 +28,8 @@ impl Tensor {
 
 /// Expands both operands to their common shape by NumPy's rule.
 #[track_caller]
-fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
-    let place = Place::of(op.name());
+fn broadcast_both(name: &'static str, op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
+    let place = Place::of(name);
     let (left, right) = (Shape::from(x.shape()), Shape::from(y.shape()));
     place.scope(|| match left.broadcast(&right) {
         Some(shape) => {
@@ -43,7 +43,7 @@ fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
             Some(_) => y.clone(),
             None => {
                 let why = "NumPy's rule needs equal sizes or 1, aligned at the last axis".into();
-                Tensor::fail(op.name(), ErrorKind::Incompatible { left, right, why }, place, x)
+                Tensor::fail(name, ErrorKind::Incompatible { left, right, why }, place, x)
             }
         },
     })
@@ -51,8 +51,8 @@ fn broadcast_both(op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
 
 /// An operator on two tensors, at the caller's line.
 #[track_caller]
-fn binary(op: BinaryOp, operands: &[&Tensor; 2]) -> Tensor {
-    elementwise(Place::of(op.name()), Op::Binary(op), operands)
+fn binary(name: &'static str, op: BinaryOp, operands: &[&Tensor; 2]) -> Tensor {
+    elementwise(Place::of(name), Op::Binary(op), operands)
 }
 
 /// A float literal in the dtype of the tensor that it meets, which must be a float.
@@ -78,7 +78,7 @@ macro_rules! with_literal {
             #[track_caller]
             fn $method(self, other: $t) -> Tensor {
                 let other = $literal(other, self, BinaryOp::$op);
-                binary(BinaryOp::$op, &[self, &other])
+                binary(stringify!($method), BinaryOp::$op, &[self, &other])
             }
         }
         impl $trait<$t> for Tensor {
@@ -93,7 +93,7 @@ macro_rules! with_literal {
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
                 let this = $literal(self, other, BinaryOp::$op);
-                binary(BinaryOp::$op, &[&this, other])
+                binary(stringify!($method), BinaryOp::$op, &[&this, other])
             }
         }
         impl $trait<Tensor> for $t {
@@ -112,7 +112,7 @@ macro_rules! binary_operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                binary(BinaryOp::$op, &[self, other])
+                binary(stringify!($method), BinaryOp::$op, &[self, other])
             }
         }
         impl $trait<Tensor> for &Tensor {
@@ -140,35 +140,35 @@ macro_rules! binary_operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(BinaryOp::$op, self, &other.0)
+                broadcast_both(stringify!($method), BinaryOp::$op, self, &other.0)
             }
         }
         impl $trait<Broadcast> for Tensor {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(BinaryOp::$op, &self, &other.0)
+                broadcast_both(stringify!($method), BinaryOp::$op, &self, &other.0)
             }
         }
         impl $trait<&Tensor> for Broadcast {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor {
-                broadcast_both(BinaryOp::$op, &self.0, other)
+                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, other)
             }
         }
         impl $trait<Tensor> for Broadcast {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor {
-                broadcast_both(BinaryOp::$op, &self.0, &other)
+                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, &other)
             }
         }
         impl $trait<Broadcast> for Broadcast {
             type Output = Tensor;
             #[track_caller]
             fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(BinaryOp::$op, &self.0, &other.0)
+                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, &other.0)
             }
         }
     };
@@ -199,7 +199,7 @@ macro_rules! unary_operator {
             type Output = Tensor;
             #[track_caller]
             fn $method(self) -> Tensor {
-                let place = Place::of(UnaryOp::$op.name());
+                let place = Place::of(stringify!($method));
                 Tensor::apply(Op::Unary(UnaryOp::$op), &[self], place).swap_remove(0)
             }
         }

@@ -75,20 +75,21 @@ impl Tensor {
     /// counts as largest, and the first of equal elements comes first.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
-        let place = Place::of("top_k");
-        let (values, positions) = self.sorted_positions(axis, true);
-        if values.as_error().is_some() {
-            return (values, positions);
-        }
-        let size = normalize_axis(axis, self.rank()).map_or(0, |a| self.shape()[a]);
-        if k > size {
-            let kind = ErrorKind::InvalidArgument(format!(
-                "the {k} largest of {size} elements along axis {axis} of shape {}",
-                self.ty().shape
-            ));
-            let error = Tensor::fail("top_k", kind, place, self);
-            return (error.clone(), error);
-        }
-        place.scope(|| (values.slice_axis(axis, 0, k), positions.slice_axis(axis, 0, k)))
+        operation("top_k", || {
+            let (values, positions) = self.sorted_positions(axis, true);
+            if values.as_error().is_some() {
+                return (values, positions);
+            }
+            let size = normalize_axis(axis, self.rank()).map_or(0, |a| self.shape()[a]);
+            if k > size {
+                let kind = ErrorKind::InvalidArgument(format!(
+                    "the {k} largest of {size} elements along axis {axis} of shape {}",
+                    self.ty().shape
+                ));
+                let error = Tensor::fail("top_k", kind, Place::here(), self);
+                return (error.clone(), error);
+            }
+            (values.slice_axis(axis, 0, k), positions.slice_axis(axis, 0, k))
+        })
     }
 }

@@ -146,8 +146,7 @@ pub(super) fn batch(op: &Op, operands: &[&Batched], size: usize) -> Vec<Batched>
         Op::Switch(switch) => batch_switch(switch, operands, &each[1..], size),
         Op::While(repeat) => batch_while(repeat, operands, &each, size),
         Op::Scan(scan) => batch_scan(scan, operands, &each, size),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 
@@ -370,8 +369,7 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Switch(switch) => jvp_switch(switch, &x, &active, rule),
         Op::While(repeat) => jvp_while(repeat, &x, &active, rule),
         Op::Scan(scan) => jvp_scan(scan, &x, &active, rule),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 
@@ -518,8 +516,7 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
             "the gradient of while_loop, whose number of steps is not known before; use scan or \
              fori_loop, or forward mode (jvp, jacfwd)",
         ),
-        // Only control flow comes here.
-        _ => Vec::new(),
+        other => unreachable!("{} is no control flow", other.name()),
     }
 }
 

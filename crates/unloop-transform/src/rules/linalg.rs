@@ -164,8 +164,7 @@ pub(super) fn transpose(op: &Op, ct: &Tensor, x: &[Operand<'_>]) -> Vec<Option<T
         Op::TriangularSolve(how) => {
             Op::TriangularSolve(TriangularSolve { transpose: !how.transpose, ..*how })
         }
-        // The caller sends only solves here.
-        other => other.clone(),
+        other => unreachable!("{} is no solve", other.name()),
     };
     let a = x[0].value(op);
     vec![None, x[1].is_linear().then(|| apply(transposed, &[&a, ct]))]

@@ -231,17 +231,16 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         }
         // All other operations that are linear have one result.
         (_, [Some(ct), ..]) => ct,
-        _ => return vec![None; x.len()],
+        _ => return x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect(),
     };
     match op {
-        // These went their way above.
         Op::Switch(_)
         | Op::While(_)
         | Op::Scan(_)
         | Op::WithDerivative(_)
         | Op::Pullback(_)
         | Op::Host(_)
-        | Op::AllGather(_) => Vec::new(),
+        | Op::AllGather(_) => unreachable!("these went their way above"),
         Op::Unary(_)
         | Op::Binary(_)
         | Op::Select

@@ -5,7 +5,7 @@ use unloop_transform::while_loop;
 
 use super::{Key, bits, gumbel, invalid, split, uniform};
 
-/// Integers in `[low, high)` of dtype i32. Slightly biased unless `high - low` is a power of two, by
+/// Integers in `[low, high)` of dtype i32; all of them `low` where that interval is empty. Slightly biased unless `high - low` is a power of two, by
 /// at most `(high - low)/2⁶⁴`.
 ///
 /// ```
@@ -97,6 +97,9 @@ pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
 #[track_caller]
 pub fn permutation(key: &Key, n: usize) -> Tensor {
     operation("permutation", || {
+        if i32::try_from(n).is_err() {
+            return invalid(format!("a permutation of {n} positions, which are i32"));
+        }
         // Sorting by random words, so often that two elements hardly have the same words each time.
         let rounds = (3.0 * (n.max(1) as f64).ln() / f64::from(u32::MAX).ln()).ceil() as usize;
         let mut x = Tensor::iota(DType::I32, n, 0);

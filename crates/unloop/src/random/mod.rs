@@ -104,7 +104,13 @@ fn threefry(key: &Key, high: &Tensor, low: &Tensor) -> (Tensor, Tensor) {
 /// Both words for the counters `0, 1, …` along the elements of a shape.
 #[track_caller]
 fn words(key: &Key, shape: &Shape) -> (Tensor, Tensor) {
-    let size = shape.size();
+    let size = match shape.checked_size(DType::F64) {
+        Ok(size) => size,
+        Err(kind) => {
+            let error = Tensor::error(Error::new("random", kind, Place::here()));
+            return (error.clone(), error);
+        }
+    };
     let wrong = match (key.words.as_error(), &*key.words.ty().shape, key.words.dtype()) {
         (Some(error), ..) => Some(Tensor::error(error.clone())),
         (None, [2], DType::U32) if u32::try_from(size).is_ok() => None,
