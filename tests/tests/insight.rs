@@ -50,7 +50,7 @@ fn memory_is_known_and_limited() -> Result<()> {
     let small = jit(table).try_call((&x.at(..10),));
     set_memory_limit(usize::MAX);
     let error = refused.expect_err("more than the limit");
-    assert!(matches!(error.kind(), ErrorKind::MemoryLimit { needed: 8_000_000, .. }), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::OutOfMemory { needed: 8_000_000, .. }), "{error}");
     assert!(error.to_string().contains("chunks"), "{error}");
     small?.check()?;
     jit(table)(&x).check()?;

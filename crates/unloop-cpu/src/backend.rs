@@ -5,6 +5,7 @@ use std::sync::Arc;
 use unloop_graph::backend::{self, Backend, Executable};
 use unloop_graph::{Array, Graph, Result};
 
+use crate::memory;
 use crate::plan::Plan;
 use crate::simd::Simd;
 
@@ -15,6 +16,10 @@ pub struct Cpu;
 impl Backend for Cpu {
     fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>> {
         Ok(Arc::new(Plan::of(graph, known, Simd::best(), 1)?))
+    }
+
+    fn release_memory(&self) {
+        memory::release();
     }
 }
 

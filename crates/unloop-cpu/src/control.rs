@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use unloop_graph::op::Switch;
-use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType};
+use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType, cancel};
 
 use crate::memory::{ALIGN, Addresses, Arena};
 use crate::narrow::shorter_loop;
@@ -33,8 +33,11 @@ struct Loop {
     shared: usize,
     /// Bytes of what is passed on.
     carry: SmallVec<[usize; 8]>,
-    /// The order of entries, and the bytes between them, of operands and of results.
-    order: Vec<usize>,
+    /// How often it runs; a loop with a condition: at most.
+    limit: Option<usize>,
+    /// Whether the last entries come first.
+    reverse: bool,
+    /// The bytes between entries, of operands and of results.
     entries: SmallVec<[usize; 8]>,
     stacks: SmallVec<[usize; 8]>,
 }
@@ -82,6 +85,16 @@ impl Control {
         }))
     }
 
+    /// Bytes of what lies in between, of the programs inside.
+    pub fn working_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Switch(branches) => branches.iter().map(Plan::working_bytes).max().unwrap_or(0),
+            Kind::Call(body) => body.working_bytes(),
+            Kind::Loop { whole, parts: None } => whole.working_bytes(),
+            Kind::Loop { parts: Some(parts), .. } => parts.working_bytes(),
+        }
+    }
+
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
@@ -105,17 +118,50 @@ impl Control {
     }
 }
 
+/// The steps that a loop with a condition makes, each of which is asked for.
+pub(crate) struct Steps {
+    left: usize,
+    limit: usize,
+}
+
+impl Steps {
+    /// As many steps as the limit allows; without one, as many as anybody will wait for.
+    pub fn new(limit: Option<usize>) -> Steps {
+        let limit = limit.unwrap_or(usize::MAX);
+        Steps { left: limit, limit }
+    }
+
+    /// Another step, if it is allowed and still wanted.
+    #[inline]
+    pub fn next(&mut self) -> Result<(), ErrorKind> {
+        cancel::check()?;
+        let Some(left) = self.left.checked_sub(1) else {
+            return Err(ErrorKind::LoopLimit { limit: self.limit });
+        };
+        self.left = left;
+        Ok(())
+    }
+}
+
 impl Loop {
+    /// Bytes of what is passed on, and of what lies in between.
+    fn working_bytes(&self) -> usize {
+        let condition = self.condition.as_ref().map_or(0, Plan::working_bytes);
+        Carry::bytes(&self.carry) + self.body.working_bytes().max(condition)
+    }
+
     /// The loop of an operation; `None` for any other.
     fn of(op: &Op, simd: Simd) -> Option<Result<Loop>> {
         match op {
             Op::While(w) => {
-                let carry = w.carry();
-                Some(Loop::new((Some(&w.condition), &w.body), (w.shared, carry), Vec::new(), simd))
+                let sizes = (w.shared, w.carry());
+                let made = Loop::new((Some(&w.condition), &w.body), sizes, simd);
+                Some(made.map(|made| Loop { limit: w.limit, ..made }))
             }
             Op::Scan(scan) => {
-                let sizes = (scan.shared, scan.carry);
-                Some(Loop::new((None, &scan.body), sizes, scan.order().collect(), simd))
+                let made = Loop::new((None, &scan.body), (scan.shared, scan.carry), simd);
+                let (limit, reverse) = (Some(scan.length), scan.reverse);
+                Some(made.map(|made| Loop { limit, reverse, ..made }))
             }
             _ => None,
         }
@@ -124,7 +170,6 @@ impl Loop {
     fn new(
         (condition, body): (Option<&Graph>, &Graph),
         (shared, carry): (usize, usize),
-        order: Vec<usize>,
         simd: Simd,
     ) -> Result<Loop> {
         let results: SmallVec<[usize; 8]> = body.output_types().map(bytes).collect();
@@ -134,7 +179,8 @@ impl Loop {
             body: Plan::compile(body, simd)?,
             shared,
             carry: results[..carry].into(),
-            order,
+            limit: None,
+            reverse: false,
             entries: inputs[shared + carry..].into(),
             stacks: results[carry..].into(),
         })
@@ -145,12 +191,13 @@ impl Loop {
     unsafe fn run(&self, sources: &[*mut u8], targets: &[*mut u8]) -> Result<(), ErrorKind> {
         let count = self.carry.len();
         let whole = self.shared + count;
-        let mut carry = Carry::new(&sources[self.shared..whole], &self.carry);
+        let mut carry = Carry::new(&sources[self.shared..whole], &self.carry)?;
         let mut inputs: SmallVec<[*mut u8; 8]> = sources.into();
         let mut outputs: SmallVec<[*mut u8; 8]> = SmallVec::new();
         // SAFETY: inner programs get addresses of values of their types.
         unsafe {
             if let Some(condition) = &self.condition {
+                let mut steps = Steps::new(self.limit);
                 loop {
                     let mut go_on = 0u8;
                     inputs.truncate(self.shared);
@@ -159,11 +206,17 @@ impl Loop {
                     if go_on == 0 {
                         break;
                     }
+                    steps.next()?;
                     self.body.run_at(&inputs, &carry.next)?;
                     carry.advance();
                 }
+                carry.store(&targets[..count]);
+                return Ok(());
             }
-            for &i in &self.order {
+            let length = self.limit.unwrap_or(0);
+            for run in 0..length {
+                cancel::check()?;
+                let i = if self.reverse { length - 1 - run } else { run };
                 let at = |(&start, &size): (&*mut u8, &usize)| start.wrapping_add(i * size);
                 inputs.truncate(self.shared);
                 inputs.extend_from_slice(&carry.now);
@@ -223,16 +276,27 @@ impl Parts {
         Ok(Some(parts))
     }
 
+    /// Bytes of what lies in between, of all parts that run at a time.
+    fn working_bytes(&self) -> usize {
+        let shared = |i: &usize| self.division.results[*i] == 0;
+        let own: usize =
+            (0..self.part.carry.len()).filter(shared).map(|i| self.part.carry[i]).sum();
+        let largest = std::iter::once(&self.part).chain(&self.rest).map(Loop::working_bytes).max();
+        let parts = self.division.examples.div_ceil(self.division.width);
+        (own + largest.unwrap_or(0)) * parts.min(rayon::current_num_threads())
+    }
+
     /// # Safety
     /// As [`Loop::run`], for the whole loop.
     unsafe fn run(&self, sources: &[*mut u8], targets: &[*mut u8]) -> Result<(), ErrorKind> {
         self.division.for_parts(sources, targets, |first, is_short, from, to| {
             // What is the same for all is written once.
-            let mut scratch: SmallVec<[Vec<u64>; 2]> = SmallVec::new();
+            let mut scratch: SmallVec<[Arena; 2]> = SmallVec::new();
             for (i, &size) in self.part.carry.iter().enumerate() {
                 if self.division.results[i] == 0 && first > 0 {
-                    scratch.push(vec![0; size.div_ceil(8)]);
-                    to[i] = scratch.last_mut().map_or(to[i], |s| s.as_mut_ptr().cast());
+                    let mut arena = Arena::new();
+                    to[i] = arena.reserve(size)?;
+                    scratch.push(arena);
                 }
             }
             let part = self.rest.as_ref().filter(|_| is_short).unwrap_or(&self.part);
@@ -254,23 +318,33 @@ struct Carry {
 }
 
 impl Carry {
-    fn new(start: &[*mut u8], sizes: &[usize]) -> Carry {
+    fn new(start: &[*mut u8], sizes: &[usize]) -> Result<Carry, ErrorKind> {
         let mut offsets: SmallVec<[usize; 8]> = SmallVec::new();
         let mut end = 0;
-        for size in sizes {
+        for &size in sizes {
             offsets.push(end);
-            end += size.next_multiple_of(ALIGN).max(ALIGN);
+            end += Carry::place(size);
         }
         let mut arena = Arena::new();
-        let base = arena.reserve(2 * end.max(ALIGN));
+        let base = arena.reserve(2 * end.max(ALIGN))?;
         let set = |first: usize| offsets.iter().map(|o| base.wrapping_add(first + o)).collect();
-        Carry {
+        Ok(Carry {
             now: start.into(),
             next: set(0),
             spare: set(end),
             sizes: sizes.into(),
             _arena: arena,
-        }
+        })
+    }
+
+    /// Bytes of the place of a value.
+    fn place(size: usize) -> usize {
+        size.next_multiple_of(ALIGN).max(ALIGN)
+    }
+
+    /// Bytes of both sets of values of these sizes.
+    fn bytes(sizes: &[usize]) -> usize {
+        2 * sizes.iter().map(|&size| Carry::place(size)).sum::<usize>()
     }
 
     /// What was written becomes what is read.

@@ -1,7 +1,7 @@
 //! Orthogonal decompositions of stacks of matrices, by faer.
 
 use faer::diag::DiagMut;
-use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::dyn_stack::StackReq;
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::householder::{
     apply_block_householder_sequence_on_the_left_in_place_scratch as apply_scratch,
@@ -9,11 +9,11 @@ use faer::linalg::householder::{
 };
 use faer::linalg::qr::no_pivoting::factor as qr;
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{ColMut, Conj, Mat, MatMut, MatRef, Par};
+use faer::{ColMut, Conj, MatMut, MatRef, Par};
 use smallvec::SmallVec;
-use unloop_graph::{DType, Op, TensorType};
+use unloop_graph::{DType, ErrorKind, Op, TensorType};
 
-use crate::linalg::{Real, slice};
+use crate::linalg::{Real, need, slice, with_stack};
 use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
 use crate::simd::{QrGroup, QrLanes, Simd};
@@ -86,7 +86,7 @@ impl Decomposition {
 
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the source.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         if let (Some(lanes), Kind::Qr(k), [q, r]) = (self.lanes, self.kind, &self.targets[..]) {
             // SAFETY: as the caller's.
             return unsafe { self.run_across(memory, lanes, (q.0, r.0, k)) };
@@ -107,7 +107,7 @@ impl Decomposition {
         memory: Addresses<'_>,
         lanes: QrLanes,
         (q, r, k): (usize, usize, usize),
-    ) {
+    ) -> Result<(), ErrorKind> {
         let (m, n, size, width) = (self.m, self.n, self.dtype.size(), lanes.count());
         let [a, q, r] = [self.source, q, r].map(|buffer| SharedPtr(memory.of(buffer)));
         let work = (m * (n + k) * m.min(n)) as f64;
@@ -122,11 +122,40 @@ impl Decomposition {
                     // SAFETY: the members lie within the buffers, each group writes its own.
                     unsafe { lanes.run(group) };
                 }
-            });
-        });
+            })
+        })
     }
 
-    unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) {
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        match (self.lanes, self.kind, self.dtype) {
+            (Some(lanes), Kind::Qr(k), _) => lanes.scratch(self.m, self.n, k),
+            (_, _, DType::F32) => self.library_scratch::<f32>(),
+            _ => self.library_scratch::<f64>(),
+        }
+    }
+
+    fn library_scratch<T: Real>(&self) -> usize {
+        let (m, n) = (self.m, self.n);
+        let steps = m.min(n);
+        match self.kind {
+            _ if steps == 0 => 0,
+            Kind::Qr(k) => {
+                let block = qr::recommended_block_size::<T>(m, n);
+                need(qr_scratch::<T>(m, n, k, block))
+                    + elements(&[(m, n), (block, steps)]) * size_of::<T>()
+            }
+            Kind::Svd(vectors) => {
+                let (rows, columns) = vectors.unwrap_or((0, 0));
+                let (left, right) = (wanted(vectors, rows, m), wanted(vectors, columns, n));
+                need(svd_scratch::<T>(m, n, left, right, Par::Seq, Default::default()))
+                    + elements(&[(m, rows), (n, columns)]) * size_of::<T>()
+            }
+            Kind::Eigh => need(eigen_scratch::<T>(n)),
+        }
+    }
+
+    unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let (m, n) = (self.m, self.n);
         let source = SharedPtr(memory.of(self.source));
         let targets: SmallVec<[(SharedPtr, usize); 3]> =
@@ -150,44 +179,98 @@ impl Decomposition {
                 };
                 let done = match (self.kind, &mut results[..]) {
                     (Kind::Qr(k), [q, r]) => {
-                        factor_qr(a, q, r, k);
+                        factor_qr(a, q, r, k)?;
                         true
                     }
-                    (Kind::Svd(vectors), [s, rest @ ..]) => singular(a, s, rest, vectors),
-                    (Kind::Eigh, [w, v]) => eigen(a, w, v),
+                    (Kind::Svd(vectors), [s, rest @ ..]) => singular(a, s, rest, vectors)?,
+                    (Kind::Eigh, [w, v]) => eigen(a, w, v)?,
                     _ => true,
                 };
                 if !done {
                     results.iter_mut().for_each(|result| result.fill(T::NAN));
                 }
             }
-        });
+            Ok(())
+        })
     }
 }
 
-fn factor_qr<T: Real>(a: MatRef<'_, T>, q: &mut [T], r: &mut [T], k: usize) {
+/// Elements of a matrix in scratch memory: the next begins at a cache line.
+fn padded(&(rows, columns): &(usize, usize)) -> usize {
+    (rows * columns).next_multiple_of(16)
+}
+
+fn elements(sizes: &[(usize, usize)]) -> usize {
+    sizes.iter().map(padded).sum()
+}
+
+/// Runs `f` with matrices of zeros, of some rows and columns, in scratch memory.
+fn with_matrices<T: Real, R, const N: usize>(
+    sizes: [(usize, usize); N],
+    f: impl FnOnce([MatMut<'_, T>; N]) -> R,
+) -> Result<R, ErrorKind> {
+    let all = elements(&sizes);
+    with_scratch(all * size_of::<T>(), |start| {
+        // SAFETY: the scratch memory has room for all elements, and zero is a number.
+        let mut rest = unsafe {
+            std::ptr::write_bytes(start.cast::<T>(), 0, all);
+            std::slice::from_raw_parts_mut(start.cast::<T>(), all)
+        };
+        f(sizes.map(|(rows, columns)| {
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(padded(&(rows, columns)));
+            rest = others;
+            MatMut::from_column_major_slice_mut(&mut own[..rows * columns], rows, columns)
+        }))
+    })
+}
+
+fn qr_scratch<T: Real>(m: usize, n: usize, k: usize, block: usize) -> StackReq {
+    qr::qr_in_place_scratch::<T>(m, n, block, Par::Seq, Default::default())
+        .or(apply_scratch::<T>(m, block, k))
+}
+
+/// Which of `all` singular vectors are computed, if `k` of them are wanted.
+fn wanted(vectors: Option<(usize, usize)>, k: usize, all: usize) -> ComputeSvdVectors {
+    match vectors {
+        None => ComputeSvdVectors::No,
+        Some(_) if k == all => ComputeSvdVectors::Full,
+        Some(_) => ComputeSvdVectors::Thin,
+    }
+}
+
+fn eigen_scratch<T: Real>(n: usize) -> StackReq {
+    self_adjoint_evd_scratch::<T>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default())
+}
+
+fn factor_qr<T: Real>(
+    a: MatRef<'_, T>,
+    q: &mut [T],
+    r: &mut [T],
+    k: usize,
+) -> Result<(), ErrorKind> {
     let (m, n) = (a.nrows(), a.ncols());
     let mut q = MatMut::from_row_major_slice_mut(q, m, k);
     q.as_mut().diagonal_mut().fill(T::ONE);
     let steps = m.min(n);
     if steps == 0 {
-        return;
+        return Ok(());
     }
     let block = qr::recommended_block_size::<T>(m, n);
-    let mut factors: Mat<T> = a.to_owned();
-    let mut coefficients: Mat<T> = Mat::zeros(block, steps);
-    let need = qr::qr_in_place_scratch::<T>(m, n, block, Par::Seq, Default::default())
-        .or(apply_scratch::<T>(m, block, k));
-    let mut buffer = MemBuffer::new(need);
-    let stack = MemStack::new(&mut buffer);
-    qr::qr_in_place(factors.as_mut(), coefficients.as_mut(), Par::Seq, stack, Default::default());
-    for i in 0..k {
-        for j in i..n {
-            r[i * n + j] = factors[(i, j)];
-        }
-    }
-    let basis = factors.as_ref().subcols(0, steps);
-    apply(basis, coefficients.as_ref(), Conj::No, q, Par::Seq, stack);
+    with_matrices([(m, n), (block, steps)], |[mut factors, mut coefficients]| {
+        factors.copy_from(a);
+        with_stack(qr_scratch::<T>(m, n, k, block), |stack| {
+            let (factors, coefficients) = (&mut factors, &mut coefficients);
+            let (all, of_blocks) = (factors.as_mut(), coefficients.as_mut());
+            qr::qr_in_place(all, of_blocks, Par::Seq, stack, Default::default());
+            for i in 0..k {
+                for j in i..n {
+                    r[i * n + j] = factors[(i, j)];
+                }
+            }
+            let basis = factors.as_ref().subcols(0, steps);
+            apply(basis, coefficients.as_ref(), Conj::No, q, Par::Seq, stack);
+        })
+    })?
 }
 
 fn singular<T: Real>(
@@ -195,31 +278,38 @@ fn singular<T: Real>(
     s: &mut [T],
     rest: &mut [&mut [T]],
     vectors: Option<(usize, usize)>,
-) -> bool {
+) -> Result<bool, ErrorKind> {
     let (m, n) = (a.nrows(), a.ncols());
-    let kind = |k: usize, all: usize| match vectors {
-        None => ComputeSvdVectors::No,
-        Some(_) if k == all => ComputeSvdVectors::Full,
-        Some(_) => ComputeSvdVectors::Thin,
-    };
     let (rows, columns) = vectors.unwrap_or((0, 0));
-    let (mut u, mut v): (Mat<T>, Mat<T>) = (Mat::zeros(m, rows), Mat::zeros(n, columns));
+    with_matrices([(m, rows), (n, columns)], |[u, v]| singular_in(a, s, rest, vectors, [u, v]))?
+}
+
+/// The same, with room for the vectors.
+fn singular_in<T: Real>(
+    a: MatRef<'_, T>,
+    s: &mut [T],
+    rest: &mut [&mut [T]],
+    vectors: Option<(usize, usize)>,
+    [mut u, mut v]: [MatMut<'_, T>; 2],
+) -> Result<bool, ErrorKind> {
+    let (m, n) = (a.nrows(), a.ncols());
+    let (rows, columns) = vectors.unwrap_or((0, 0));
     let finite = a.row_iter().all(|row| row.iter().all(|x| x.magnitude() < T::ONE / T::ZERO));
     let mut done = finite;
     if s.is_empty() {
-        u.diagonal_mut().fill(T::ONE);
-        v.diagonal_mut().fill(T::ONE);
+        u.as_mut().diagonal_mut().fill(T::ONE);
+        v.as_mut().diagonal_mut().fill(T::ONE);
     } else if finite {
-        let (left, right) = (kind(rows, m), kind(columns, n));
-        let need = svd_scratch::<T>(m, n, left, right, Par::Seq, Default::default());
-        let mut buffer = MemBuffer::new(need);
-        let stack = MemStack::new(&mut buffer);
+        let (left, right) = (wanted(vectors, rows, m), wanted(vectors, columns, n));
+        let scratch = svd_scratch::<T>(m, n, left, right, Par::Seq, Default::default());
         let values = ColMut::from_slice_mut(s).as_diagonal_mut();
         let (left, right) = match vectors {
             Some(_) => (Some(u.as_mut()), Some(v.as_mut())),
             None => (None, None),
         };
-        done = svd(a, values, left, right, Par::Seq, stack, Default::default()).is_ok();
+        done = with_stack(scratch, |stack| {
+            svd(a, values, left, right, Par::Seq, stack, Default::default()).is_ok()
+        })?;
     }
     if let [left, right] = rest {
         for i in 0..m {
@@ -229,20 +319,18 @@ fn singular<T: Real>(
             (0..n).for_each(|j| right[i * n + j] = v[(j, i)]);
         }
     }
-    done
+    Ok(done)
 }
 
-fn eigen<T: Real>(a: MatRef<'_, T>, w: &mut [T], v: &mut [T]) -> bool {
+fn eigen<T: Real>(a: MatRef<'_, T>, w: &mut [T], v: &mut [T]) -> Result<bool, ErrorKind> {
     let n = a.nrows();
     let finite = (0..n).all(|i| (0..=i).all(|j| a[(i, j)].magnitude() < T::ONE / T::ZERO));
     if n == 0 || !finite {
-        return finite;
+        return Ok(finite);
     }
-    let need =
-        self_adjoint_evd_scratch::<T>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
-    let mut buffer = MemBuffer::new(need);
-    let stack = MemStack::new(&mut buffer);
     let values: DiagMut<'_, T> = ColMut::from_slice_mut(w).as_diagonal_mut();
     let vectors = MatMut::from_row_major_slice_mut(v, n, n);
-    self_adjoint_evd(a, values, Some(vectors), Par::Seq, stack, Default::default()).is_ok()
+    with_stack(eigen_scratch::<T>(n), |stack| {
+        self_adjoint_evd(a, values, Some(vectors), Par::Seq, stack, Default::default()).is_ok()
+    })
 }

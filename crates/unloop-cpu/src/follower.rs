@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::{DType, Shape, ValueId};
+use unloop_graph::{DType, ErrorKind, Shape, ValueId};
 use unloop_kernel::{Kernel, Load, Strided};
 
 use crate::map::{inner_axis, layout_cost, rows, rows_cost};
@@ -116,14 +116,24 @@ impl Follower {
     }
 
     /// Runs `f` with memory of this thread for what follows, and `bytes` more.
-    pub fn with_scratch(&self, bytes: usize, f: impl FnOnce(Following<'_>, *mut u8)) {
+    pub fn with_scratch(
+        &self,
+        bytes: usize,
+        f: impl FnOnce(Following<'_>, *mut u8),
+    ) -> Result<(), ErrorKind> {
         let tile_bytes = (self.tape.tile * 8).next_multiple_of(ALIGN);
         self.tape.with_table(tile_bytes + bytes, |table, tile| {
             f(Following { follower: self, table, tile }, tile.wrapping_add(tile_bytes));
-        });
+        })?;
         if self.past_caches {
             finish_past_caches();
         }
+        Ok(())
+    }
+
+    /// Bytes of scratch memory of a thread, with `bytes` more.
+    pub fn scratch(&self, bytes: usize) -> usize {
+        self.tape.scratch() + (self.tape.tile * 8).next_multiple_of(ALIGN) + bytes
     }
 }
 

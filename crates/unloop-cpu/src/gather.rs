@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use smallvec::SmallVec;
 use unloop_graph::op::{Gather, IndexMode, Scatter, ScatterOp};
-use unloop_graph::{Axes, DType, ErrorKind, Shape, TensorType};
+use unloop_graph::{Axes, DType, ErrorKind, Shape, TensorType, cancel};
 
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
@@ -246,17 +246,21 @@ impl GatherStep {
                             if first.as_ref().is_none_or(|f| vector < f.0) {
                                 *first = Some((vector, kind));
                             }
-                            return;
+                            return Ok(());
                         }
                     }
                 }
                 cursor.advance();
             }
-        });
+            Ok(())
+        })?;
         let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), |(_, kind)| Err(kind))
     }
 }
+
+/// Windows that are scattered before somebody is asked whether that is still wanted.
+const WINDOWS: usize = 4096;
 
 /// A scatter, ready to run. One thread, as windows may overlap.
 pub(crate) struct ScatterStep {
@@ -316,7 +320,10 @@ impl ScatterStep {
         }
         let (size, index_size) = (w.dtype.size() as isize, w.index_dtype.size() as isize);
         let mut cursor = w.vectors.at(0);
-        for _ in 0..w.vectors.count() {
+        for vector in 0..w.vectors.count() {
+            if vector % WINDOWS == 0 {
+                cancel::check()?;
+            }
             let at = |base: *mut u8, i: usize, size: isize| {
                 base.wrapping_offset(cursor.offsets[i] * size)
             };

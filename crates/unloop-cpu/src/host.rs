@@ -2,9 +2,10 @@
 
 use smallvec::SmallVec;
 use unloop_graph::op::Host;
-use unloop_graph::{Array, ErrorKind, TensorType, with_dtype};
+use unloop_graph::{Array, ErrorKind, TensorType};
 
-use crate::memory::Addresses;
+use crate::memory::{Addresses, Output};
+use crate::parts::bytes;
 
 /// A host operation, ready to run.
 pub(crate) struct HostStep {
@@ -28,21 +29,35 @@ impl HostStep {
     /// The buffers are as large as their values, the targets are disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let operand = |(buffer, ty): &(usize, TensorType)| {
-            with_dtype!(ty.dtype, T => {
-                let start = memory.of(*buffer).cast_const().cast::<T>();
-                // SAFETY: the buffer holds a value of this type.
-                let values = unsafe { std::slice::from_raw_parts(start, ty.shape.size()) };
-                Array::new(ty.shape.clone(), values.to_vec())
-            })
+            let copy = Output::new(ty.dtype, ty.shape.size())?;
+            // SAFETY: the buffer holds a value of this type, which the copy has room for.
+            unsafe {
+                std::ptr::copy_nonoverlapping(memory.of(*buffer), copy.as_ptr(), bytes(ty));
+                Ok(copy.finish(ty.shape.clone()))
+            }
         };
-        let operands: SmallVec<[Array; 4]> = self.sources.iter().map(operand).collect();
+        let operands: SmallVec<[Array; 4]> =
+            self.sources.iter().map(operand).collect::<Result<_, ErrorKind>>()?;
         let types = self.targets.iter().map(|t| t.1.clone()).collect();
         let results = self.host.evaluate(&operands, &types)?;
         for ((buffer, ty), result) in self.targets.iter().zip(results) {
-            let (result, bytes) = (result.to_standard(), ty.shape.size() * ty.dtype.size());
+            let result = result.to_standard()?;
             // SAFETY: the result has the type of the buffer's value.
-            unsafe { std::ptr::copy_nonoverlapping(result.as_ptr(), memory.of(*buffer), bytes) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(result.as_ptr(), memory.of(*buffer), bytes(ty));
+            }
         }
         Ok(())
+    }
+
+    /// Bytes of the copies of operands, and of the results before they are copied.
+    pub fn copies(&self) -> usize {
+        self.sources.iter().chain(&self.targets).map(|(_, ty)| bytes(ty)).sum()
+    }
+
+    /// Bytes that the operation takes besides.
+    pub fn scratch(&self) -> usize {
+        let types: Vec<TensorType> = self.sources.iter().map(|(_, ty)| ty.clone()).collect();
+        self.host.0.scratch_bytes(&types)
     }
 }

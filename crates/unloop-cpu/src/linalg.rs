@@ -4,7 +4,7 @@
 use std::ops::{DivAssign, SubAssign};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::dyn_stack::{MemStack, StackReq};
 use faer::linalg::cholesky::llt::factor as llt;
 use faer::linalg::lu::partial_pivoting::factor as plu;
 use faer::linalg::triangular_solve as triangular;
@@ -123,8 +123,7 @@ impl Factorisation {
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         if let Some((lanes, task)) = self.lanes {
             // SAFETY: as the caller's.
-            unsafe { self.run_across(memory, lanes, task) };
-            return Ok(());
+            return unsafe { self.run_across(memory, lanes, task) };
         }
         // SAFETY: as the caller's.
         unsafe {
@@ -137,7 +136,12 @@ impl Factorisation {
     }
 
     /// Runs groups of matrices, one a lane.
-    unsafe fn run_across(&self, memory: Addresses<'_>, lanes: Lanes, task: Task) {
+    unsafe fn run_across(
+        &self,
+        memory: Addresses<'_>,
+        lanes: Lanes,
+        task: Task,
+    ) -> Result<(), ErrorKind> {
         let (n, k, size) = (self.n, self.k, self.dtype.size());
         let start = |buffer: Option<&usize>| {
             SharedPtr(buffer.map_or(std::ptr::null_mut(), |&b| memory.of(b)))
@@ -166,8 +170,8 @@ impl Factorisation {
                     // SAFETY: the members lie within the buffers, each group writes its own.
                     unsafe { lanes.run(group, task) };
                 }
-            });
-        });
+            })
+        })
     }
 
     unsafe fn run_as<T: Real>(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
@@ -186,7 +190,7 @@ impl Factorisation {
         for_ranges(count, count as f64 * (20.0 + 0.4 * work), |range| {
             // Room for the matrix and for the order of its rows.
             let bytes = (m * n * size_of::<T>()).next_multiple_of(64);
-            with_scratch(bytes + m * size_of::<usize>(), |scratch| {
+            with_scratch(self.own_scratch(), |scratch| {
                 for i in range {
                     let read = |s: usize, len: usize| {
                         let start = sources[s].get().cast::<T>().wrapping_add(i * len);
@@ -201,15 +205,15 @@ impl Factorisation {
                     unsafe {
                         let order = scratch.add(bytes).cast::<usize>();
                         match self.kind {
-                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n, par),
+                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n, par)?,
                             Kind::Lu => {
                                 let lu = copied(write(0, m * n), a);
                                 let order = identity(order, m);
-                                factorise(lu, m, n, order, par);
+                                factorise(lu, m, n, order, par)?;
                                 let at = |t: usize, len: usize| {
                                     targets[t].get().cast::<i32>().wrapping_add(i * len)
                                 };
-                                write_pivots(order, at(1, m.min(n)), at(2, m), m.min(n));
+                                write_pivots(order, at(1, m.min(n)), at(2, m), m.min(n))?;
                             }
                             Kind::Triangular(how) => {
                                 let x = copied(write(0, n * k), read(1, n * k));
@@ -237,12 +241,12 @@ impl Factorisation {
                                         let (lu, order) = (copied(lu, a), identity(order, n));
                                         if by_columns {
                                             let lu = MatMut::from_column_major_slice_mut(lu, n, n);
-                                            factorise_large(lu, order, par);
+                                            factorise_large(lu, order, par)?;
                                         } else {
                                             if transpose {
                                                 transpose_square(lu, n);
                                             }
-                                            factorise(lu, n, n, order, par);
+                                            factorise(lu, n, n, order, par)?;
                                         }
                                         (lu, order)
                                     }
@@ -256,13 +260,15 @@ impl Factorisation {
                                 let lu = View::new(lu, n, by_columns && transpose);
                                 if by_columns && !transpose {
                                     // `aᵀ = pᵀ·l·u`, so `uᵀ·lᵀ·p·x = b`.
-                                    let mut y = b.to_vec();
-                                    substitute(lu, &mut y, k, true, false);
-                                    substitute(lu, &mut y, k, false, true);
-                                    for (row, &to) in order.iter().enumerate() {
-                                        let from = y.as_ptr().add(row * k);
-                                        std::ptr::copy_nonoverlapping(from, x.add(to * k), k);
-                                    }
+                                    with_scratch(n * k * size_of::<T>(), |y| {
+                                        let y = copied(y.cast::<T>(), b);
+                                        substitute(lu, y, k, true, false);
+                                        substitute(lu, y, k, false, true);
+                                        for (row, &to) in order.iter().enumerate() {
+                                            let from = y.as_ptr().add(row * k);
+                                            std::ptr::copy_nonoverlapping(from, x.add(to * k), k);
+                                        }
+                                    })?;
                                     continue;
                                 }
                                 for (row, &from) in order.iter().enumerate() {
@@ -276,13 +282,69 @@ impl Factorisation {
                         }
                     }
                 }
-            });
-        });
+                Ok(())
+            })?
+        })?;
         if is_singular.into_inner() && self.stack.is_none() {
             return Err(ErrorKind::Singular);
         }
         Ok(())
     }
+}
+
+impl Factorisation {
+    /// Bytes of a thread's room for the matrix and for the order of its rows.
+    fn own_scratch(&self) -> usize {
+        let matrix = (self.m * self.n * self.dtype.size()).next_multiple_of(64);
+        matrix + self.m * size_of::<usize>()
+    }
+
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        match (self.lanes, self.dtype) {
+            (Some((lanes, _)), _) => lanes.scratch(self.n, self.k),
+            (None, DType::F32) => self.own_scratch() + self.library_scratch::<f32>(),
+            (None, _) => self.own_scratch() + self.library_scratch::<f64>(),
+        }
+    }
+
+    /// Bytes that factorisations of large matrices take besides.
+    fn library_scratch<T: Real>(&self) -> usize {
+        let (m, n) = (self.m, self.n);
+        let par = within(self.stack.unwrap_or(1), m.min(n));
+        let rows = m * size_of::<usize>();
+        match self.kind {
+            Kind::Cholesky => need(llt::cholesky_in_place_scratch::<T>(n, par, Default::default())),
+            Kind::Triangular(_) => 0,
+            Kind::Lu => {
+                let scratch = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
+                // The orders of the rows, and the way back from one.
+                need(scratch) + 3 * rows
+            }
+            Kind::Solve { .. } => {
+                let scratch = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
+                need(scratch) + rows + n * self.k * size_of::<T>()
+            }
+        }
+    }
+}
+
+/// Bytes from which a library finds its own alignment.
+pub(crate) fn need(scratch: StackReq) -> usize {
+    scratch.unaligned_bytes_required()
+}
+
+/// Runs `f` with scratch memory as a library asks for it.
+pub(crate) fn with_stack<R>(
+    scratch: StackReq,
+    f: impl FnOnce(&mut MemStack) -> R,
+) -> Result<R, ErrorKind> {
+    let bytes = need(scratch);
+    with_scratch(bytes, |start| {
+        // SAFETY: the scratch memory is this call's alone, and may be uninitialised.
+        let memory = unsafe { std::slice::from_raw_parts_mut(start.cast(), bytes) };
+        f(MemStack::new(memory))
+    })
 }
 
 /// # Safety
@@ -377,37 +439,59 @@ fn transpose_square<T>(a: &mut [T], n: usize) {
 ///
 /// # Safety
 /// `pivots` is writable for `steps` elements, `permutation` for as many as `order` has.
-unsafe fn write_pivots(order: &[usize], pivots: *mut i32, permutation: *mut i32, steps: usize) {
-    let mut now: Vec<usize> = (0..order.len()).collect();
-    let mut place = now.clone();
-    for (step, &row) in order.iter().enumerate() {
-        let pivot = place[row];
-        // SAFETY: as the caller's.
-        unsafe {
-            permutation.add(step).write(row as i32);
-            if step < steps {
-                pivots.add(step).write(pivot as i32);
+unsafe fn write_pivots(
+    order: &[usize],
+    pivots: *mut i32,
+    permutation: *mut i32,
+    steps: usize,
+) -> Result<(), ErrorKind> {
+    let m = order.len();
+    with_scratch(2 * m * size_of::<usize>(), |scratch| {
+        let scratch = scratch.cast::<usize>();
+        // SAFETY: the scratch memory has room for both.
+        let (now, place) = unsafe { (identity(scratch, m), identity(scratch.add(m), m)) };
+        for (step, &row) in order.iter().enumerate() {
+            let pivot = place[row];
+            // SAFETY: as the caller's.
+            unsafe {
+                permutation.add(step).write(row as i32);
+                if step < steps {
+                    pivots.add(step).write(pivot as i32);
+                }
             }
+            now.swap(step, pivot);
+            place[now[step]] = step;
+            place[now[pivot]] = pivot;
         }
-        now.swap(step, pivot);
-        place[now[step]] = step;
-        place[now[pivot]] = pivot;
-    }
+    })
 }
 
 /// Gaussian elimination with partial pivoting, in place, of a large matrix. `order` follows the rows.
-fn factorise_large<T: Real>(a: MatMut<'_, T>, order: &mut [usize], par: Par) {
+fn factorise_large<T: Real>(
+    a: MatMut<'_, T>,
+    order: &mut [usize],
+    par: Par,
+) -> Result<(), ErrorKind> {
     let (m, n) = (a.nrows(), a.ncols());
-    let mut inverse = vec![0; m];
-    let need = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
-    let mut buffer = MemBuffer::new(need);
-    let stack = MemStack::new(&mut buffer);
-    plu::lu_in_place(a, order, &mut inverse, par, stack, Default::default());
+    with_scratch(m * size_of::<usize>(), |inverse| {
+        // SAFETY: the scratch memory has room for as many rows.
+        let inverse = unsafe { identity(inverse.cast(), m) };
+        let scratch = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
+        with_stack(scratch, |stack| {
+            plu::lu_in_place(a, order, inverse, par, stack, Default::default());
+        })
+    })?
 }
 
 /// Gaussian elimination with partial pivoting, in place, of a row-major matrix. `order` follows the
 /// rows.
-fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize], par: Par) {
+fn factorise<T: Real>(
+    a: &mut [T],
+    m: usize,
+    n: usize,
+    order: &mut [usize],
+    par: Par,
+) -> Result<(), ErrorKind> {
     if m.min(n) > SMALL {
         return factorise_large(MatMut::from_row_major_slice_mut(a, m, n), order, par);
     }
@@ -442,6 +526,7 @@ fn factorise<T: Real>(a: &mut [T], m: usize, n: usize, order: &mut [usize], par:
             }
         }
     }
+    Ok(())
 }
 
 /// Forward (lower) or backward (upper) substitution, in place, of `k` right-hand sides.
@@ -499,17 +584,16 @@ fn product<T: Real>(x: &[T], y: &[T]) -> T {
 }
 
 /// The lower Cholesky factor of `a`, in `l`, which starts as its copy.
-fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) {
+fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) -> Result<(), ErrorKind> {
     let is_definite = match n > SMALL {
         true => {
             let matrix = MatMut::from_row_major_slice_mut(l, n, n);
-            let need = llt::cholesky_in_place_scratch::<T>(n, par, Default::default());
-            let mut buffer = MemBuffer::new(need);
-            let stack = MemStack::new(&mut buffer);
-            let done =
-                llt::cholesky_in_place(matrix, Default::default(), par, stack, Default::default());
+            let scratch = llt::cholesky_in_place_scratch::<T>(n, par, Default::default());
             // NaN passes through as NaN.
-            done.is_ok()
+            with_stack(scratch, |stack| {
+                llt::cholesky_in_place(matrix, Default::default(), par, stack, Default::default())
+                    .is_ok()
+            })?
         }
         false => small_cholesky(a, l, n),
     };
@@ -521,6 +605,7 @@ fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) {
     if !is_definite || (0..n).any(is_nan) {
         l.fill(T::NAN);
     }
+    Ok(())
 }
 
 fn small_cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) -> bool {

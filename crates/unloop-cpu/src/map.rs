@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::{Shape, TensorType};
+use unloop_graph::{ErrorKind, Shape, TensorType};
 use unloop_kernel::{Kernel, Load, Strided};
 
 use crate::lowering::copy_kernel;
@@ -194,7 +194,7 @@ impl Map {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         if let Some(block) = self.block {
             let rows = self.rows.count();
             return for_ranges(rows.div_ceil(block), self.ns, |range| {
@@ -205,17 +205,19 @@ impl Map {
         }
         let tiles = self.extent.div_ceil(self.tape.tile.max(1));
         let units = self.rows.count() * tiles;
-        if units == 0 {
-            return;
-        }
         for_ranges(units, self.ns, |range| {
             // SAFETY: ranges are disjoint, so no two threads write one element.
             unsafe { self.run_range(memory, range, tiles) }
-        });
+        })
     }
 
     /// Runs whole rows, `block` of them in each tile; their results lie side by side.
-    unsafe fn run_rows(&self, memory: Addresses<'_>, range: Range<usize>, block: usize) {
+    unsafe fn run_rows(
+        &self,
+        memory: Addresses<'_>,
+        range: Range<usize>,
+        block: usize,
+    ) -> Result<(), ErrorKind> {
         let tape = &self.tape;
         let size = tape.dtype.size();
         let bases = bases(&self.sources, memory);
@@ -239,10 +241,15 @@ impl Map {
             if self.past_caches {
                 finish_past_caches();
             }
-        });
+        })
     }
 
-    unsafe fn run_range(&self, memory: Addresses<'_>, range: Range<usize>, tiles: usize) {
+    unsafe fn run_range(
+        &self,
+        memory: Addresses<'_>,
+        range: Range<usize>,
+        tiles: usize,
+    ) -> Result<(), ErrorKind> {
         let tape = &self.tape;
         let size = tape.dtype.size();
         let bases = bases(&self.sources, memory);
@@ -292,6 +299,6 @@ impl Map {
             if self.past_caches {
                 finish_past_caches();
             }
-        });
+        })
     }
 }

@@ -449,7 +449,7 @@ pub(crate) fn shorter_loop(
                 }
                 None => return None,
             };
-            Op::While(While { condition: condition.into(), body, shared: w.shared })
+            Op::While(While { condition: condition.into(), body, ..w.clone() })
         }
         _ => return None,
     };

@@ -1,8 +1,12 @@
 //! The one place that decides about threads. Work is cut by its size, never by the number of
 //! threads, so results do not depend on it.
 
+use std::ops::Range;
+
 use faer::Par;
 use rayon::prelude::*;
+use unloop_graph::ErrorKind;
+use unloop_graph::cancel::{self, Scope};
 
 /// Predicted nanoseconds below which starting threads costs more than it gains.
 const THRESHOLD_NS: f64 = 30_000.0;
@@ -10,23 +14,49 @@ const THRESHOLD_NS: f64 = 30_000.0;
 /// Predicted nanoseconds of a piece of work that one thread takes at a time.
 const PIECE_NS: f64 = 15_000.0;
 
+/// Predicted nanoseconds of work after which somebody is asked whether it is still wanted.
+const ASK_NS: f64 = 1_000_000.0;
+
 /// Whether work of this many predicted nanoseconds is shared among threads.
 pub(crate) fn is_worth_it(ns: f64) -> bool {
     ns > THRESHOLD_NS && rayon::current_num_threads() > 1
 }
 
 /// Runs `f` on ranges that cover `0..units`, in parallel if the predicted time of all of it says
-/// so. The result must not depend on how the range is cut.
-pub(crate) fn for_ranges(units: usize, ns: f64, f: impl Fn(std::ops::Range<usize>) + Send + Sync) {
+/// so. The result must not depend on how the range is cut. One of the failures comes back.
+pub(crate) fn for_ranges(
+    units: usize,
+    ns: f64,
+    f: impl Fn(Range<usize>) -> Result<(), ErrorKind> + Send + Sync,
+) -> Result<(), ErrorKind> {
     if units < 2 || !is_worth_it(ns) {
-        if units > 0 {
-            f(0..units);
-        }
-        return;
+        return in_turn(0..units, ns, &f);
     }
     let threads = rayon::current_num_threads();
     let pieces = ((ns / PIECE_NS) as usize).clamp(2, 8 * threads).min(units);
-    (0..pieces).into_par_iter().for_each(|i| f(i * units / pieces..(i + 1) * units / pieces));
+    let scope = Scope::current();
+    (0..pieces).into_par_iter().try_for_each(|i| {
+        let piece = i * units / pieces..(i + 1) * units / pieces;
+        scope.run(|| in_turn(piece, ns / pieces as f64, &f))
+    })
+}
+
+/// Runs `f` on ranges one after the other, for as long as the work is wanted.
+fn in_turn(
+    units: Range<usize>,
+    ns: f64,
+    f: &impl Fn(Range<usize>) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let count = units.len();
+    let pieces = ((ns / ASK_NS) as usize).clamp(1, count.max(1));
+    for i in 0..pieces {
+        cancel::check()?;
+        let piece = units.start + i * count / pieces..units.start + (i + 1) * count / pieces;
+        if !piece.is_empty() {
+            f(piece)?;
+        }
+    }
+    Ok(())
 }
 
 /// Rows of a matrix from which several threads work on it.

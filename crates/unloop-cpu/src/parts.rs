@@ -2,8 +2,6 @@
 //! examples goes through all steps before the next part begins, so that what lies in between stays in
 //! cache. Parts run in parallel.
 
-use std::sync::{Mutex, PoisonError};
-
 use smallvec::SmallVec;
 use unloop_graph::{ErrorKind, Graph, Op, Result, TensorType};
 
@@ -52,7 +50,6 @@ impl Division {
             addresses.iter().map(|&a| SharedPtr(a)).collect()
         };
         let (operands, results) = (shared(operands), shared(results));
-        let failed = Mutex::new(None);
         for_ranges(self.examples.div_ceil(self.width), f64::INFINITY, |range| {
             for first in range.map(|part| part * self.width) {
                 let at = |(start, row): (&SharedPtr, &usize)| start.get().wrapping_add(first * row);
@@ -61,12 +58,10 @@ impl Division {
                 let mut to: SmallVec<[*mut u8; 8]> =
                     results.iter().zip(&self.results).map(at).collect();
                 let is_short = first + self.width > self.examples;
-                if let Err(kind) = f(first, is_short, &from, &mut to) {
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
-                }
+                f(first, is_short, &from, &mut to)?;
             }
-        });
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+            Ok(())
+        })
     }
 }
 
@@ -133,6 +128,13 @@ impl Parts {
         let types = (graph.inputs().iter(), graph.output_types());
         let division = Division::new((examples, width), types.0, types.1);
         Ok(Some(Parts { division, part: part?, rest: rest.transpose()? }))
+    }
+
+    /// Bytes of what lies in between, of all parts that run at a time.
+    pub fn working_bytes(&self) -> usize {
+        let parts = self.division.examples.div_ceil(self.division.width);
+        let largest = std::iter::once(&self.part).chain(&self.rest).map(Plan::working_bytes).max();
+        largest.unwrap_or(0).saturating_mul(parts.min(rayon::current_num_threads()))
     }
 
     /// Runs all parts. The addresses are those that the whole program would have.

@@ -6,7 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use smallvec::SmallVec;
 use unloop_graph::backend::Executable;
 use unloop_graph::error::Place;
-use unloop_graph::{Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId};
+use unloop_graph::memory::LARGE;
+use unloop_graph::stack::deeper;
+use unloop_graph::{
+    Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId, cancel,
+};
 use unloop_kernel::{Step, build, roots};
 
 use crate::control::Control;
@@ -16,7 +20,7 @@ use crate::host::HostStep;
 use crate::linalg::Factorisation;
 use crate::lowering::Lowering;
 use crate::map::Map;
-use crate::memory::{ALIGN, Addresses, Arena, Output};
+use crate::memory::{ALIGN, Addresses, Arena, Output, counted_scratch};
 use crate::parts::Parts;
 use crate::product::Product;
 use crate::profile::{self, Facts};
@@ -112,14 +116,31 @@ impl Run {
                 Run::Sort(step) => step.run(memory),
                 Run::Betainc(step) => step.run(memory),
                 Run::Decomposition(step) => step.run(memory),
-                Run::Gather(step) => return step.run(memory),
-                Run::Scatter(step) => return step.run(memory),
-                Run::Control(step) => return step.run(memory),
-                Run::Host(step) => return step.run(memory),
-                Run::Factorisation(step) => return step.run(memory),
+                Run::Gather(step) => step.run(memory),
+                Run::Scatter(step) => step.run(memory),
+                Run::Control(step) => step.run(memory),
+                Run::Host(step) => step.run(memory),
+                Run::Factorisation(step) => step.run(memory),
             }
         }
-        Ok(())
+    }
+
+    /// Bytes that the step takes for itself while it runs.
+    fn working_bytes(&self) -> usize {
+        let threads =
+            |bytes: usize| counted_scratch(bytes).saturating_mul(rayon::current_num_threads());
+        match self {
+            Run::Map(_) | Run::Gather(_) | Run::Scatter(_) | Run::Pad(_) | Run::Betainc(_) => 0,
+            Run::Reduce(step) => step.partial_bytes(),
+            Run::Rowwise(step) => threads(step.scratch()),
+            Run::Product(step) => threads(step.scratch()),
+            Run::ArgReduce(step) => threads(step.scratch()),
+            Run::Sort(step) => threads(step.scratch()),
+            Run::Decomposition(step) => threads(step.scratch()),
+            Run::Factorisation(step) => threads(step.scratch()),
+            Run::Host(step) => step.copies() + step.scratch(),
+            Run::Control(step) => step.working_bytes(),
+        }
     }
 }
 
@@ -136,6 +157,11 @@ impl Plan {
 
     /// The same; a stage of another program is not cut in stages again.
     fn with(graph: &Graph, known: &[Array], simd: Simd, parts: usize, cuts: bool) -> Result<Plan> {
+        cancel::check().map_err(|kind| Error::new("plan", kind, Place(None)))?;
+        deeper(|| Plan::lower(graph, known, simd, parts, cuts))
+    }
+
+    fn lower(graph: &Graph, known: &[Array], simd: Simd, parts: usize, cuts: bool) -> Result<Plan> {
         let steps = build(graph);
         let types: Vec<TensorType> =
             (0..graph.value_count() as u32).map(|v| graph.ty(ValueId(v)).clone()).collect();
@@ -239,13 +265,20 @@ impl Plan {
         Ok(())
     }
 
-    /// Bytes of what lies in between; stages run one after the other.
-    fn working_bytes(&self) -> usize {
-        let of = |stage: &Stage| match &stage.run {
-            StageRun::Unrolled(_) => 0,
+    /// Bytes of what lies in between, and of what steps and stages take for themselves, which run one
+    /// after the other.
+    pub fn working_bytes(&self) -> usize {
+        let stage = |stage: &Stage| match &stage.run {
+            StageRun::Unrolled(unrolled) => {
+                counted_scratch(unrolled.scratch()).saturating_mul(rayon::current_num_threads())
+            }
+            // A result of the stage is a value here.
             StageRun::Plan(plan) => plan.working_bytes(),
         };
-        self.arena_bytes + self.stages.iter().map(of).max().unwrap_or(0)
+        let steps = self.tasks.iter().map(|task| task.run.working_bytes());
+        let largest = steps.chain(self.stages.iter().map(stage)).max().unwrap_or(0);
+        let whole = self.arena_bytes + largest;
+        whole.max(self.parts.as_ref().map_or(0, |parts| parts.working_bytes()))
     }
 
     fn run_stages(&self, memory: &[*mut u8]) -> Result<()> {
@@ -258,7 +291,7 @@ impl Plan {
             unsafe {
                 match &stage.run {
                     StageRun::Unrolled(unrolled) => {
-                        profile::timed(unrolled.facts(), || unrolled.run(&inputs, &outputs));
+                        run_unrolled(unrolled, &inputs, &outputs)?;
                     }
                     StageRun::Plan(plan) => plan.run_whole(&inputs, &outputs)?,
                 }
@@ -289,6 +322,7 @@ impl Plan {
 
     fn run_tasks(&self, memory: Addresses<'_>) -> Result<()> {
         for task in &self.tasks {
+            cancel::check().map_err(|kind| Error::new(task.op, kind, task.facts.place))?;
             // SAFETY: the plan gives every value memory of its size for as long as it lives, and a
             // run has its arena and its results for itself.
             let run = || unsafe { task.run.run(memory) };
@@ -311,15 +345,17 @@ impl Plan {
             && own.iter().chain(outputs).copied().eq(0..inputs.len() + results.len())
         {
             // SAFETY: inputs and results have the types of the program, and results are of their own.
-            let run = || unsafe { unrolled.run(inputs, results) };
-            profile::timed(unrolled.facts(), run);
-            return Ok(());
+            return unsafe { run_unrolled(unrolled, inputs, results) };
         }
         // A part that fails does not know the line of the program; the whole does.
-        if let Some(parts) = &self.parts
-            && parts.run(inputs, results).is_ok()
-        {
-            return Ok(());
+        if let Some(parts) = &self.parts {
+            match parts.run(inputs, results) {
+                Ok(()) => return Ok(()),
+                Err(kind @ ErrorKind::Cancelled) => {
+                    return Err(Error::new("run", kind, Place(None)));
+                }
+                Err(_) => {}
+            }
         }
         let lock = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arena = None;
@@ -327,8 +363,9 @@ impl Plan {
         let nothing: *mut u8 = std::ptr::without_provenance_mut(ALIGN);
         let mut start = nothing;
         if self.arena_bytes > 0 {
-            let taken = arena.insert(lock().pop().unwrap_or_else(Arena::new));
-            start = taken.reserve(self.arena_bytes);
+            let kept = if self.keeps_arenas() { lock().pop() } else { None };
+            let taken = arena.insert(kept.unwrap_or_else(Arena::new));
+            start = taken.reserve(self.arena_bytes).map_err(no_room)?;
         }
         let addresses: SmallVec<[*mut u8; 32]> = self
             .homes
@@ -344,10 +381,17 @@ impl Plan {
             true => self.run_tasks(Addresses(&addresses)),
             false => self.run_stages(&addresses),
         };
-        if let Some(arena) = arena {
+        if let Some(arena) = arena
+            && self.keeps_arenas()
+        {
             lock().push(arena);
         }
         done
+    }
+
+    /// Whether the arena stays with the program; large ones are for whoever comes next.
+    fn keeps_arenas(&self) -> bool {
+        self.arena_bytes < LARGE
     }
 
     /// Runs the program on memory of others.
@@ -365,6 +409,11 @@ impl Plan {
     /// # Safety
     /// As [`Plan::run_at`].
     unsafe fn run_whole(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<()> {
+        // SAFETY: as the caller's.
+        deeper(|| unsafe { self.run_level(inputs, outputs) })
+    }
+
+    unsafe fn run_level(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<()> {
         // A result is written where its first output is.
         let mut results: SmallVec<[*mut u8; 8]> =
             SmallVec::from_elem(std::ptr::null_mut(), self.results.len());
@@ -400,9 +449,10 @@ impl Executable for Plan {
 
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check_inputs(inputs)?;
-        let inputs: SmallVec<[Array; 8]> = inputs.iter().map(Array::to_standard).collect();
-        let results: SmallVec<[Output; 4]> =
-            self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size())).collect();
+        let inputs: SmallVec<[Array; 8]> =
+            inputs.iter().map(Array::to_standard).collect::<Result<_, _>>().map_err(no_room)?;
+        let results = self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size()));
+        let results: SmallVec<[Output; 4]> = results.collect::<Result<_, _>>().map_err(no_room)?;
         let address = |x: &Array| x.as_ptr().cast_mut();
         let from: SmallVec<[*mut u8; 8]> = inputs.iter().map(address).collect();
         let to: SmallVec<[*mut u8; 4]> = results.iter().map(Output::as_ptr).collect();
@@ -410,7 +460,7 @@ impl Executable for Plan {
         let results: SmallVec<[Array; 4]> = (results.into_iter().zip(&self.results))
             .map(|(result, (_, shape))| {
                 // SAFETY: every value is written by its step.
-                Array::from_buffer(shape.clone(), unsafe { result.finish() })
+                unsafe { result.finish(shape.clone()) }
             })
             .collect();
         let output = |(source, shape): &(Source, Shape)| {
@@ -418,8 +468,21 @@ impl Executable for Plan {
                 Source::Input(i) => &inputs[*i],
                 Source::Result(i) => &results[*i],
             };
-            if array.shape() == shape { array.clone() } else { array.reshape(shape) }
+            if array.shape() == shape { Ok(array.clone()) } else { array.reshape(shape) }
         };
-        Ok(self.outputs.iter().map(output).collect())
+        self.outputs.iter().map(output).collect::<Result<_, _>>().map_err(no_room)
     }
+}
+
+fn no_room(kind: ErrorKind) -> Error {
+    Error::new("run", kind, Place(None))
+}
+
+/// # Safety
+/// As [`Unrolled::run`].
+unsafe fn run_unrolled(unrolled: &Unrolled, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<()> {
+    let facts = unrolled.facts();
+    // SAFETY: as the caller's.
+    let done = profile::timed(facts, || unsafe { unrolled.run(inputs, outputs) });
+    done.map_err(|kind| Error::new("while_loop", kind, facts.place))
 }

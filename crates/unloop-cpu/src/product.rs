@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use gemm::Parallelism;
 use smallvec::SmallVec;
-use unloop_graph::{DType, DotDims, Graph, Op, Shape, TensorType, ValueId};
+use unloop_graph::{DType, DotDims, ErrorKind, Graph, Op, Shape, TensorType, ValueId, cancel};
 use unloop_kernel::{Kernel, Load, Strided};
 
 use crate::follower::Follower;
@@ -242,9 +242,9 @@ impl Product {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         if self.m * self.n == 0 {
-            return;
+            return Ok(());
         }
         // SAFETY: as the caller's.
         unsafe {
@@ -255,9 +255,17 @@ impl Product {
                 DType::I64 => self.run_as::<i64>(memory),
                 DType::U32 => self.run_as::<u32>(memory),
                 // The type rule knows no products of truth values.
-                DType::Bool => {}
+                DType::Bool => Ok(()),
             }
         }
+    }
+
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        let part = |(follower, part): &(Follower, usize)| {
+            follower.scratch(part * self.n * self.dtype.size())
+        };
+        self.follower.as_ref().map_or(0, part)
     }
 
     /// Whether each row of a result has whole rows of so many elements.
@@ -275,7 +283,7 @@ impl Product {
         self
     }
 
-    unsafe fn run_as<T: Factor>(&self, memory: Addresses<'_>) {
+    unsafe fn run_as<T: Factor>(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let target = SharedPtr(memory.of(self.target));
         if let Some((follower, part)) = &self.follower {
             // SAFETY: as the caller's.
@@ -289,19 +297,26 @@ impl Product {
                 unsafe { self.multiply(memory, &cursor.offsets, 0..self.m, out, parallelism) };
                 cursor.advance();
             }
+            Ok(())
         };
         // Threads share the rows and columns of a product, never a sum, so results do not depend
         // on how many there are.
         match self.is_large {
-            true => run(0..self.batch.count(), Parallelism::Rayon(0)),
-            false => {
-                for_ranges(self.batch.count(), self.ns, |range| run(range, Parallelism::None));
-            }
+            true => (0..self.batch.count()).try_for_each(|i| {
+                cancel::check()?;
+                run(i..i + 1, Parallelism::Rayon(0))
+            }),
+            false => for_ranges(self.batch.count(), self.ns, |range| run(range, Parallelism::None)),
         }
     }
 
     /// Computes `part` rows of the result after the other, and what follows of each.
-    unsafe fn run_parts<T: Factor>(&self, memory: Addresses<'_>, follower: &Follower, part: usize) {
+    unsafe fn run_parts<T: Factor>(
+        &self,
+        memory: Addresses<'_>,
+        follower: &Follower,
+        part: usize,
+    ) -> Result<(), ErrorKind> {
         let (rows, row) = (self.batch.count() * self.m, self.n * size_of::<T>());
         // A part is within one matrix, or of whole ones.
         let within = self.m.div_ceil(part).max(1);
@@ -331,8 +346,8 @@ impl Product {
                     // SAFETY: as the caller's; each part writes its own elements.
                     unsafe { following.run_all(memory, results, elements) };
                 }
-            });
-        });
+            })
+        })
     }
 
     /// Multiplies some rows of the left one of the matrices at these offsets.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use unloop_graph::{DType, Place, Tensor};
@@ -64,16 +64,29 @@ fn joined(mut names: Vec<&str>) -> Arc<str> {
     }
 }
 
+#[derive(Clone)]
 struct Event {
     facts: Facts,
     start: Instant,
     time: Duration,
 }
 
+/// What has been recorded for the profiles that are being taken.
+#[derive(Default)]
+struct Recorder {
+    events: Vec<Event>,
+    /// How many profiles are being taken.
+    takers: usize,
+    /// The first event of the profile that began last.
+    last: usize,
+}
+
 static ACTIVE: AtomicBool = AtomicBool::new(false);
-static EVENTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
-/// One profile at a time.
-static TURN: Mutex<()> = Mutex::new(());
+static RECORDER: Mutex<Recorder> = Mutex::new(Recorder { events: Vec::new(), takers: 0, last: 0 });
+
+fn recorder() -> MutexGuard<'static, Recorder> {
+    RECORDER.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Steps that a profile holds, at most: loops run many.
 const MOST: usize = 1_000_000;
@@ -87,15 +100,16 @@ pub(crate) fn timed<R>(facts: &Facts, run: impl FnOnce() -> R) -> R {
     let start = Instant::now();
     let result = run();
     let time = start.elapsed();
-    let mut events = EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if events.len() < MOST {
-        events.push(Event { facts: facts.clone(), start, time });
+    let mut recorder = recorder();
+    if recorder.takers > 0 && recorder.events.len() - recorder.last < MOST {
+        recorder.events.push(Event { facts: facts.clone(), start, time });
     }
     result
 }
 
 /// Runs `f` and reports where its time went: one row for each kernel, the slowest first. Steps of other
-/// threads that run meanwhile are in it, too. Print it, or keep it as a trace.
+/// threads that run meanwhile are in it, too. Within `f` another profile may be taken; what it reports
+/// is part of this one. Print it, or keep it as a trace.
 ///
 /// ```
 /// use unloop_cpu::profile;
@@ -106,24 +120,42 @@ pub(crate) fn timed<R>(facts: &Facts, run: impl FnOnce() -> R) -> R {
 /// assert!(report.kernels().is_empty());
 /// ```
 pub fn profile(f: impl FnOnce()) -> Profile {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let take = || std::mem::take(&mut *EVENTS.lock().unwrap_or_else(PoisonError::into_inner));
-    take();
+    let taking = Taking::begin();
     let begin = Instant::now();
-    ACTIVE.store(true, Ordering::Relaxed);
-    let guard = Stop;
     f();
-    drop(guard);
     let wall = begin.elapsed();
-    Profile { begin, wall, events: take() }
+    Profile { begin, wall, events: taking.events() }
 }
 
-/// Ends a profile, also when the function panics.
-struct Stop;
+/// A profile that is being taken; ends with this, also when the function panics.
+struct Taking {
+    /// Its first event.
+    first: usize,
+}
 
-impl Drop for Stop {
+impl Taking {
+    fn begin() -> Taking {
+        let mut recorder = recorder();
+        recorder.takers += 1;
+        recorder.last = recorder.events.len();
+        ACTIVE.store(true, Ordering::Relaxed);
+        Taking { first: recorder.last }
+    }
+
+    /// What has been recorded since it began.
+    fn events(&self) -> Vec<Event> {
+        recorder().events[self.first..].to_vec()
+    }
+}
+
+impl Drop for Taking {
     fn drop(&mut self) {
-        ACTIVE.store(false, Ordering::Relaxed);
+        let mut recorder = recorder();
+        recorder.takers -= 1;
+        if recorder.takers == 0 {
+            ACTIVE.store(false, Ordering::Relaxed);
+            *recorder = Recorder::default();
+        }
     }
 }
 

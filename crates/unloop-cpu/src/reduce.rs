@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::{DType, ReduceOp, ValueId};
+use unloop_graph::{DType, ErrorKind, ReduceOp, ValueId};
 use unloop_kernel::Kernel;
 
 use crate::follower::{Follower, Following};
@@ -149,14 +149,15 @@ impl Reduce {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let target = memory.of(self.target);
         if self.results == 0 {
-            return;
+            return Ok(());
         }
         if self.extent == 0 || self.reduced.count() == 0 {
             // SAFETY: the result has this many elements.
-            return unsafe { fill(target, self.identity.as_ptr(), self.results, self.dtype()) };
+            unsafe { fill(target, self.identity.as_ptr(), self.results, self.dtype()) };
+            return Ok(());
         }
         if let Some(block) = self.block {
             return for_ranges(self.results.div_ceil(block), self.ns, |range| {
@@ -171,12 +172,12 @@ impl Reduce {
         }
         let (size, n) = (self.dtype().size(), self.results);
         let mut partial = Arena::new();
-        let start = partial.reserve(self.pieces * n * size);
+        let start = partial.reserve(self.partial_bytes())?;
         let at = |piece: usize| start.wrapping_add(piece * n * size);
         // SAFETY: the partial results have room for all pieces; combining reads and writes those
         // of different pieces.
         unsafe {
-            self.run_pieces(memory, SharedPtr(start));
+            self.run_pieces(memory, SharedPtr(start))?;
             let mut gap = 1;
             while gap < self.pieces {
                 for piece in (0..self.pieces - gap).step_by(2 * gap) {
@@ -186,10 +187,19 @@ impl Reduce {
             }
             std::ptr::copy_nonoverlapping(start, target, n * size);
         }
+        Ok(())
+    }
+
+    /// Bytes of the results of pieces.
+    pub fn partial_bytes(&self) -> usize {
+        match self.pieces {
+            1 => 0,
+            pieces => pieces * self.results * self.dtype().size(),
+        }
     }
 
     /// Writes the results of all pieces, one after the other.
-    unsafe fn run_pieces(&self, memory: Addresses<'_>, target: SharedPtr) {
+    unsafe fn run_pieces(&self, memory: Addresses<'_>, target: SharedPtr) -> Result<(), ErrorKind> {
         let tiles = match self.inner_is_reduced {
             true => 1,
             false => self.extent.div_ceil(self.tape.tile),
@@ -203,18 +213,17 @@ impl Reduce {
                 let scratch = Scratch { table, buffer, tile_bytes };
                 let Some(follower) = &self.follower else {
                     // SAFETY: as the caller's; ranges are disjoint.
-                    return unsafe {
-                        self.run_units(memory, target, (range, units), scratch, None)
-                    };
+                    unsafe { self.run_units(memory, target, (range, units), scratch, None) };
+                    return Ok(());
                 };
                 follower.with_scratch(0, |follower, _| {
                     // SAFETY: as above.
                     unsafe {
                         self.run_units(memory, target, (range, units), scratch, Some(follower))
                     }
-                });
-            });
-        });
+                })
+            })?
+        })
     }
 
     /// Runs a range of the pieces of all units.
@@ -274,7 +283,12 @@ impl Reduce {
     }
 
     /// Folds whole rows, `block` of them in each tile.
-    unsafe fn fold_short_rows(&self, memory: Addresses<'_>, range: Range<usize>, block: usize) {
+    unsafe fn fold_short_rows(
+        &self,
+        memory: Addresses<'_>,
+        range: Range<usize>,
+        block: usize,
+    ) -> Result<(), ErrorKind> {
         let tape = &self.tape;
         let (size, extent) = (self.dtype().size(), self.extent);
         let bases = bases(&self.sources, memory);
@@ -304,7 +318,7 @@ impl Reduce {
                 }
                 row += rows;
             }
-        });
+        })
     }
 
     /// Folds tiles along the inner axis to one element.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 use unloop_graph::op::Sort;
-use unloop_graph::{DType, TensorType};
+use unloop_graph::{DType, ErrorKind, TensorType};
 
 use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
@@ -80,7 +80,7 @@ impl SortStep {
 
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let n = self.extent;
         let address = |buffers: &[usize]| -> SmallVec<[SharedPtr; 3]> {
             buffers.iter().map(|&b| SharedPtr(memory.of(b))).collect()
@@ -90,13 +90,19 @@ impl SortStep {
             self.dtypes[..self.keys].iter().map(|&d| comparison(d)).collect();
         let rows = self.outer * self.inner;
         let ns = rows as f64 * n as f64 * (5.0 + 4.0 * (n.max(1) as f64).log2());
-        let row_bytes = (8 * n).next_multiple_of(64);
+        let row_bytes = self.row_bytes();
         for_ranges(rows, ns, |range| {
-            // All operands of a row side by side, then one row rearranged.
-            with_scratch(row_bytes * (self.dtypes.len() + 1), |scratch| {
+            // All operands of a row side by side, then one row rearranged, then the order.
+            with_scratch(self.scratch(), |scratch| {
                 let packed = |k: usize| scratch.wrapping_add(k * row_bytes);
                 let spare = packed(self.dtypes.len());
-                let mut order: Vec<usize> = Vec::with_capacity(n);
+                let start = packed(self.dtypes.len() + 1).cast::<usize>();
+                // SAFETY: the scratch memory has room for one row each; all elements are written
+                // before the slice is made.
+                let order = unsafe {
+                    (0..n).for_each(|i| start.add(i).write(i));
+                    std::slice::from_raw_parts_mut(start, n)
+                };
                 for row in range {
                     let start = row / self.inner * n * self.inner + row % self.inner;
                     let stride = self.inner as isize;
@@ -109,8 +115,7 @@ impl SortStep {
                         for (k, &dtype) in self.dtypes.iter().enumerate() {
                             gather_run(packed(k), at(sources[k], k), stride, n, dtype);
                         }
-                        order.clear();
-                        order.extend(0..n);
+                        order.iter_mut().enumerate().for_each(|(i, place)| *place = i);
                         order.sort_by(|&i, &j| {
                             let mut first = Ordering::Equal;
                             for (k, compare) in compares.iter().enumerate() {
@@ -129,7 +134,17 @@ impl SortStep {
                         }
                     }
                 }
-            });
-        });
+            })
+        })
+    }
+
+    /// Bytes of a row of any dtype.
+    fn row_bytes(&self) -> usize {
+        (8 * self.extent).next_multiple_of(64)
+    }
+
+    /// Bytes of scratch memory of a thread; sorting itself takes half a row more.
+    pub fn scratch(&self) -> usize {
+        self.row_bytes() * (self.dtypes.len() + 2)
     }
 }

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 use unloop_graph::op::Pad;
-use unloop_graph::{ArgReduceOp, DType, Shape, TensorType, special};
+use unloop_graph::{ArgReduceOp, DType, ErrorKind, Shape, TensorType, cancel, special};
 
 use crate::memory::{Addresses, SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
@@ -46,13 +46,13 @@ impl ArgReduce {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the source.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let (x, y) = (SharedPtr(memory.of(self.source)), SharedPtr(memory.of(self.target)));
         let size = self.dtype.size();
         let count = self.outer * self.inner;
         let ns = (count * self.extent) as f64 * if self.inner == 1 { 0.2 } else { 1.5 };
         for_ranges(count, ns, |range| {
-            with_scratch(self.extent * size, |scratch| {
+            with_scratch(self.scratch(), |scratch| {
                 for i in range {
                     let start = i / self.inner * self.extent * self.inner + i % self.inner;
                     let row = x.get().wrapping_add(start * size);
@@ -78,10 +78,18 @@ impl ArgReduce {
                         }
                     }
                 }
-            });
-        });
+            })
+        })
+    }
+
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        if self.inner == 1 { 0 } else { self.extent * self.dtype.size() }
     }
 }
+
+/// Rows that are moved before somebody is asked whether that is still wanted.
+const ROWS: usize = 4096;
 
 /// Padding with a value that is known at run time only.
 pub(crate) struct PadStep {
@@ -139,21 +147,25 @@ impl PadStep {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let [x, value, y] = [self.source, self.fill, self.target].map(|b| memory.of(b));
         let size = self.dtype.size() as isize;
         // SAFETY: the result has this many elements.
         unsafe { fill(y, value, self.total, self.dtype) };
         if self.length == 0 {
-            return;
+            return Ok(());
         }
         let mut cursor = self.rows.at(0);
-        for _ in 0..self.rows.count() {
+        for row in 0..self.rows.count() {
+            if row % ROWS == 0 {
+                cancel::check()?;
+            }
             let at = |base: *mut u8, i: usize| base.wrapping_offset(cursor.offsets[i] * size);
             // SAFETY: the rows lie in the operand and in the result.
             unsafe { scatter_run(at(y, 1), self.step, at(x, 0), self.length, self.dtype) };
             cursor.advance();
         }
+        Ok(())
     }
 }
 
@@ -179,7 +191,7 @@ impl BetaincStep {
 
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let sources = self.sources.map(|s| SharedPtr(memory.of(s)));
         let target = SharedPtr(memory.of(self.target));
         macro_rules! run {
@@ -194,6 +206,7 @@ impl BetaincStep {
                             target.get().cast::<$t>().add(i).write(value as $t);
                         }
                     }
+                    Ok(())
                 })
             };
         }

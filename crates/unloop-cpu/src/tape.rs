@@ -3,7 +3,7 @@
 //! all along the inner axis are computed once a tile, as single elements.
 
 use smallvec::SmallVec;
-use unloop_graph::DType;
+use unloop_graph::{DType, ErrorKind};
 use unloop_kernel::{Expr, ExprId, Kernel, Window};
 
 use crate::feed::{Axis, BLOCK, Feed, Windows};
@@ -196,8 +196,17 @@ impl Tape {
         compiler.finish()
     }
 
+    /// Bytes of scratch memory.
+    pub fn scratch(&self) -> usize {
+        self.scratch
+    }
+
     /// Runs `f` with the table of addresses, in scratch memory of the thread.
-    pub fn with_table<R>(&self, extra: usize, f: impl FnOnce(&mut Table, *mut u8) -> R) -> R {
+    pub fn with_table<R>(
+        &self,
+        extra: usize,
+        f: impl FnOnce(&mut Table, *mut u8) -> R,
+    ) -> Result<R, ErrorKind> {
         crate::memory::with_scratch(self.scratch + extra, |scratch| {
             let mut table = Table(SmallVec::from_elem(scratch, self.slots));
             for (slot, offset) in &self.registers {

@@ -2,11 +2,10 @@
 //! slices, reversals and broadcasts are new views of the same buffer, so a constant fill is one
 //! element with strides of zero.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
-use crate::recycle::{Shared, vec_with_room};
+use crate::error::ErrorKind;
+use crate::memory::{self, Charge, Shared, vec_with_room};
 use crate::{Buffer, DType, Element, Number, Scalar, Shape, TensorType, with_dtype};
 
 /// Strides in elements, one an axis; negative ones walk backwards.
@@ -37,7 +36,17 @@ impl Array {
     pub fn from_buffer(shape: Shape, buffer: Buffer) -> Array {
         assert_eq!(buffer.len(), shape.size(), "buffer does not fill shape {shape}");
         let strides = shape.strides();
-        Array { shape, strides, offset: 0, buffer: Shared::new(buffer) }
+        Array { shape, strides, offset: 0, buffer: Shared::of(buffer) }
+    }
+
+    /// An array that owns a buffer in row-major order, with what is counted for its memory.
+    ///
+    /// # Panics
+    /// When the number of values is not the size of the shape.
+    pub fn from_room(shape: Shape, buffer: Buffer, charge: Charge) -> Array {
+        assert_eq!(buffer.len(), shape.size(), "buffer does not fill shape {shape}");
+        let strides = shape.strides();
+        Array { shape, strides, offset: 0, buffer: Shared::new(buffer, charge) }
     }
 
     /// One value everywhere; takes the memory of one element.
@@ -51,13 +60,14 @@ impl Array {
             Scalar::F64(v) => Buffer::F64(vec![v]),
         };
         let strides = SmallVec::from_elem(0, shape.rank());
-        Array { shape, strides, offset: 0, buffer: Shared::new(buffer) }
+        Array { shape, strides, offset: 0, buffer: Shared::of(buffer) }
     }
 
-    /// An array computed index by index.
+    /// An array computed index by index. [`Op::evaluate`](crate::Op::evaluate) sees to it that there
+    /// is room.
     pub fn from_fn(ty: &TensorType, mut f: impl FnMut(&[usize]) -> Number) -> Array {
         with_dtype!(ty.dtype, T => {
-            let mut values: Vec<T> = Vec::with_capacity(ty.shape.size());
+            let mut values: Vec<T> = vec_with_room(ty.shape.size()).unwrap_or_default();
             ty.shape.for_each_index(|index| values.push(T::from_number(f(index))));
             Array::new(ty.shape.clone(), values)
         })
@@ -89,8 +99,8 @@ impl Array {
     }
 
     /// The shared buffer that holds the elements.
-    pub fn buffer(&self) -> &Arc<Buffer> {
-        self.buffer.arc()
+    pub fn buffer(&self) -> &Buffer {
+        &self.buffer
     }
 
     /// The number of elements.
@@ -176,48 +186,60 @@ impl Array {
         }
     }
 
-    /// The elements in row-major order, copied; `None` when the dtype is not `T`.
-    pub fn to_vec<T: Element>(&self) -> Option<Vec<T>> {
+    /// The elements in row-major order, copied.
+    ///
+    /// # Errors
+    /// The dtype is not `T`; there is no memory for the copy.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, ErrorKind> {
         if let Some(slice) = self.as_slice() {
-            return Some(slice.to_vec());
+            return memory::copied(slice);
         }
-        let all = T::slice(&self.buffer)?;
+        let all = self.elements::<T>()?;
+        let mut values = vec_with_room(self.len())?;
         if let (Some(_), Some(&value)) = (self.as_fill(), all.get(self.offset)) {
-            let mut values = vec_with_room(self.len());
             values.resize(self.len(), value);
-            return Some(values);
+            return Ok(values);
         }
-        let mut values = vec_with_room(self.len());
-        let Some((&inner, outer)) = self.shape.split_last() else { return Some(values) };
+        let Some((&inner, outer)) = self.shape.split_last() else { return Ok(values) };
         let stride = self.strides[outer.len()];
         Shape::from(outer).for_each_index(|index| {
             let start = self.position(index) as isize;
             values.extend((0..inner as isize).map(|i| all[(start + i * stride) as usize]));
         });
-        Some(values)
+        Ok(values)
+    }
+
+    /// The whole buffer.
+    fn elements<T: Element>(&self) -> Result<&[T], ErrorKind> {
+        let wrong = ErrorKind::DTypeMismatch { left: self.dtype(), right: T::DTYPE };
+        T::slice(&self.buffer).ok_or(wrong)
     }
 
     /// The elements in row-major order, moved out without a copy when nobody else holds them.
-    pub fn into_vec<T: Element>(self) -> Option<Vec<T>> {
-        if self.buffer.dtype() != T::DTYPE {
-            return None;
-        }
+    ///
+    /// # Errors
+    /// As [`Array::to_vec`].
+    pub fn into_vec<T: Element>(self) -> Result<Vec<T>, ErrorKind> {
+        self.elements::<T>()?;
         if self.offset == 0 && self.is_standard() && self.buffer.len() == self.len() {
             return match self.buffer.try_unwrap() {
-                Ok(buffer) => T::from_buffer(buffer),
-                Err(shared) => T::slice(&shared).map(<[T]>::to_vec),
+                Ok(buffer) => Ok(T::from_buffer(buffer).unwrap_or_default()),
+                Err(shared) => memory::copied(T::slice(&shared).unwrap_or_default()),
             };
         }
         self.to_vec()
     }
 
     /// The same array in row-major order; shares the buffer when it is already so.
-    pub fn to_standard(&self) -> Array {
+    ///
+    /// # Errors
+    /// There is no memory for a copy.
+    pub fn to_standard(&self) -> Result<Array, ErrorKind> {
         if self.is_standard() {
-            return self.clone();
+            return Ok(self.clone());
         }
         with_dtype!(self.dtype(), T => {
-            Array::new(self.shape.clone(), self.to_vec::<T>().unwrap_or_default())
+            Ok(Array::new(self.shape.clone(), self.to_vec::<T>()?))
         })
     }
 
@@ -264,13 +286,27 @@ impl Array {
 
     /// The same elements in row-major order under another shape of the same size; a view unless
     /// the layout is not row-major.
-    pub fn reshape(&self, shape: &Shape) -> Array {
-        if self.as_fill().is_some() {
-            return self.view(shape.clone(), SmallVec::from_elem(0, shape.rank()), self.offset);
+    ///
+    /// # Errors
+    /// There is no memory for a copy.
+    pub fn reshape(&self, shape: &Shape) -> Result<Array, ErrorKind> {
+        if let Some(view) = self.reshaped_view(shape) {
+            return Ok(view);
         }
-        let standard = self.to_standard();
-        let offset = standard.offset;
-        standard.view(shape.clone(), shape.strides(), offset)
+        let standard = self.to_standard()?;
+        Ok(standard.view(shape.clone(), shape.strides(), standard.offset))
+    }
+
+    /// The same as [`Array::reshape`], if no element has to move.
+    pub fn reshaped_view(&self, shape: &Shape) -> Option<Array> {
+        if self.as_fill().is_some() {
+            return Some(self.view(
+                shape.clone(),
+                SmallVec::from_elem(0, shape.rank()),
+                self.offset,
+            ));
+        }
+        self.is_standard().then(|| self.view(shape.clone(), shape.strides(), self.offset))
     }
 }
 

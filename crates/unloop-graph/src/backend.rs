@@ -3,21 +3,26 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use smallvec::SmallVec;
 
 use crate::error::Place;
+use crate::memory::memory_limit;
 use crate::op::Types;
 use crate::{
     Array, Axes, Error, ErrorKind, Explanation, Graph, Op, Result, Shape, TensorType, ValueId,
+    cancel,
 };
 
 /// Something that compiles programs.
 pub trait Backend: Send + Sync {
     /// Compiles a program for its types. Its last inputs are always `known`.
     fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>>;
+
+    /// Gives memory that is kept for runs to come back to the system.
+    fn release_memory(&self) {}
 }
 
 /// A compiled program; may run on several threads at once.
@@ -51,20 +56,15 @@ impl Executable for Graph {
     }
 }
 
-static MEMORY_LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// From now on a program that needs more than this many bytes for its results and the values in
-/// between (see [`Executable::peak_bytes`]) is an error when it is compiled.
-pub fn set_memory_limit(bytes: usize) {
-    MEMORY_LIMIT.store(bytes, Ordering::Relaxed);
-}
-
 /// A compiled program that keeps the limit of memory.
 fn within_limit(program: Arc<dyn Executable>) -> Result<Arc<dyn Executable>> {
-    let (needed, limit) = (program.peak_bytes(), MEMORY_LIMIT.load(Ordering::Relaxed));
+    let (needed, limit) = (program.peak_bytes(), memory_limit());
     match needed <= limit {
         true => Ok(program),
-        false => Err(Error::new("run", ErrorKind::MemoryLimit { needed, limit }, Place(None))),
+        false => {
+            let kind = ErrorKind::OutOfMemory { needed, limit: Some(limit) };
+            Err(Error::new("run", kind, Place(None)))
+        }
     }
 }
 
@@ -125,7 +125,8 @@ pub fn set_rewriting(rewriting: Rewriting) {
 
 /// A program whose last inputs are always `known`, and the same ones with nothing twice: what repeats
 /// along an axis is one entry, which the program repeats.
-fn without_repeats(graph: &Graph, known: &[Array]) -> (Graph, Vec<Array>) {
+fn without_repeats(graph: &Graph, known: &[Array]) -> Result<(Graph, Vec<Array>)> {
+    let failed = |kind| Error::new("run", kind, Place(None));
     let first = graph.inputs().len() - known.len().min(graph.inputs().len());
     let mut smaller = Vec::new();
     let mut arrays = Vec::with_capacity(known.len());
@@ -133,7 +134,7 @@ fn without_repeats(graph: &Graph, known: &[Array]) -> (Graph, Vec<Array>) {
         let moves = |&a: &usize| x.strides()[a] != 0 || x.shape()[a] == 1;
         let dims: Axes = (0..x.shape().rank()).filter(moves).collect();
         if dims.len() == x.shape().rank() || x.is_empty() {
-            arrays.push(x.to_standard());
+            arrays.push(x.to_standard().map_err(failed)?);
             continue;
         }
         let one: Shape =
@@ -141,25 +142,29 @@ fn without_repeats(graph: &Graph, known: &[Array]) -> (Graph, Vec<Array>) {
         let start: Axes = SmallVec::from_elem(0, one.rank());
         let step: Axes = SmallVec::from_elem(1, one.rank());
         let shape: Shape = dims.iter().map(|&a| x.shape()[a]).collect();
-        let x = x.slice(&start, &one, &step).to_standard().reshape(&shape);
-        smaller.push((first + i, x.ty(), dims));
-        arrays.push(x);
+        let x = x.slice(&start, &one, &step);
+        let entry = x.to_standard().and_then(|entry| entry.reshape(&shape)).map_err(failed)?;
+        smaller.push((first + i, entry.ty(), dims));
+        arrays.push(entry);
     }
-    (graph.with_repeats(&smaller), arrays)
+    Ok((graph.with_repeats(&smaller), arrays))
 }
 
 /// How a program that `jit` compiles is rewritten. Its last inputs are always `known`.
-pub fn explain(graph: &Graph, known: &[Array]) -> Explanation {
-    let (graph, known) = without_repeats(graph, known);
+pub fn explain(graph: &Graph, known: &[Array]) -> Result<Explanation> {
+    let (graph, known) = without_repeats(graph, known)?;
     rewritten(&graph, &known)
 }
 
-fn rewritten(graph: &Graph, known: &[Array]) -> Explanation {
+fn rewritten(graph: &Graph, known: &[Array]) -> Result<Explanation> {
     let rewriting = *REWRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    match REWRITER.get() {
+    let explanation = match REWRITER.get() {
         Some(rewrite) => rewrite(graph, known, rewriting),
         None => Explanation::new(graph.clone(), graph.clone(), (0.0, 0.0), Vec::new()),
-    }
+    };
+    // A rewriting that was ended has stopped early.
+    cancel::check().map_err(|kind| Error::new("jit", kind, Place(None)))?;
+    Ok(explanation)
 }
 
 /// A compiled program, and the last of its inputs, which are the same at each run.
@@ -168,8 +173,8 @@ pub type Compiled = (Arc<dyn Executable>, Vec<Array>);
 /// Compiles a program that is run many times, always with the same `known` last inputs: rewritten
 /// first. The program takes other last inputs, which come with it.
 pub fn compile(graph: &Graph, known: &[Array]) -> Result<Compiled> {
-    let (graph, known) = without_repeats(graph, known);
-    let program = backend().compile(&rewritten(&graph, &known).after, &known)?;
+    let (graph, known) = without_repeats(graph, known)?;
+    let program = backend().compile(&rewritten(&graph, &known)?.after, &known)?;
     Ok((within_limit(program)?, known))
 }
 
@@ -223,7 +228,10 @@ pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
     }
     // A cached program knows the places where it was first used, not those of this graph: one that
     // fails is compiled and run again, so that the error names the right line.
-    WHOLE.get(graph, afresh)?.run(inputs).or_else(|_| afresh(graph)?.run(inputs))
+    WHOLE.get(graph, afresh)?.run(inputs).or_else(|error| match error.kind() {
+        ErrorKind::Cancelled | ErrorKind::OutOfMemory { .. } => Err(error),
+        _ => afresh(graph)?.run(inputs),
+    })
 }
 
 /// Computes one operation on concrete operands at once.

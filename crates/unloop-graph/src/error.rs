@@ -114,15 +114,24 @@ pub enum ErrorKind {
         /// The shape that was indexed.
         shape: Shape,
     },
-    /// A program needs more memory than `set_memory_limit` allows.
+    /// Memory that there is not, or that `set_memory_limit` does not allow.
     #[error(
-        "needs {needed} bytes at its peak, more than the limit of {limit}; \
-         vmap(…).chunks(n) or checkpoint need less, set_memory_limit allows more"
+        "needs {needed} bytes, {}; vmap(…).chunks(n) or checkpoint need less{}",
+        shortage(*.limit), way_out(*.limit)
     )]
-    MemoryLimit {
-        /// Bytes of results and of values in between.
+    OutOfMemory {
+        /// Bytes that were wanted: of a whole program, or of a single value.
         needed: usize,
-        /// The limit that was set.
+        /// The limit that was set and would have been exceeded; `None` if the system has no more.
+        limit: Option<usize>,
+    },
+    /// The work was ended by a [`CancelToken`](crate::CancelToken).
+    #[error("cancelled before it was done")]
+    Cancelled,
+    /// The condition of a loop that was given a limit stayed true.
+    #[error("the condition is still true after {limit} steps, the limit of this loop")]
+    LoopLimit {
+        /// The steps that were allowed.
         limit: usize,
     },
     /// An argument that is wrong in some other way.
@@ -195,6 +204,20 @@ pub enum ErrorKind {
     /// Something that unloop does not do (yet).
     #[error("unsupported: {0}")]
     Unsupported(String),
+}
+
+fn shortage(limit: Option<usize>) -> String {
+    match limit {
+        Some(limit) => format!("more than the limit of {limit} allows beside what is in use"),
+        None => "more than the system has left".into(),
+    }
+}
+
+fn way_out(limit: Option<usize>) -> &'static str {
+    match limit {
+        Some(_) => ", set_memory_limit allows more",
+        None => "",
+    }
 }
 
 fn axis_range(rank: usize) -> String {

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
+use crate::stack::deeper;
 use crate::{Array, Axes, Op, Result, TensorType};
 
 /// The number of a value of a [`Graph`].
@@ -203,6 +204,10 @@ impl Graph {
     /// Runs the program by reference evaluation: slow, obviously correct, the oracle of backends.
     pub fn evaluate(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check_inputs(inputs)?;
+        deeper(|| self.evaluate_nodes(inputs))
+    }
+
+    fn evaluate_nodes(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         let last = self.last_uses();
         let mut values: Vec<Option<Array>> = inputs.iter().cloned().map(Some).collect();
         values.resize(self.types.len(), None);
@@ -246,15 +251,12 @@ fn infer(node: &Node, types: &[TensorType]) -> Result<Types> {
 
 impl PartialEq for Graph {
     fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Node, &Node)| a.op == b.op && a.operands == b.operands;
         self.input_count == other.input_count
             && self.types == other.types
             && self.outputs == other.outputs
             && self.nodes.len() == other.nodes.len()
-            && self
-                .nodes
-                .iter()
-                .zip(&other.nodes)
-                .all(|(a, b)| a.op == b.op && a.operands == b.operands)
+            && deeper(|| self.nodes.iter().zip(&other.nodes).all(same))
     }
 }
 
@@ -264,10 +266,19 @@ impl Hash for Graph {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.inputs().hash(state);
         self.outputs.hash(state);
-        for node in &self.nodes {
-            node.op.hash(state);
-            node.operands.hash(state);
-        }
+        deeper(|| {
+            for node in &self.nodes {
+                node.op.hash(state);
+                node.operands.hash(state);
+            }
+        });
+    }
+}
+
+/// Programs in programs go one level at a time.
+impl Drop for Graph {
+    fn drop(&mut self) {
+        deeper(|| self.nodes.clear());
     }
 }
 
@@ -290,6 +301,12 @@ impl fmt::Display for Name {
 /// One operation a line: `c:f64[3] = mul a b`.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        deeper(|| self.print(f))
+    }
+}
+
+impl Graph {
+    fn print(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{ λ")?;
         for (i, ty) in self.inputs().iter().enumerate() {
             write!(f, " {}:{ty}", Name(ValueId(i as u32)))?;

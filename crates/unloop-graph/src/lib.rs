@@ -4,29 +4,33 @@
 
 mod array;
 pub mod backend;
+pub mod cancel;
 mod dtype;
 pub mod error;
 mod explanation;
 mod graph;
 mod graphviz;
+pub mod memory;
 pub mod op;
-mod recycle;
 pub mod shape;
 pub mod special;
+pub mod stack;
 mod tensor;
 mod trace;
 mod tree;
 
 pub use array::{Array, Strides};
+pub use cancel::CancelToken;
 pub use dtype::{Buffer, DType, Element, Number, Scalar};
 pub use error::{Error, ErrorKind, ErrorMode, Place, Result, Site, operation, set_error_mode};
 pub use explanation::Explanation;
 pub use graph::{Graph, Node, ValueId};
+pub use memory::{memory_in_use, release_memory, set_memory_limit};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
-pub use recycle::{release_memory, with_room};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis, strided,
+    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis,
+    associative_scan, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

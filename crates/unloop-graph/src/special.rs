@@ -15,8 +15,8 @@ pub fn digamma(x: f64) -> f64 {
         return f64::NAN;
     }
     if x < 0.0 {
-        // The fraction keeps the tangent accurate for large |x|.
-        let fraction = x - x.floor();
+        // The distance to the nearest pole keeps the tangent accurate beside it and for large |x|.
+        let fraction = x - x.round();
         return digamma(1.0 - x) - PI / (PI * fraction).tan();
     }
     let (mut x, mut shift) = (x, 0.0);
@@ -110,15 +110,19 @@ pub fn bessel_i1e(x: f64) -> f64 {
 }
 
 /// The `n`-th derivative of [`digamma`], `(-1)ⁿ⁺¹·n!·ζ(n + 1, x)`, with the Hurwitz zeta function by
-/// Euler and Maclaurin's formula. NaN for an `n` that is no whole number from 0, or at poles.
+/// Euler and Maclaurin's formula. NaN for an `n` that is no whole number from 0; at poles ∞ for odd
+/// `n`, the limit from both sides, and NaN for even ones.
 pub fn polygamma(n: f64, x: f64) -> f64 {
     if n == 0.0 {
         return digamma(x);
     }
     // So far below zero the recurrence would take too long.
     let is_pole = x <= 0.0 && x == x.floor();
-    if !(n > 0.0 && n == n.floor()) || x.is_nan() || is_pole || x < -1e5 {
+    if !(n > 0.0 && n == n.floor()) || x.is_nan() || x < -1e5 {
         return f64::NAN;
+    }
+    if is_pole {
+        return if n % 2.0 == 1.0 { f64::INFINITY } else { f64::NAN };
     }
     let s = n + 1.0;
     let (mut q, mut sum) = (x, 0.0);

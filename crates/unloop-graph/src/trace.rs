@@ -273,7 +273,7 @@ fn capture(
     let key = match &tensor.repr {
         Repr::Traced(t) => CaptureKey::Traced(t.trace.id, t.value, mapped.clone()),
         Repr::Concrete(a) => CaptureKey::Concrete(
-            Arc::as_ptr(a.buffer()) as usize,
+            std::ptr::from_ref(a.buffer()).addr(),
             a.offset(),
             a.shape().clone(),
             a.strides().into(),

@@ -17,6 +17,7 @@ mod tidy;
 pub use tidy::tidy;
 
 pub use unloop_graph::backend::Rewriting;
+use unloop_graph::stack::deeper;
 use unloop_graph::{Array, Explanation, Graph};
 
 /// A program with the same results that is predicted to take less time, never more.
@@ -26,6 +27,10 @@ pub fn rewrite(graph: &Graph, rewriting: Rewriting) -> Graph {
 
 /// What [`rewrite`] does to a program, and why. The last inputs always have the values `known`.
 pub fn explain(graph: &Graph, known: &[Array], rewriting: Rewriting) -> Explanation {
+    deeper(|| explain_level(graph, known, rewriting))
+}
+
+fn explain_level(graph: &Graph, known: &[Array], rewriting: Rewriting) -> Explanation {
     let mut fired = Vec::new();
     let before = cost::of_graph(graph);
     if rewriting == Rewriting::Off {

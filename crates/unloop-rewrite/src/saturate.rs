@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use egg::Id;
 use unloop_graph::backend::Rewriting;
-use unloop_graph::{Array, BinaryOp, DotDims, Graph, Node, Op, Place, Shape, TensorType, ValueId};
+use unloop_graph::{
+    Array, BinaryOp, DotDims, Graph, Node, Op, Place, Shape, TensorType, ValueId, cancel,
+};
 
 use crate::contract::contract;
 use crate::cost;
@@ -55,6 +57,10 @@ pub(crate) fn run(
     // Operations that were looked at; what has changed is another operation.
     let mut seen: HashSet<(Op, Vec<Id>)> = HashSet::new();
     for _ in 0..ROUNDS {
+        // Nobody wants the result any more.
+        if cancel::check().is_err() {
+            return None;
+        }
         let mut found = Vec::new();
         // In the order of age, so that the same program is rewritten in the same way.
         let mut classes: Vec<(usize, Id)> =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use unloop_graph::backend::Rewriting;
-use unloop_graph::{Array, Graph, Node, Op, Place, Scalar, TensorType, ValueId};
+use unloop_graph::{Array, Graph, Node, Op, Place, Scalar, TensorType, ValueId, cancel};
 
 use crate::loops;
 use crate::rules::{self, Rule};
@@ -29,6 +29,10 @@ pub(crate) fn run(
     let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
     let live = live(graph);
     for (node, live) in graph.nodes().iter().zip(live) {
+        // Nobody wants the result any more.
+        if cancel::check().is_err() {
+            return graph.clone();
+        }
         if !live {
             // Something must stand for it; nobody reads it.
             values.extend(node.results().map(|_| ValueId(u32::MAX)));

@@ -48,48 +48,6 @@ impl Combine {
         let inputs = each.chain(self.captured.iter().cloned().map(Batched::Same)).collect();
         batch_graph(&self.graph, inputs, size).into_iter().map(|x| x.each(size)).collect()
     }
-
-    /// Running totals along axis 0, in logarithmic depth: pairs are combined, the totals of the
-    /// pairs found, and the elements between them filled in.
-    fn running(&self, x: &[Tensor]) -> Vec<Tensor> {
-        let n = x.first().map_or(0, |x| x.shape()[0]);
-        if n < 2 {
-            return x.to_vec();
-        }
-        let part = |x: &Tensor, start: usize, end: usize, step: usize| {
-            let (mut from, mut to) = (vec![0; x.rank()], x.shape().to_vec());
-            let mut by = vec![1; x.rank()];
-            (from[0], to[0], by[0]) = (start, end, step);
-            x.slice(&from, &to, &by)
-        };
-        let all = |start: usize, end: usize, step: usize| -> Vec<Tensor> {
-            x.iter().map(|x| part(x, start, end, step)).collect()
-        };
-        let half = n / 2;
-        let odd = self.running(&self.stacks(&all(0, 2 * half, 2), &all(1, n, 2)));
-        // The elements at 2, 4, … with the totals before them.
-        let later = (n - 1) / 2;
-        let before: Vec<Tensor> = odd.iter().map(|x| x.slice_axis(0, 0, later)).collect();
-        let even = match later {
-            0 => all(0, 1, 1),
-            _ => {
-                let rest = self.stacks(&before, &all(2, n, 2));
-                let join = |(a, b): (Tensor, &Tensor)| Tensor::concatenate(&[&a, b], 0);
-                all(0, 1, 1).into_iter().zip(&rest).map(join).collect()
-            }
-        };
-        let weave = |(even, odd): (&Tensor, &Tensor)| {
-            let pairs = Tensor::stack(&[&even.slice_axis(0, 0, half), odd], 1);
-            let mut shape = Shape::from(even.shape());
-            shape[0] = 2 * half;
-            let woven = pairs.reshape(shape);
-            match n % 2 {
-                0 => woven,
-                _ => Tensor::concatenate(&[&woven, &even.slice_axis(0, half, half + 1)], 0),
-            }
-        };
-        even.iter().zip(&odd).map(weave).collect()
-    }
 }
 
 fn element(ty: &TensorType) -> TensorType {
@@ -130,7 +88,9 @@ pub fn associative_scan<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T) -> T {
         }
         let elements: Vec<TensorType> = types.iter().map(element).collect();
         let combine = Combine::trace(name, f, xs, &elements, place)?;
-        xs.with_leaves(&place.scope(|| combine.running(&xs.leaves())))
+        xs.with_leaves(&place.scope(|| {
+            unloop_graph::associative_scan(&xs.leaves(), 0, &|a, b| combine.stacks(a, b))
+        }))
     };
     run().unwrap_or_else(|e| carrying(xs, &e))
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use unloop_graph::op::{Scan, Switch, While};
+use unloop_graph::stack::deeper;
 use unloop_graph::{
     DType, Error, ErrorKind, Graph, Op, Place, Result, Tensor, TensorType, Trace, TracedProgram,
     Tree,
@@ -26,7 +27,7 @@ pub(crate) fn trace<R: Tree>(
     f: impl FnOnce(&[Tensor]) -> R,
 ) -> Result<Part<R>> {
     let (trace, params) = Trace::new(types.iter().cloned());
-    let result = f(&params);
+    let result = deeper(|| f(&params));
     let TracedProgram { graph, captures } = trace.finish(&result.leaves())?;
     Ok(Part { graph, captured: captures.into_iter().map(|c| c.tensor).collect(), result })
 }
@@ -103,7 +104,7 @@ fn require_same<T: Tree>(name: &'static str, given: &T, back: &T, place: Place) 
 /// ```
 #[track_caller]
 pub fn scan<C: Tree, X: Tree, Y: Tree>(f: impl Fn(&C, &X) -> (C, Y), init: &C, xs: &X) -> (C, Y) {
-    run_scan("scan", f, init, xs, false, Place::of("scan"))
+    run_scan("scan", f, init, xs, Runs::entries(false), Place::of("scan"))
 }
 
 /// [`scan`] from the last entry to the first.
@@ -113,7 +114,7 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
     init: &C,
     xs: &X,
 ) -> (C, Y) {
-    run_scan("scan_reverse", f, init, xs, true, Place::of("scan_reverse"))
+    run_scan("scan_reverse", f, init, xs, Runs::entries(true), Place::of("scan_reverse"))
 }
 
 /// [`scan`] without entries: runs `f` a number of times on a state, and stacks what it gives besides.
@@ -129,8 +130,26 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
 /// ```
 #[track_caller]
 pub fn scan_times<C: Tree, Y: Tree>(count: usize, f: impl Fn(&C) -> (C, Y), init: &C) -> (C, Y) {
-    let steps = Tensor::iota(DType::I32, [count], 0);
-    run_scan("scan_times", |c: &C, _: &Tensor| f(c), init, &steps, false, Place::of("scan_times"))
+    let step = |c: &C, _: &Vec<Tensor>| f(c);
+    run_scan("scan_times", step, init, &Vec::new(), Runs::times(count), Place::of("scan_times"))
+}
+
+/// How often a loop runs, and where it begins.
+#[derive(Clone, Copy)]
+struct Runs {
+    /// As often as there are entries, if not given.
+    count: Option<usize>,
+    reverse: bool,
+}
+
+impl Runs {
+    fn entries(reverse: bool) -> Runs {
+        Runs { count: None, reverse }
+    }
+
+    fn times(count: usize) -> Runs {
+        Runs { count: Some(count), reverse: false }
+    }
 }
 
 fn run_scan<C: Tree, X: Tree, Y: Tree>(
@@ -138,10 +157,10 @@ fn run_scan<C: Tree, X: Tree, Y: Tree>(
     f: impl Fn(&C, &X) -> (C, Y),
     init: &C,
     xs: &X,
-    reverse: bool,
+    runs: Runs,
     place: Place,
 ) -> (C, Y) {
-    try_scan(name, &f, init, xs, reverse, place).unwrap_or_else(|e| {
+    try_scan(name, &f, init, xs, runs, place).unwrap_or_else(|e| {
         let (c, y) = f(&carrying(init, &e), &carrying(xs, &e));
         (carrying(&c, &e), carrying(&y, &e))
     })
@@ -152,7 +171,7 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
     f: &impl Fn(&C, &X) -> (C, Y),
     init: &C,
     xs: &X,
-    reverse: bool,
+    runs: Runs,
     place: Place,
 ) -> Result<(C, Y)> {
     let (carry, entries) = (types(init)?, types(xs)?);
@@ -160,7 +179,7 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
         return invalid(name, format!("{scalar} has no axis to run along"), place);
     }
     let mut lengths = entries.iter().map(|ty| ty.shape[0]);
-    let Some(length) = lengths.next() else {
+    let Some(length) = runs.count.or_else(|| lengths.next()) else {
         let message = "nothing to run over; fori_loop takes a number of runs".to_string();
         return invalid(name, message, place);
     };
@@ -184,6 +203,7 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
     let part = part?;
     let captured = &part.captured;
     let body = closed(&part.graph, captured, 0..captured.len());
+    let reverse = runs.reverse;
     let scan = Scan { body, shared: captured.len(), carry: carry.len(), length, reverse };
     let operands = [&captured[..], &init.leaves(), &xs.leaves()].concat();
     let results = apply(Op::Scan(scan), &operands, place);
@@ -206,17 +226,30 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
 /// ```
 #[track_caller]
 pub fn fori_loop<C: Tree>(count: usize, f: impl Fn(&Tensor, &C) -> C, init: &C) -> C {
+    let place = Place::of("fori_loop");
+    if count > MOST_NUMBERS {
+        // The number is computed on the way.
+        let step = |(i, state): &(Tensor, C), _: &Vec<Tensor>| {
+            ((i + &Tensor::from(1i64), f(i, state)), Vec::<Tensor>::new())
+        };
+        let init = (Tensor::from(0i64), init.rebuild(&mut Tensor::clone));
+        return run_scan("fori_loop", step, &init, &Vec::new(), Runs::times(count), place).0.1;
+    }
     let numbers = Tensor::iota(DType::I64, [count], 0);
     let step = |state: &C, i: &Tensor| (f(i, state), Vec::<Tensor>::new());
-    run_scan("fori_loop", step, init, &numbers, false, Place::of("fori_loop")).0
+    run_scan("fori_loop", step, init, &numbers, Runs::entries(false), place).0
 }
+
+/// Runs of a loop, at most, whose numbers are entries: what is computed from them alone is computed
+/// for all at once.
+const MOST_NUMBERS: usize = 4096;
 
 /// Applies `f` to each entry along the first axis of `xs`, one after the other, and stacks the
 /// results: as `vmap`, with the memory of one.
 #[track_caller]
 pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
     let step = |none: &Vec<Tensor>, x: &X| (none.clone(), f(x));
-    run_scan("map", step, &Vec::new(), xs, false, Place::of("map")).1
+    run_scan("map", step, &Vec::new(), xs, Runs::entries(false), Place::of("map")).1
 }
 
 /// Runs `body` on its own result for as long as `condition`, a bool scalar, is true. Under `vmap`
@@ -225,6 +258,9 @@ pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
 ///
 /// Forward derivatives (`jvp`, `jacfwd`) flow through it. Its gradient would need all states, whose
 /// number is not known before: use [`scan`] or [`fori_loop`].
+///
+/// A condition that stays true runs forever: [`while_loop_at_most`] ends it by an error, a
+/// [`CancelToken`](unloop_graph::CancelToken) from outside.
 ///
 /// # Errors
 /// Carried by the result: a condition that is not a bool scalar, a state whose structure, shapes or
@@ -244,15 +280,64 @@ pub fn while_loop<C: Tree>(
     body: impl Fn(&C) -> C,
     init: &C,
 ) -> C {
-    let place = Place::of("while_loop");
-    try_while(&condition, &body, init, place)
+    run_while("while_loop", condition, body, init, None, Place::of("while_loop"))
+}
+
+/// [`while_loop`] that makes at most `limit` steps. Under `vmap` the limit is of the steps that the
+/// slowest example needs.
+///
+/// # Errors
+/// Carried by the result, besides those of [`while_loop`]: [`ErrorKind::LoopLimit`] when the condition
+/// is still true after `limit` steps.
+///
+/// ```
+/// # use unloop_graph::{ErrorKind, Tensor};
+/// # use unloop_transform::while_loop_at_most;
+/// // Newton's method for a square root.
+/// let root = |x: f64, limit: usize| {
+///     let x = Tensor::from(x);
+///     let far = |y: &Tensor| (y * y - &x).abs().greater(&Tensor::from(1e-9));
+///     while_loop_at_most(limit, far, |y: &Tensor| (y + &x / y) * 0.5, &Tensor::from(1.0))
+/// };
+/// assert!((root(2.0, 20).item::<f64>()? - 2f64.sqrt()).abs() < 1e-9);
+/// assert_eq!(*root(-1.0, 20).as_error().unwrap().kind(), ErrorKind::LoopLimit { limit: 20 });
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn while_loop_at_most<C: Tree>(
+    limit: usize,
+    condition: impl Fn(&C) -> Tensor,
+    body: impl Fn(&C) -> C,
+    init: &C,
+) -> C {
+    run_while(
+        "while_loop_at_most",
+        condition,
+        body,
+        init,
+        Some(limit),
+        Place::of("while_loop_at_most"),
+    )
+}
+
+fn run_while<C: Tree>(
+    name: &'static str,
+    condition: impl Fn(&C) -> Tensor,
+    body: impl Fn(&C) -> C,
+    init: &C,
+    limit: Option<usize>,
+    place: Place,
+) -> C {
+    try_while(name, &condition, &body, init, limit, place)
         .unwrap_or_else(|e| carrying(&body(&carrying(init, &e)), &e))
 }
 
 fn try_while<C: Tree>(
+    name: &'static str,
     condition: &impl Fn(&C) -> Tensor,
     body: &impl Fn(&C) -> C,
     init: &C,
+    limit: Option<usize>,
     place: Place,
 ) -> Result<C> {
     let carry = types(init)?;
@@ -264,13 +349,13 @@ fn try_while<C: Tree>(
     let ty = asked.result.ty();
     if ty != TensorType::new(DType::Bool, ()) {
         let message = format!("the condition is {ty}, not a bool scalar");
-        return invalid("while_loop", message, place);
+        return invalid(name, message, place);
     }
     let mut wrong = Ok(());
     let step = trace(&carry, |params| {
         let now = state(params);
         let next = body(&now);
-        wrong = require_same("while_loop", &now, &next, place);
+        wrong = require_same(name, &now, &next, place);
         next
     });
     wrong?;
@@ -281,6 +366,7 @@ fn try_while<C: Tree>(
         condition: closed(&asked.graph, &captured, 0..own),
         body: closed(&step.graph, &captured, own..captured.len()),
         shared: captured.len(),
+        limit,
     };
     let operands = [&captured[..], &init.leaves()].concat();
     step.result.with_leaves(&apply(Op::While(repeat), &operands, place))

@@ -305,7 +305,7 @@ where
 ///         Ok(vec![TensorType::new(x[0].dtype, ())])
 ///     }
 ///     fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
-///         let mut values: Vec<f64> = x[0].to_vec().ok_or("a median of f64 only")?;
+///         let mut values: Vec<f64> = x[0].to_vec().map_err(|e| e.to_string())?;
 ///         values.sort_by(f64::total_cmp);
 ///         let middle = *values.get(values.len() / 2).ok_or("a median of nothing")?;
 ///         Ok(vec![Array::new(Shape::from(()), vec![middle])])

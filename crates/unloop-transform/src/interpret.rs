@@ -2,6 +2,7 @@
 //! transform computes is again traced, so transforms nest; on concrete arrays the transformed
 //! program runs as a whole.
 
+use unloop_graph::stack::deeper;
 use unloop_graph::{
     Array, Error, ErrorKind, Graph, Node, Place, Result, Tensor, TensorType, Trace, TracedProgram,
     Tree, backend,
@@ -16,6 +17,10 @@ pub(crate) fn operands<'a, T>(node: &Node, values: &'a [Option<T>]) -> Vec<&'a T
 
 /// Applies each operation of a program to tensors.
 pub(crate) fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
+    deeper(|| eval_nodes(graph, inputs))
+}
+
+fn eval_nodes(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     let last = graph.last_uses();
     let mut values: Vec<Option<Tensor>> = inputs.iter().cloned().map(Some).collect();
     values.resize(graph.value_count(), None);
@@ -56,7 +61,7 @@ pub(crate) fn trace(
     f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<TracedProgram> {
     let (trace, params) = Trace::new(types);
-    let outputs = f(&params)?;
+    let outputs = deeper(|| f(&params))?;
     trace.finish(&outputs)
 }
 
@@ -105,7 +110,7 @@ impl<R: Tree> Call<R> {
         let mut count = 0;
         Args::visit(args, &mut |_| count += 1);
         let bound = bind(&params[count..]);
-        let result = f.call(Args::with_leaves(args, &params).refs());
+        let result = deeper(|| f.call(Args::with_leaves(args, &params).refs()));
         drop(bound);
         let program = trace.finish(&result.leaves())?;
         Ok(Call { program, result })

@@ -57,7 +57,7 @@ impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
         let call = traced::<Args, R>(&*self.function, args)?;
         let captured: Vec<Tensor> = call.captured().collect();
         let known = Tensor::arrays(&captured).unwrap_or_default();
-        Ok(backend::explain(&call.program.graph, &known))
+        backend::explain(&call.program.graph, &known)
     }
 
     /// Compiles for these arguments without running: traces, rewrites and plans.

@@ -29,7 +29,9 @@ pub use collective::{
     all_gather, axis_index, axis_size, permute_examples, pmax, pmean, pmin, psum,
 };
 pub use combine::{associative_scan, reduce};
-pub use control::{cond, fori_loop, map, scan, scan_reverse, scan_times, switch, while_loop};
+pub use control::{
+    cond, fori_loop, map, scan, scan_reverse, scan_times, switch, while_loop, while_loop_at_most,
+};
 pub use custom::{Custom, CustomReverse, checkpoint, custom_jvp, custom_vjp, host_call};
 pub use derivative::{
     Jvp, Linearize, Pullback, Pushforward, Vjp, jvp, linear_transpose, linearize, vjp,

@@ -157,14 +157,17 @@ methods! {
 
     /// The principal square root.
     sqrt(z) -> Complex {
-        // The half that does not cancel, and the other part by division.
-        let half = ((z.re.abs() + z.abs()) * 0.5).sqrt();
+        // The part that does not cancel, and the other one by division. In either half of the plane
+        // this is smooth, up to the cut, whose sides the sign of the imaginary part tells apart.
+        let right = z.re.greater_equal(&z.re.zeros_like());
+        let half = ((right.select(&z.re, &-&z.re) + z.abs()) * 0.5).sqrt();
         let is_zero = half.equal(&half.zeros_like());
         let safe = is_zero.select(&half.ones_like(), &half);
-        let other = z.im.abs() / (safe * 2.0);
-        let right = z.re.greater_equal(&z.re.zeros_like());
-        let im = right.select(&other, &half);
-        Complex { re: right.select(&half, &other), im: im.copy_sign(&z.im) }
+        let (other, side) = (&z.im / (safe * 2.0), half.ones_like().copy_sign(&z.im));
+        Complex {
+            re: right.select(&half, &(&other * &side)),
+            im: right.select(&other, &(&half * &side)),
+        }
     }
 
     /// The sine.

@@ -45,17 +45,17 @@
 //! | see where time goes | [`profile`](fn@profile) |
 //! | know its memory before it runs, or limit it | [`Jit::plan`], [`set_memory_limit`] |
 //! | give memory of old results back | [`release_memory`] |
+//! | end a call that takes too long | [`CancelToken`], [`while_loop_at_most`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
 
 pub use unloop_cpu::{KernelTime, Profile, profile};
 pub use unloop_derive::Tree;
-pub use unloop_graph::backend::{Rewriting, set_memory_limit, set_rewriting};
-pub use unloop_graph::release_memory;
+pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
-    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CompareOp, Conv, DType,
-    Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg, Op,
-    PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp,
-    WindowAxis, set_error_mode, strided,
+    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CancelToken, CompareOp, Conv,
+    DType, Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg,
+    Op, PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp,
+    WindowAxis, memory_in_use, release_memory, set_error_mode, set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
@@ -65,7 +65,7 @@ pub use unloop_transform::{
     eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd, jacfwd_tree,
     jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples, pmax, pmean,
     pmin, psum, reduce, scan, scan_reverse, scan_times, switch, value_and_grad,
-    value_and_grad_with_aux, vectorize, vjp, vmap, while_loop,
+    value_and_grad_with_aux, vectorize, vjp, vmap, while_loop, while_loop_at_most,
 };
 
 pub mod complex;

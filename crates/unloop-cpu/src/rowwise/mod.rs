@@ -6,7 +6,7 @@ mod compile;
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::DType;
+use unloop_graph::{DType, ErrorKind};
 
 use crate::feed::count;
 use crate::map::bases;
@@ -111,16 +111,25 @@ impl RowwiseStep {
     /// # Safety
     /// The buffers are as large as their values, results are disjoint from each other and from the
     /// sources.
-    pub unsafe fn run(&self, memory: Addresses<'_>) {
+    pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let rows = self.rows.count();
         for_ranges(rows.div_ceil(self.block), self.ns, |range| {
             let range = range.start * self.block..(range.end * self.block).min(rows);
             // SAFETY: ranges are disjoint, so no two threads write one element.
             unsafe { self.run_range(memory, range) }
-        });
+        })
     }
 
-    unsafe fn run_range(&self, memory: Addresses<'_>, range: Range<usize>) {
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        self.scratch
+    }
+
+    unsafe fn run_range(
+        &self,
+        memory: Addresses<'_>,
+        range: Range<usize>,
+    ) -> Result<(), ErrorKind> {
         let bases = bases(&self.sources, memory);
         with_scratch(self.scratch, |scratch| {
             let mut ptrs: SmallVec<[*mut u8; 32]> = SmallVec::from_elem(scratch, self.slots);
@@ -158,7 +167,7 @@ impl RowwiseStep {
             if self.outputs.iter().any(|o| o.past_caches) {
                 finish_past_caches();
             }
-        });
+        })
     }
 
     /// Prepares what is the same for all rows.

@@ -168,7 +168,7 @@ impl Emitter<'_> {
             open.extend(operands(&program.exprs[x.index()]));
             let Some((repeat, i)) = passed.get(&x) else { continue };
             open.extend([repeat.passed[*i].start, repeat.passed[*i].next]);
-            if let Until::False(on) = repeat.until
+            if let Until::False { on, .. } = repeat.until
                 && !begun.contains(&std::ptr::from_ref(*repeat))
             {
                 begun.push(*repeat);
@@ -241,7 +241,7 @@ impl Emitter<'_> {
                     [p.start, p.next, p.value].into_iter().for_each(&mut *f);
                 }
                 repeat.stacked.iter().for_each(|s| f(s.value));
-                if let Until::False(on) = repeat.until {
+                if let Until::False { on, .. } = repeat.until {
                     f(on);
                 }
             }
@@ -511,7 +511,7 @@ impl Emitter<'_> {
         let stacked = repeat.stacked.iter().map(|s| s.value);
         let kept: Vec<ExprId> = passed.iter().map(|p| p.next).chain(stacked).collect();
         let on = match repeat.until {
-            Until::False(on) => Some(on),
+            Until::False { on, .. } => Some(on),
             Until::Count { .. } => None,
         };
         // What the loop reads of what is computed before it.
@@ -582,8 +582,8 @@ impl Emitter<'_> {
         self.free.extend(spare);
         let test = match (repeat.until, on.map(|on| (self.place(on), self.is_uniform(on)))) {
             (Until::Count { count, reverse }, _) => Test::Count { count, reverse },
-            (Until::False(_), Some((slot, true))) => Test::While(slot),
-            (Until::False(_), slot) => {
+            (Until::False { limit, .. }, Some((on, true))) => Test::While { on, limit },
+            (Until::False { limit, .. }, slot) => {
                 let slot = slot.map_or(Slot::Cell(0), |(slot, _)| slot);
                 let place =
                     |x: &ExprId| Some((self.places[x.index()]?, self.program.dtypes[x.index()]));
@@ -591,15 +591,15 @@ impl Emitter<'_> {
                 let values: Vec<ExprId> = passed.iter().map(|p| p.value).collect();
                 let state = values.iter().filter(is_tile).filter_map(place).collect();
                 let captured = captured.iter().filter_map(place).collect();
-                Test::Any { on: slot, state, captured, spare: 0 }
+                Test::Any { on: slot, limit, state, captured, spare: 0 }
             }
         };
         // Where finished examples wait: the results, and what was there before.
         let test = match test {
-            Test::Any { on, state, captured, .. } => {
+            Test::Any { on, limit, state, captured, .. } => {
                 let spare = self.registers;
                 self.registers += state.len() + captured.len();
-                Test::Any { on, state, captured, spare }
+                Test::Any { on, limit, state, captured, spare }
             }
             test => test,
         };

@@ -32,7 +32,7 @@ pub(super) enum Entry {
     Repeat(Repeat),
 }
 
-/// A loop: what stands in `head` is computed, then `on` decides whether `body` is, and then the loop
+/// A loop: what stands in `head` is computed, then `until` decides whether `body` is, and then the loop
 /// begins again with the next values.
 pub(super) struct Repeat {
     pub head: Vec<Entry>,
@@ -44,8 +44,8 @@ pub(super) struct Repeat {
 
 #[derive(Clone, Copy)]
 pub(super) enum Until {
-    /// As long as this is true, for any example.
-    False(ExprId),
+    /// As long as `on` is true, for any example; `limit` times at most.
+    False { on: ExprId, limit: Option<usize> },
     /// This often; the last entries first if `reverse`.
     Count { count: usize, reverse: bool },
 }

@@ -28,7 +28,7 @@ impl Unroller {
             let on = *elements(on.first()?.ids.as_ref()?).first()?;
             let head = s.blocks.last_mut().map(std::mem::take)?;
             let next = s.graph(&repeat.body, inputs, false)?;
-            Some((head, Until::False(on), next, Vec::new()))
+            Some((head, Until::False { on, limit: repeat.limit }, next, Vec::new()))
         });
         self.whiles -= 1;
         results

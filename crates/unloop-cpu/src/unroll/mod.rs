@@ -11,7 +11,7 @@ mod scalars;
 mod tape;
 
 use smallvec::SmallVec;
-use unloop_graph::{Array, DType, Graph, Node, Op, Place, TensorType, ValueId};
+use unloop_graph::{Array, DType, ErrorKind, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::Expr;
 
 use crate::instruction::cost;
@@ -192,9 +192,12 @@ impl Unrolled {
         let example = |e: f64| e * examples as f64;
         let sum = |cost: fn(&Expr, DType) -> f64| example(total(scalars, &scalars.block, cost));
         let all = graph.inputs().iter().chain(graph.output_types());
+        // What alone may fail here, at its own line.
+        let has_limit = |node: &&Node| matches!(&node.op, Op::While(w) if w.limit.is_some());
+        let may_fail = graph.nodes().iter().find(has_limit);
         let facts = Facts {
             name: "unrolled".into(),
-            place: graph.nodes().last().map_or(Place(None), |node| node.place),
+            place: may_fail.or(graph.nodes().last()).map_or(Place(None), |node| node.place),
             bytes: all.map(bytes).sum(),
             flops: sum(|_, _| 1.0) as usize,
             dtype: graph.output_types().next().map_or(DType::F64, |ty| ty.dtype),
@@ -209,6 +212,11 @@ impl Unrolled {
         }
     }
 
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        self.tape.scratch()
+    }
+
     /// What a profile says of it.
     pub fn facts(&self) -> &Facts {
         &self.facts
@@ -218,7 +226,7 @@ impl Unrolled {
     ///
     /// # Safety
     /// The addresses are of values of the program's types, and nobody else uses the outputs.
-    pub unsafe fn run(&self, inputs: &[*mut u8], outputs: &[*mut u8]) {
+    pub unsafe fn run(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<(), ErrorKind> {
         let strides = (&self.inputs[..], &self.outputs[..]);
         // SAFETY: as the caller's.
         unsafe { self.tape.run(self.examples, strides, (inputs, outputs), self.ns) }
@@ -327,7 +335,7 @@ fn total(scalars: &Scalars, block: &[Entry], cost: fn(&Expr, DType) -> f64) -> f
         Entry::Repeat(repeat) => {
             let runs = match repeat.until {
                 Until::Count { count, .. } => count as f64,
-                Until::False(_) => EXPECTED_RUNS,
+                Until::False { .. } => EXPECTED_RUNS,
             };
             runs * (total(scalars, &repeat.head, cost) + total(scalars, &repeat.body, cost))
         }

@@ -354,7 +354,7 @@ impl Unroller {
                 // An index out of bounds reads what no value has as its number.
                 let gather = Gather { mode: outside(gather.mode), ..gather.clone() };
                 let moved = moved(Op::Gather(gather), &[&operands[0], &indices], &ty.shape)?;
-                let inside = moved.to_vec::<i32>()?.into_iter().all(|id| id >= 0);
+                let inside = moved.to_vec::<i32>().ok()?.into_iter().all(|id| id >= 0);
                 inside.then(|| vec![moved])
             }
             Op::Scatter(scatter) => self.scatter(scatter, operands, ty).and_then(computed),
@@ -394,7 +394,7 @@ impl Unroller {
         let none = Array::fill(x.shape().clone(), Scalar::new(DType::I32, Number::Int(-1)));
         let set = Scatter { op: ScatterOp::Set, ..scatter.clone() };
         let from = moved(Op::Scatter(set), &[&none, &indices, &numbers], &ty.shape)?;
-        let from = from.to_vec::<i32>()?;
+        let from = from.to_vec::<i32>().ok()?;
         if from.iter().filter(|&&update| update >= 0).count() != count {
             return None;
         }
@@ -439,7 +439,7 @@ impl Unroller {
         let rank = x.shape().rank();
         let rest = (0..rank).filter(|a| !last.contains(a) && !first.contains(a));
         let perm: Axes = first.iter().copied().chain(rest).chain(last.iter().copied()).collect();
-        elements(&x.transpose(&perm).to_standard())
+        elements(&x.transpose(&perm))
     }
 
     fn reduce(&mut self, op: ReduceOp, axes: &[usize], x: &Array, dtype: DType) -> Vec<ExprId> {

@@ -2,9 +2,10 @@
 //! example of the tile, every cell one number that is the same for all.
 
 use smallvec::SmallVec;
-use unloop_graph::DType;
+use unloop_graph::{DType, ErrorKind, cancel};
 
 use super::emit::Emitted;
+use crate::control::Steps;
 use crate::memory::{SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
 use crate::simd::{Columns, Simd, TileFn, count_true, fill, gather_run, pick, put, scatter_run};
@@ -109,13 +110,17 @@ pub(super) enum Test<S = Slot> {
         count: usize,
         reverse: bool,
     },
-    /// While this is true.
-    While(S),
-    /// While this is true for any example. Those that are done leave the tile when they are half of
+    /// While `on` is true, `limit` times at most.
+    While {
+        on: S,
+        limit: Option<usize>,
+    },
+    /// While `on` is true for any example, `limit` times at most. Those that are done leave the tile when they are half of
     /// it: what the loop passes on of them waits in registers from `spare` on, behind which those are
     /// saved that it only reads.
     Any {
         on: S,
+        limit: Option<usize>,
         state: Moved<S>,
         captured: Moved<S>,
         spare: usize,
@@ -202,7 +207,7 @@ impl Tape {
         strides: (&[usize], &[usize]),
         (inputs, outputs): (&[*mut u8], &[*mut u8]),
         ns: f64,
-    ) {
+    ) -> Result<(), ErrorKind> {
         let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
             addresses.iter().map(|&a| SharedPtr(a)).collect()
         };
@@ -218,13 +223,25 @@ impl Tape {
                     let at = At { inputs: &inputs, outputs: &outputs, strides, first, entry: 0 };
                     let n = self.width.min(examples - first);
                     // SAFETY: as the caller's; each tile has its own examples.
-                    unsafe { self.execute(&self.insts, base, &at, n) };
+                    unsafe { self.execute(&self.insts, base, &at, n)? };
                 }
-            });
-        });
+                Ok(())
+            })?
+        })
     }
 
-    unsafe fn execute(&self, insts: &[Inst<u32>], base: *mut u8, at: &At<'_>, n: usize) {
+    /// Bytes of scratch memory of a thread.
+    pub fn scratch(&self) -> usize {
+        self.scratch
+    }
+
+    unsafe fn execute(
+        &self,
+        insts: &[Inst<u32>],
+        base: *mut u8,
+        at: &At<'_>,
+        n: usize,
+    ) -> Result<(), ErrorKind> {
         let place = |slot: u32| base.wrapping_add(slot as usize);
         for inst in insts {
             // SAFETY: places lie in the scratch memory and have room for a tile or an element; memory
@@ -291,22 +308,28 @@ impl Tape {
                     Inst::Repeat { head, test, body } => match test {
                         &Test::Count { count, reverse } => {
                             for run in 0..count {
+                                cancel::check()?;
                                 let entry = if reverse { count - 1 - run } else { run };
-                                self.execute(body, base, &At { entry, ..*at }, n);
+                                self.execute(body, base, &At { entry, ..*at }, n)?;
                             }
                         }
-                        Test::While(on) => loop {
-                            self.execute(head, base, at, n);
-                            if place(*on).read() == 0 {
-                                break;
+                        &Test::While { on, limit } => {
+                            let mut steps = Steps::new(limit);
+                            loop {
+                                self.execute(head, base, at, n)?;
+                                if place(on).read() == 0 {
+                                    break;
+                                }
+                                steps.next()?;
+                                self.execute(body, base, at, n)?;
                             }
-                            self.execute(body, base, at, n);
-                        },
-                        Test::Any { .. } => self.repeat_any((head, test, body), base, at, n),
+                        }
+                        Test::Any { .. } => self.repeat_any((head, test, body), base, at, n)?,
                     },
                 }
             }
         }
+        Ok(())
     }
 
     /// How far what the innermost loop keeps is from that of its first entry.
@@ -321,8 +344,11 @@ impl Tape {
         base: *mut u8,
         at: &At<'_>,
         n: usize,
-    ) {
-        let Test::Any { on, state, captured, spare } = test else { return };
+    ) -> Result<(), ErrorKind> {
+        let Test::Any { on, limit, state, captured, spare } = test else {
+            unreachable!("a loop of examples that end at different times")
+        };
+        let mut steps = Steps::new(*limit);
         let place = |slot: u32| base.wrapping_add(slot as usize);
         let register = |i: usize| base.wrapping_add(self.first_register + i * self.register);
         let (done, saved) =
@@ -333,11 +359,12 @@ impl Tape {
         // SAFETY: as the caller's; the spare registers are used here only.
         unsafe {
             loop {
-                self.execute(head, base, at, m);
+                self.execute(head, base, at, m)?;
                 let active = count_true(place(*on), m);
                 if active == 0 {
                     break;
                 }
+                steps.next()?;
                 if m > FEW && active <= m / 2 {
                     if !moved {
                         moved = true;
@@ -359,9 +386,9 @@ impl Tape {
                     left = kept.iter().map(|&i| left[i as usize]).collect();
                     m = active;
                     // The condition, and what else stands there, of those that are left.
-                    self.execute(head, base, at, m);
+                    self.execute(head, base, at, m)?;
                 }
-                self.execute(body, base, at, m);
+                self.execute(body, base, at, m)?;
             }
             if moved {
                 for (i, &(slot, dtype)) in state.iter().enumerate() {
@@ -373,6 +400,7 @@ impl Tape {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -416,10 +444,10 @@ fn placed(insts: Vec<Inst>, place: &impl Fn(Slot) -> u32) -> Vec<Inst<u32>> {
         Inst::Repeat { head, test, body } => {
             let test = match test {
                 Test::Count { count, reverse } => Test::Count { count, reverse },
-                Test::While(on) => Test::While(place(on)),
-                Test::Any { on, state, captured, spare } => {
+                Test::While { on, limit } => Test::While { on: place(on), limit },
+                Test::Any { on, limit, state, captured, spare } => {
                     let (state, captured) = (moved(state), moved(captured));
-                    Test::Any { on: place(on), state, captured, spare }
+                    Test::Any { on: place(on), limit, state, captured, spare }
                 }
             };
             Inst::Repeat { head: placed(head, place), test, body: placed(body, place) }

@@ -23,6 +23,8 @@ pub struct While {
     pub body: Arc<Graph>,
     /// How many operands, from the first, stay the same.
     pub shared: usize,
+    /// How often it may run; to go on then is [`ErrorKind::LoopLimit`].
+    pub limit: Option<usize>,
 }
 
 /// A program run once for each entry along the first axis of some operands.
@@ -61,7 +63,7 @@ fn stacked(ty: &TensorType, length: usize) -> TensorType {
 }
 
 /// Entry `i` along the first axis.
-fn entry(x: &Array, i: usize) -> Array {
+fn entry(x: &Array, i: usize) -> Result<Array, ErrorKind> {
     let rank = x.shape().rank();
     let (mut start, step) = (vec![0; rank], vec![1; rank]);
     let mut shape = x.shape().clone();
@@ -121,11 +123,24 @@ impl While {
         Ok(carry.iter().cloned().collect())
     }
 
+    /// Counts a step that is about to be made, if it may be.
+    pub fn step(&self, steps: &mut usize) -> Result<(), ErrorKind> {
+        match self.limit {
+            Some(limit) if *steps >= limit => Err(ErrorKind::LoopLimit { limit }),
+            _ => {
+                *steps += 1;
+                Ok(())
+            }
+        }
+    }
+
     pub(super) fn evaluate(&self, operands: &[Array]) -> Result<Vec<Array>, ErrorKind> {
         let mut values = operands.to_vec();
         let run =
             |graph: &Graph, values: &[Array]| graph.evaluate(values).map_err(|e| e.kind().clone());
+        let mut steps = 0;
         while run(&self.condition, &values)?.iter().all(|go_on| go_on.get(&[]).truth()) {
+            self.step(&mut steps)?;
             let next = run(&self.body, &values)?;
             values.truncate(self.shared);
             values.extend(next);
@@ -167,11 +182,19 @@ impl Scan {
         let whole = self.shared + self.carry;
         let mut carry = operands[self.shared..whole].to_vec();
         let outputs = self.body.outputs().len() - self.carry;
-        let mut entries = vec![vec![None; self.length]; outputs];
+        let mut entries: Vec<Vec<Option<Array>>> = vec![Vec::new(); outputs];
+        for all in &mut entries {
+            let needed = self.length.saturating_mul(size_of::<Option<Array>>());
+            let no_room = |_| ErrorKind::OutOfMemory { needed, limit: None };
+            all.try_reserve_exact(self.length).map_err(no_room)?;
+            all.resize(self.length, None);
+        }
         for i in self.order() {
             let mut inputs = operands[..self.shared].to_vec();
             inputs.append(&mut carry);
-            inputs.extend(operands[whole..].iter().map(|x| entry(x, i)));
+            for x in &operands[whole..] {
+                inputs.push(entry(x, i)?);
+            }
             let mut results = self.body.evaluate(&inputs).map_err(|e| e.kind().clone())?;
             let rest = results.split_off(self.carry);
             carry = results;
@@ -200,6 +223,7 @@ impl fmt::Display for Switch {
 impl fmt::Display for While {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shared={}", self.shared)?;
+        self.limit.map_or(Ok(()), |limit| write!(f, " limit={limit}"))?;
         nested(f, &self.condition)?;
         nested(f, &self.body)
     }

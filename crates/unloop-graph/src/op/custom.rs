@@ -9,6 +9,7 @@ use smallvec::smallvec;
 
 use super::Types;
 use crate::error::ErrorKind;
+use crate::memory::take_memory;
 use crate::{Array, Graph, Result, Tensor, TensorType};
 
 /// A program with a derivative of its own. Operands are `captured` values, then arguments.
@@ -83,6 +84,13 @@ pub trait HostOp: fmt::Debug + Send + Sync {
     /// Computes the results, of the types that [`HostOp::infer`] gave.
     fn evaluate(&self, operands: &[Array]) -> Result<Vec<Array>, String>;
 
+    /// Bytes that [`HostOp::evaluate`] takes besides its results, about; they count for the limit of
+    /// memory. None, by default.
+    fn scratch_bytes(&self, operands: &[TensorType]) -> usize {
+        let _ = operands;
+        0
+    }
+
     /// The results for a stack of `size` examples along axis 0 of the operands that are marked; each
     /// result has one entry an example along axis 0. `None`, the default, runs them one by one.
     fn batch(&self, operands: &[&Tensor], stacked: &[bool], size: usize) -> Option<Vec<Tensor>> {
@@ -136,6 +144,11 @@ impl Host {
 
     /// Computes the results and checks their types.
     pub fn evaluate(&self, operands: &[Array], types: &Types) -> Result<Vec<Array>, ErrorKind> {
+        let inputs: Vec<TensorType> = operands.iter().map(Array::ty).collect();
+        let bytes = self.0.scratch_bytes(&inputs);
+        // The function takes the memory itself, and would not say that there is none.
+        let room = || Vec::<u8>::new().try_reserve_exact(bytes).ok();
+        let (_, _charge) = take_memory(bytes, room)?;
         let results = self.0.evaluate(operands).map_err(ErrorKind::InvalidArgument)?;
         let given: Types = results.iter().map(Array::ty).collect();
         match given == *types {

@@ -29,7 +29,7 @@ pub use reduce::{ArgReduceOp, ReduceOp};
 pub use sort::{Sort, order};
 
 use crate::error::ErrorKind;
-use crate::{Array, Axes, DType, Scalar, Shape, TensorType};
+use crate::{Array, Axes, DType, Scalar, Shape, TensorType, cancel, memory};
 
 /// An operation with its static parameters. Operands and results are tensors; the comments name
 /// them as `(operands) → results`.
@@ -305,6 +305,12 @@ impl Op {
         let none = TensorType::new(DType::F64, ());
         let ty = types.first().unwrap_or(&none);
         let one = |array| Ok(vec![array]);
+        cancel::check()?;
+        if self.fills_results() {
+            // Large results find this room again.
+            let room = types.iter().map(|ty| memory::with_room(ty.dtype, ty.shape.size()));
+            room.collect::<Result<Vec<_>, _>>().map(memory::keep_all)?;
+        }
         match self {
             Op::Constant(value) => one(Array::fill(Shape::scalar(), *value)),
             Op::Iota { axis, .. } => one(layout::iota(ty, *axis)),
@@ -317,7 +323,7 @@ impl Op {
             Op::Convert(_) => one(elementwise::convert(&operands[0], ty)),
             Op::Bitcast(_) => one(elementwise::bitcast(&operands[0], ty)),
             Op::StopGradient => one(operands[0].clone()),
-            Op::Reshape(shape) => one(operands[0].reshape(shape)),
+            Op::Reshape(shape) => one(operands[0].reshape(shape)?),
             Op::Transpose(perm) => one(operands[0].transpose(perm)),
             Op::Broadcast { shape, dims } => one(operands[0].broadcast(shape, dims)),
             Op::Slice(slice) => one(slice.view(&operands[0], ty)),
@@ -349,13 +355,28 @@ impl Op {
         }
     }
 
+    /// Whether the reference evaluation makes new arrays for the results.
+    fn fills_results(&self) -> bool {
+        let rearranges = matches!(
+            self,
+            Op::Reshape(_)
+                | Op::Transpose(_)
+                | Op::Broadcast { .. }
+                | Op::Slice(_)
+                | Op::Reverse(_)
+                | Op::StopGradient
+        );
+        let calls = matches!(
+            self,
+            Op::Switch(_) | Op::While(_) | Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_)
+        );
+        !rearranges && !calls && !matches!(self, Op::AllGather(_))
+    }
+
     /// The result as a view of the operand's buffer, when the operation only rearranges one operand.
     pub fn view(&self, operands: &[&Array], ty: &TensorType) -> Option<Array> {
         match self {
-            Op::Reshape(shape) => {
-                let x = operands[0];
-                (x.is_standard() || x.as_fill().is_some()).then(|| x.reshape(shape))
-            }
+            Op::Reshape(shape) => operands[0].reshaped_view(shape),
             Op::Transpose(perm) => Some(operands[0].transpose(perm)),
             Op::Broadcast { shape, dims } => Some(operands[0].broadcast(shape, dims)),
             Op::Slice(slice) => Some(slice.view(operands[0], ty)),

@@ -2,11 +2,20 @@
 
 use super::Repr;
 use crate::error::{Error, ErrorKind, Place, operation};
+use crate::memory::{copied, vec_with_room};
 use crate::{Array, Element, Result, Shape, Tensor};
 use ndarray::{ArrayBase, ArrayD, ArrayView, Data, Dimension, IxDyn, OwnedRepr};
 
 fn vector<T: Element>(values: Vec<T>) -> Tensor {
     Array::new(Shape::from(values.len()), values).into()
+}
+
+/// A tensor of copied elements.
+fn copy<T: Element>(shape: Shape, values: Result<Vec<T>, ErrorKind>) -> Tensor {
+    match values {
+        Ok(values) => Array::new(shape, values).into(),
+        Err(kind) => Tensor::error(Error::new("from", kind, Place::here())),
+    }
 }
 
 macro_rules! scalar_into_tensor {
@@ -37,7 +46,7 @@ impl<T: Element> From<Vec<T>> for Tensor {
 /// A vector (rank 1).
 impl<T: Element> From<&[T]> for Tensor {
     fn from(values: &[T]) -> Tensor {
-        vector(values.to_vec())
+        copy(values.len().into(), copied(values))
     }
 }
 
@@ -70,11 +79,11 @@ impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
             let (values, offset) = array.into_raw_vec_and_offset();
             let values = match offset {
                 Some(start) if start != 0 || values.len() != shape.size() => {
-                    values[start..start + shape.size()].to_vec()
+                    copied(&values[start..start + shape.size()])
                 }
-                _ => values,
+                _ => Ok(values),
             };
-            return Array::new(shape, values).into();
+            return copy(shape, values);
         }
         (&array).into()
     }
@@ -84,10 +93,13 @@ impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
 impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Tensor {
     fn from(array: &ArrayBase<S, D>) -> Tensor {
         let values = match array.as_slice() {
-            Some(slice) => slice.to_vec(),
-            None => array.iter().copied().collect(),
+            Some(slice) => copied(slice),
+            None => vec_with_room(array.len()).map(|mut values| {
+                values.extend(array.iter().copied());
+                values
+            }),
         };
-        Array::new(array.shape().into(), values).into()
+        copy(array.shape().into(), values)
     }
 }
 
@@ -158,14 +170,19 @@ impl Tensor {
     pub fn item<T: Element>(&self) -> Result<T> {
         operation("item", || {
             let place = Place::here();
-            let values = self.clone().into_values::<T>("item")?;
-            match values[..] {
+            self.value("item")?;
+            let wrong = || {
+                let expected = "exactly one element";
+                let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
+                Error::new("item", kind, place)
+            };
+            // One element of many is not worth a copy of all.
+            if self.size() != 1 {
+                return Err(wrong());
+            }
+            match self.clone().into_values::<T>("item")?[..] {
                 [value] => Ok(value),
-                _ => {
-                    let expected = "exactly one element";
-                    let kind = ErrorKind::WrongRank { expected, shape: self.shape().into() };
-                    Err(Error::new("item", kind, place))
-                }
+                _ => Err(wrong()),
             }
         })
     }
@@ -174,15 +191,11 @@ impl Tensor {
     fn into_values<T: Element>(self, what: &'static str) -> Result<Vec<T>> {
         let place = Place::here();
         self.value(what)?;
-        let dtype = self.dtype();
         let values = match self.repr {
             Repr::Concrete(array) => array.into_vec::<T>(),
-            Repr::Traced(_) | Repr::Error(..) => None,
+            Repr::Traced(_) | Repr::Error(..) => Err(ErrorKind::TracedValue),
         };
-        values.ok_or_else(|| {
-            let kind = ErrorKind::DTypeMismatch { left: dtype, right: T::DTYPE };
-            Error::new(what, kind, place)
-        })
+        values.map_err(|kind| Error::new(what, kind, place))
     }
 
     /// A tensor of any shape from its elements in row-major order.

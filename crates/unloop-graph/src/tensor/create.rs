@@ -1,6 +1,7 @@
 //! Constructors. A constant fill takes the memory of one element.
 
 use crate::error::{Error, ErrorKind, Place, operation};
+use crate::memory::vec_with_room;
 use crate::{Array, DType, Element, Number, Op, Scalar, Shape, Tensor, TensorType};
 
 impl Tensor {
@@ -118,11 +119,13 @@ impl Tensor {
         let last = count.saturating_sub(1).max(1) as f64;
         // Weighted so that both ends are exact.
         let at = |i: usize| start * ((last - i as f64) / last) + stop * (i as f64 / last);
-        let kind = match Shape::from(count).checked_size(DType::F64) {
-            Ok(_) => return Tensor::from((0..count).map(at).collect::<Vec<f64>>()),
-            Err(kind) => kind,
-        };
-        Tensor::error(Error::new("linspace", kind, Place::of("linspace")))
+        match vec_with_room(count) {
+            Ok(mut values) => {
+                values.extend((0..count).map(at));
+                Tensor::from(values)
+            }
+            Err(kind) => Tensor::error(Error::new("linspace", kind, Place::of("linspace"))),
+        }
     }
 
     /// A tensor computed element by element by a plain Rust function of the index.
@@ -139,9 +142,8 @@ impl Tensor {
         mut f: impl FnMut(&[usize]) -> T,
     ) -> Tensor {
         let shape = shape.into();
-        match shape.checked_size(T::DTYPE) {
-            Ok(size) => {
-                let mut values = Vec::with_capacity(size);
+        match shape.checked_size(T::DTYPE).and_then(vec_with_room) {
+            Ok(mut values) => {
                 shape.for_each_index(|index| values.push(f(index)));
                 Array::new(shape, values).into()
             }

@@ -1,10 +1,10 @@
-//! Cumulative reductions, by doubling: after step `k` each element holds the last `2ᵏ` ones
-//! combined. Composed of slices and elementwise operations, so every transform knows them.
+//! Cumulative reductions. Composed of slices and elementwise operations, so every transform knows
+//! them.
 
 use crate::error::{Place, operation};
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
-use crate::{Axes, Op, ReduceOp, Scalar, Tensor};
+use crate::{Axes, Op, ReduceOp, Scalar, Shape, Tensor};
 
 /// From which end elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,9 +15,59 @@ pub enum Direction {
     Reverse,
 }
 
+/// Running totals of tensors along an axis in logarithmic depth, for an associative function of their
+/// elements: pairs are combined, the totals of the pairs found, and the elements between them filled
+/// in (Blelloch, *Prefix sums and their applications*, 1990).
+pub fn associative_scan(
+    x: &[Tensor],
+    axis: usize,
+    combine: &dyn Fn(&[Tensor], &[Tensor]) -> Vec<Tensor>,
+) -> Vec<Tensor> {
+    let n = x.first().map_or(0, |x| x.shape()[axis]);
+    if n < 2 {
+        return x.to_vec();
+    }
+    let along = axis as isize;
+    let all = |start: usize, end: usize, step: usize| -> Vec<Tensor> {
+        let part = |x: &Tensor| {
+            let (mut from, mut to) = (vec![0; x.rank()], x.shape().to_vec());
+            let mut by = vec![1; x.rank()];
+            (from[axis], to[axis], by[axis]) = (start, end, step);
+            x.slice(&from, &to, &by)
+        };
+        x.iter().map(part).collect()
+    };
+    let half = n / 2;
+    let odd = associative_scan(&combine(&all(0, 2 * half, 2), &all(1, n, 2)), axis, combine);
+    // The elements at 2, 4, … with the totals before them.
+    let later = (n - 1) / 2;
+    let first = all(0, 1, 1);
+    let even = if later == 0 {
+        first
+    } else {
+        let before: Vec<Tensor> = odd.iter().map(|x| x.slice_axis(along, 0, later)).collect();
+        let rest = combine(&before, &all(2, n, 2));
+        let join = |(a, b): (&Tensor, &Tensor)| Tensor::concatenate(&[a, b], along);
+        first.iter().zip(&rest).map(join).collect()
+    };
+    let weave = |(even, odd): (&Tensor, &Tensor)| {
+        let pairs = Tensor::stack(&[&even.slice_axis(along, 0, half), odd], along + 1);
+        let mut shape = Shape::from(even.shape());
+        shape[axis] = 2 * half;
+        let woven = pairs.reshape(shape);
+        if n % 2 == 0 {
+            woven
+        } else {
+            Tensor::concatenate(&[&woven, &even.slice_axis(along, half, half + 1)], along)
+        }
+    };
+    even.iter().zip(&odd).map(weave).collect()
+}
+
 impl Tensor {
     /// Combines each element along an axis with all before it (or after it); `combine` is
-    /// associative and elementwise, and `identity` changes nothing.
+    /// associative and elementwise, and `identity` changes nothing. By doubling: after step `k` each
+    /// element holds the last `2ᵏ` ones combined.
     #[track_caller]
     fn cumulative(
         &self,
@@ -73,11 +123,38 @@ impl Tensor {
         if let Err(kind) = (Op::Reduce { op, axes }).infer(&[self.ty()]) {
             return Tensor::fail(name, kind, Place::here(), self);
         }
-        let identity = op.identity(self.dtype());
         let combine = |a: &Tensor, b: &Tensor| {
             Tensor::apply(Op::Binary(op.binary()), &[a, b], Place::here()).swap_remove(0)
         };
-        self.cumulative(name, axis, how, identity, combine)
+        match op {
+            ReduceOp::Max | ReduceOp::Min => self.cumulative_extreme(name, axis, how, combine),
+            ReduceOp::Sum | ReduceOp::Prod | ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => {
+                self.cumulative(name, axis, how, op.identity(self.dtype()), combine)
+            }
+        }
+    }
+
+    /// In the order of JAX, which decides how equal elements share a derivative: each of two that are
+    /// compared has half.
+    #[track_caller]
+    fn cumulative_extreme(
+        &self,
+        name: &'static str,
+        axis: isize,
+        how: Direction,
+        combine: impl Fn(&Tensor, &Tensor) -> Tensor,
+    ) -> Tensor {
+        let at = match normalize_axis(axis, self.rank()) {
+            _ if self.as_error().is_some() => return self.clone(),
+            Ok(at) => at,
+            Err(kind) => return Tensor::fail(name, kind, Place::here(), self),
+        };
+        let turned = |x: &Tensor| match how {
+            Direction::Forward => x.clone(),
+            Direction::Reverse => x.flip(&[axis]),
+        };
+        let both = |a: &[Tensor], b: &[Tensor]| vec![combine(&a[0], &b[0])];
+        turned(&associative_scan(&[turned(self)], at, &both)[0])
     }
 
     /// Sums of all elements up to each one along an axis; integers wrap.
@@ -141,22 +218,6 @@ impl Tensor {
             }
             let identity = ReduceOp::Max.identity(self.dtype());
             self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
-        })
-    }
-
-    /// `ln(eˣ + eʸ)`, without overflow.
-    #[track_caller]
-    pub fn logaddexp(&self, other: &Tensor) -> Tensor {
-        operation("logaddexp", || {
-            let largest = self.maximum(other);
-            let gap = self - other;
-            // Of two equal infinities the difference is no number, but the larger one is the sum.
-            let equal = gap.is_nan();
-            let gap = equal.select(&gap.zeros_like(), &gap);
-            let sum = &largest + (-gap.abs()).exp().log1p();
-            let infinite = largest.is_finite();
-            let both = equal & !&infinite;
-            both.select(&(self + other), &sum)
         })
     }
 }

@@ -15,7 +15,7 @@ fn print(array: &Array, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         return write!(f, "{}", array.ty());
     }
     with_dtype!(array.dtype(), T => {
-        let values = array.to_vec::<T>().unwrap_or_default();
+        let Ok(values) = array.to_vec::<T>() else { return write!(f, "{}", array.ty()) };
         match ArrayD::from_shape_vec(IxDyn(array.shape()), values) {
             Ok(array) => fmt::Display::fmt(&array, f),
             Err(_) => Err(fmt::Error),

@@ -133,8 +133,8 @@ binary_methods! {
     pow => Binary(BinaryOp::Pow),
     /// The angle of the point `(other, self)` in radians, from -π to π.
     atan2 => Binary(BinaryOp::Atan2),
-    /// The derivative of `digamma` at `other` of order `self`, a whole number. NaN for another order,
-    /// at poles, and below -100,000.
+    /// The derivative of `digamma` at `other` of order `self`, a whole number. NaN for another order
+    /// and below -100,000; at poles ∞ for odd orders and NaN for even ones.
     polygamma => Binary(BinaryOp::Polygamma),
     /// The regularised lower incomplete gamma function `P(self, other)`. NaN outside of `self > 0`,
     /// `other >= 0`; orders up to about a million keep ten digits.

@@ -42,7 +42,7 @@ macro_rules! composed {
 use composed;
 
 pub use arrange::PadMode;
-pub use cumulative::Direction;
+pub use cumulative::{Direction, associative_scan};
 pub use index::{AtIndex, IndexArg, strided};
 pub use operators::Broadcast;
 pub use reduce::AxisList;
@@ -51,7 +51,7 @@ pub use window::{Conv, WindowAxis};
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
 use crate::trace::{Traced, record};
-use crate::{Array, DType, Op, Result, Shape, TensorType, backend};
+use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 
 /// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
 ///
@@ -192,7 +192,7 @@ impl Tensor {
         let inputs: SmallVec<[TensorType; 3]> = operands.iter().map(|t| t.ty()).collect();
         let like = || inputs.first().cloned().unwrap_or_else(|| TensorType::new(DType::F64, ()));
         let fail = |error: Error| all(Tensor::error_like(error, like()));
-        let types = match op.infer(&inputs) {
+        let types = match cancel::check().and_then(|()| op.infer(&inputs)) {
             Ok(types) => types,
             Err(kind) => return fail(Error::new(op.name(), kind, place)),
         };

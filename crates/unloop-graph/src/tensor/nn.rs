@@ -73,7 +73,7 @@ impl Tensor {
     /// `log(1 + exp(x))`; does not overflow.
     #[track_caller]
     pub fn softplus(&self) -> Tensor {
-        operation("softplus", || self.maximum(&self.zeros_like()) + (-self.abs()).exp().log1p())
+        operation("softplus", || self.logaddexp(&self.zeros_like()))
     }
 }
 
@@ -85,7 +85,10 @@ composed! {
     soft_sign(x) -> Tensor { x / (x.abs() + 1.0) }
 
     /// `min(max(x, 0), 6)`.
-    relu6(x) -> Tensor { x.relu().minimum(&(x.ones_like() * 6.0)) }
+    relu6(x) -> Tensor {
+        let six = x.ones_like() * 6.0;
+        x.greater_equal(&six).select(&six, &x.relu())
+    }
 
     /// `x` above zero, `slope·x` below.
     leaky_relu(x, slope: f64) -> Tensor {
@@ -93,7 +96,10 @@ composed! {
     }
 
     /// `min(max(x, -1), 1)`.
-    hard_tanh(x) -> Tensor { x.clamp(&-one(x), &one(x)) }
+    hard_tanh(x) -> Tensor {
+        let one = x.ones_like();
+        x.greater(&one).select(&one, &x.less(&-&one).select(&-&one, x))
+    }
 
     /// The sigmoid in three straight lines: `relu6(x + 3)/6`.
     hard_sigmoid(x) -> Tensor { (x + 3.0).relu6() / 6.0 }
@@ -153,7 +159,10 @@ composed! {
     }
 
     /// The derivative of [`Tensor::sparse_plus`]: a ramp from 0 at -1 to 1 at 1.
-    sparse_sigmoid(x) -> Tensor { (x * 0.5 + 0.5).clamp(&Tensor::zeros(x.dtype(), ()), &one(x)) }
+    sparse_sigmoid(x) -> Tensor {
+        let one = x.ones_like();
+        (x * 0.5 + 0.5).maximum(&one.zeros_like()).minimum(&one)
+    }
 
     /// `log(mean(exp(x)))` along an axis; does not overflow.
     logmeanexp(x, axis: isize) -> Tensor {

@@ -5,6 +5,56 @@ use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
 use super::composed;
 use crate::{DType, ErrorKind, Number, Place, Tensor};
 
+/// `Σ cₖ·uᵏ`, by Horner's rule.
+///
+/// Functions with a removable singularity are their power series near it: the closed form loses all
+/// digits there, and more so with each derivative.
+fn power_series(u: &Tensor, coefficients: impl DoubleEndedIterator<Item = f64>) -> Tensor {
+    coefficients.rev().fold(u.zeros_like(), |sum, c| sum * u + c)
+}
+
+/// `1/k!`.
+fn inverse_factorial(k: u32) -> f64 {
+    (1..=k).map(f64::from).product::<f64>().recip()
+}
+
+/// The logarithm of a sum of powers from the exponents and `ln(1 + bᵘ)` of their distance `u ≤ 0`.
+///
+/// Both branches are the whole function, so that all of its derivatives are right where the exponents
+/// are equal; `max` and `abs` have kinks there.
+fn log_sum(x: &Tensor, y: &Tensor, log_one_plus: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let first = x.greater(y);
+    let gap = x - y;
+    // Equal infinities.
+    let same = x.equal(y) & gap.is_nan();
+    let gap = same.select(&gap.zeros_like(), &gap);
+    first.select(x, y) + log_one_plus(&first.select(&-&gap, &gap))
+}
+
+/// `x·f(y)` for a logarithm `f` that is 0 at `zero`: 0 where `x` is 0, unless `y` is NaN.
+fn weighted(x: &Tensor, y: &Tensor, f: impl Fn(&Tensor) -> Tensor, zero: f64) -> Tensor {
+    let number = |value: f64| y.literal(Number::Float(value));
+    let infinite = y.less_equal(&number(zero - 1.0)) | y.is_infinite();
+    let singular = x.equal(&x.zeros_like()) & infinite;
+    let plain = x * f(&singular.select(&number(zero), y));
+    // The slope in `x` is infinite, as that of `√x`.
+    let root = singular.select(x, &x.ones_like()).sqrt();
+    let sign = y.greater(&number(zero)).select(&number(1.0), &number(-1.0));
+    singular.select(&(root * sign), &plain)
+}
+
+/// `(eᵘ - 1)/y` for `u = y·log`: `log` where `y` is 0.
+fn power_transform(log: &Tensor, y: &Tensor) -> Tensor {
+    let u = log * y;
+    let small = u.abs().less(&u.literal(Number::Float(0.5)));
+    let near = &small | &y.equal(&y.zeros_like());
+    let zero = u.zeros_like();
+    // 1/(k + 1)!
+    let series = power_series(&small.select(&u, &zero), (1..17).map(inverse_factorial));
+    let power = near.select(&zero, &u).expm1() / near.select(&y.ones_like(), y);
+    near.select(&(near.select(log, &zero) * series), &power)
+}
+
 /// The constants of a float dtype.
 struct Float {
     bits: DType,
@@ -46,23 +96,36 @@ composed! {
 
     /// `sin(πx)/(πx)`, 1 at 0.
     sinc(x) -> Tensor {
-        let is_zero = x.equal(&x.zeros_like());
-        let angle = is_zero.select(&x.ones_like(), x) * PI;
-        is_zero.select(&x.ones_like(), &(angle.sin() / angle))
+        let angle = x * PI;
+        let near = angle.abs().less(&angle.ones_like());
+        let square = near.select(&angle, &angle.zeros_like()).square();
+        // (-1)ᵏ/(2k + 1)!
+        let series = (0..11).map(|k| (-1f64).powi(k) * inverse_factorial(2 * k as u32 + 1));
+        let far = near.select(&angle.ones_like(), &angle);
+        near.select(&power_series(&square, series), &(far.sin() / &far))
     }
 
     /// `√(x² + y²)` without overflow on the way.
     hypot(x, y: &Tensor) -> Tensor {
-        let (x, y) = (x.abs(), y.abs());
-        let (most, least) = (x.maximum(&y), x.minimum(&y));
-        // 0/0 and ∞/∞ are replaced by 0/1 and 0/∞.
-        let plain = most.greater(&most.zeros_like()) & most.is_finite();
-        let ratio = plain.select(&least, &least.zeros_like()) / plain.select(&most, &most.ones_like());
-        most * (ratio.square() + 1.0).sqrt()
+        // The result does not depend on the scale, so neither do its derivatives.
+        let scale = x.abs().maximum(&y.abs()).stop_gradient();
+        let plain = scale.greater(&scale.zeros_like()) & scale.is_finite();
+        let one = scale.ones_like();
+        let safe = plain.select(&scale, &one);
+        let part = |leg: &Tensor| plain.select(&(leg + scale.zeros_like()), &one) / &safe;
+        let length = &safe * (part(x).square() + part(y).square()).sqrt();
+        let infinite = (x.is_infinite() | y.is_infinite()).broadcast_to(scale.shape());
+        let edge = infinite.select(&scale.literal(Number::Float(f64::INFINITY)), &scale);
+        plain.select(&length, &edge)
     }
 
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
-    logaddexp2(x, y: &Tensor) -> Tensor { (x * LN_2).logaddexp(&(y * LN_2)) / LN_2 }
+    logaddexp2(x, y: &Tensor) -> Tensor {
+        log_sum(x, y, |gap| gap.exp2().log1p() / LN_2)
+    }
+
+    /// `ln(eˣ + eʸ)`, without overflow.
+    logaddexp(x, y: &Tensor) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
 
     /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
     /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
@@ -168,16 +231,10 @@ composed! {
     is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
 
     /// The larger of two; the other one where one is NaN.
-    fmax(x, y: &Tensor) -> Tensor {
-        let most = x.maximum(y);
-        x.is_nan().select(y, &y.is_nan().select(x, &most))
-    }
+    fmax(x, y: &Tensor) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
 
     /// The smaller of two; the other one where one is NaN.
-    fmin(x, y: &Tensor) -> Tensor {
-        let least = x.minimum(y);
-        x.is_nan().select(y, &y.is_nan().select(x, &least))
-    }
+    fmin(x, y: &Tensor) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
 
     /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
     /// Numbers that have no digits there stay as they are.
@@ -210,18 +267,10 @@ composed! {
     logit(x) -> Tensor { x.log() - (-x).log1p() }
 
     /// `x·ln(y)`, 0 where `x` is 0.
-    xlogy(x, y: &Tensor) -> Tensor {
-        let is_zero = x.equal(&x.zeros_like()) & y.is_nan().logical_not();
-        let safe = is_zero.select(&y.ones_like(), y);
-        x * safe.log()
-    }
+    xlogy(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
 
     /// `x·ln(1 + y)`, 0 where `x` is 0.
-    xlog1py(x, y: &Tensor) -> Tensor {
-        let is_zero = x.equal(&x.zeros_like()) & y.is_nan().logical_not();
-        let safe = is_zero.select(&y.zeros_like(), y);
-        x * safe.log1p()
-    }
+    xlog1py(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
 
     /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
     entr(x) -> Tensor {
@@ -254,9 +303,11 @@ composed! {
         let threshold = number(if x.dtype() == DType::F32 { -10.0 } else { -20.0 });
         let upper = x.greater(&number(5.0));
         let lower = x.less(&threshold);
-        let inside = x.clamp(&threshold, &number(5.0));
-        let tail = -upper.select(&-x, &-number(5.0).broadcast_to(x.shape())).ndtr();
-        let far = lower.select(x, &threshold.broadcast_to(x.shape()));
+        let outside = &upper | &lower;
+        let inside = outside.select(&number(0.0), x);
+        // `ln(1 - Φ(-x))`.
+        let tail = (-upper.select(&-x, &number(-5.0)).ndtr()).log1p();
+        let far = lower.select(x, &threshold);
         let u = far.square().recip();
         // 1 - 1/x² + 3/x⁴ - 15/x⁶ + …, the asymptotic series of the tail.
         let series = [-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0]
@@ -267,13 +318,14 @@ composed! {
         lower.select(&asymptotic, &upper.select(&tail, &inside.ndtr().log()))
     }
 
-    /// The sign of the gamma function.
+    /// The sign of the gamma function, -1 at -0.
     gamma_sign(x) -> Tensor {
         let floor = x.floor();
         let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
         let below = x.less(&x.zeros_like());
         let pole = &below & floor.equal(x);
         let sign = (below & odd).select(&-x.ones_like(), &x.ones_like());
+        let sign = x.equal(&x.zeros_like()).select(&sign.copy_sign(x), &sign);
         (pole | x.is_nan()).select(&x.literal(Number::Float(f64::NAN)).broadcast_to(x.shape()), &sign)
     }
 
@@ -298,10 +350,14 @@ composed! {
 
     /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
     poch(x, m: &Tensor) -> Tensor {
+        // Γ(x)/Γ(x) is 1 at poles, too.
+        let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
+        let none = pole & m.equal(&m.zeros_like());
+        let x = &none.select(&x.ones_like(), x);
         let sum = x + m;
         let sign = x.gamma_sign() * sum.gamma_sign();
         let ratio = sign * (sum.lgamma() - x.lgamma()).exp();
-        m.equal(&m.zeros_like()).broadcast_to(ratio.shape()).select(&ratio.ones_like(), &ratio)
+        none.select(&ratio.ones_like(), &ratio)
     }
 
     /// The logarithm of the multivariate gamma function of dimension `d`.
@@ -312,10 +368,28 @@ composed! {
     }
 
     /// The modified Bessel function `I₀`.
-    bessel_i0(x) -> Tensor { x.abs().exp() * x.bessel_i0e() }
+    bessel_i0(x) -> Tensor {
+        let near = x.abs().less(&x.literal(Number::Float(2.0)));
+        let quarter = near.select(x, &x.zeros_like()).square() / 4.0;
+        let series = power_series(&quarter, (0..13).map(|k| inverse_factorial(k).powi(2)));
+        let far = near.select(&x.literal(Number::Float(2.0)), x);
+        near.select(&series, &(far.abs().exp() * far.bessel_i0e()))
+    }
 
     /// The modified Bessel function `I₁`.
-    bessel_i1(x) -> Tensor { x.abs().exp() * x.bessel_i1e() }
+    bessel_i1(x) -> Tensor { x * x.bessel_i1_ratio() }
+
+    /// `I₁(x)/x`, one half at 0.
+    #[doc(hidden)]
+    bessel_i1_ratio(x) -> Tensor {
+        let near = x.abs().less(&x.literal(Number::Float(2.0)));
+        let quarter = near.select(x, &x.zeros_like()).square() / 4.0;
+        // 1/(2·k!·(k + 1)!)
+        let series =
+            (0..13).map(|k| 0.5 * inverse_factorial(k) * inverse_factorial(k + 1));
+        let far = near.select(&x.literal(Number::Float(2.0)), x);
+        near.select(&power_series(&quarter, series), &(far.abs().exp() * far.bessel_i1e() / &far))
+    }
 
     /// `ln(1 - e⁻ˣ)` for positive `x`, accurate for small and large ones.
     log1mexp(x) -> Tensor {
@@ -326,30 +400,20 @@ composed! {
     }
 
     /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
-    boxcox(x, y: &Tensor) -> Tensor {
-        let zero = y.equal(&y.zeros_like());
-        let power = zero.select(&y.ones_like(), y);
-        let log = x.log();
-        let shape = (&log + y).zeros_like();
-        (zero | &shape.is_nan().zeros_like()).select(&(&log + &shape), &((&log * &power).expm1() / power))
-    }
+    boxcox(x, y: &Tensor) -> Tensor { power_transform(&x.log(), y) }
 
     /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
-    boxcox1p(x, y: &Tensor) -> Tensor {
-        let zero = y.equal(&y.zeros_like());
-        let power = zero.select(&y.ones_like(), y);
-        let log = x.log1p();
-        let shape = (&log + y).zeros_like();
-        (zero | &shape.is_nan().zeros_like()).select(&(&log + &shape), &((&log * &power).expm1() / power))
-    }
+    boxcox1p(x, y: &Tensor) -> Tensor { power_transform(&x.log1p(), y) }
 
     /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
     comb(x, y: &Tensor) -> Tensor {
         let rest = x - y;
-        let log = (x + 1.0).lgamma() - (y + 1.0).lgamma() - (&rest + 1.0).lgamma();
-        let zero = log.zeros_like();
-        let inside = (&rest + &zero).greater_equal(&zero) & (y + &zero).greater_equal(&zero);
-        inside.select(&inside.select(&log, &zero).exp(), &zero)
+        let zero = rest.zeros_like();
+        let inside = rest.greater_equal(&zero) & y.greater_equal(&y.zeros_like());
+        // Poles of the gamma function lie outside.
+        let (x, y) = (inside.select(x, &zero), inside.select(y, &zero));
+        let log = (&x + 1.0).lgamma() - (&y + 1.0).lgamma() - (&x - &y + 1.0).lgamma();
+        inside.select(&log.exp(), &zero)
     }
 
     /// The inverse of the normal distribution function [`Tensor::ndtr`].

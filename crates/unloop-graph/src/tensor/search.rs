@@ -131,7 +131,9 @@ composed! {
         let left = &right - 1;
         let (x0, x1) = (xs.take(&left, 0), xs.take(&right, 0));
         let (y0, y1) = (ys.take(&left, 0), ys.take(&right, 0));
-        let inside = x.clamp(&xs.take(&Tensor::from(0i64), 0), &xs.take(&Tensor::from(n - 1), 0));
+        let (first, last) = (xs.take(&Tensor::from(0i64), 0), xs.take(&Tensor::from(n - 1), 0));
+        // At both ends the slope is that of the line beside, as at all other points.
+        let inside = x.less(&first).select(&first, &x.greater(&last).select(&last, x));
         let width = &x1 - &x0;
         let flat = width.equal(&width.zeros_like());
         let part = (inside - &x0) / flat.select(&width.ones_like(), &width);

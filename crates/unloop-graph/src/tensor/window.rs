@@ -4,6 +4,7 @@
 use smallvec::SmallVec;
 
 use crate::error::Place;
+use crate::memory::Charge;
 use crate::op::{Pad, PadAxis, Slice};
 use crate::{DType, DotDims, ErrorKind, Op, ReduceOp, Shape, Tensor};
 
@@ -69,6 +70,15 @@ fn invalid(op: &'static str, message: String, place: Place, like: &Tensor) -> Te
     Tensor::fail(op, ErrorKind::InvalidArgument(message), place, like)
 }
 
+/// Positions inside of a window up to which the elements at each are an operand of their own.
+const LISTED: usize = 256;
+
+/// Whether there are few positions inside of a window.
+fn is_small(windows: &[WindowAxis]) -> bool {
+    let positions = windows.iter().try_fold(1usize, |n, w| n.checked_mul(w.size));
+    windows.iter().any(|w| w.size == 0) || positions.is_some_and(|n| n <= LISTED)
+}
+
 /// Every position inside of a window, in row-major order.
 fn positions(windows: &[WindowAxis]) -> Vec<SmallVec<[usize; 6]>> {
     let mut all = Vec::new();
@@ -94,6 +104,52 @@ impl Tensor {
             step.push(w.stride);
         }
         Tensor::apply1(Op::Slice(Slice { start, limit, step }), &[self])
+    }
+
+    /// Reduces tensors of one shape, padded already, over the windows along one axis. `combine` takes
+    /// what has been reduced so far, and what comes behind it. Windows grow by doubling, so that there
+    /// are as many operations as a window's size has digits.
+    #[track_caller]
+    fn fold_windows(
+        tensors: &[Tensor],
+        axis: usize,
+        w: &WindowAxis,
+        combine: &impl Fn(&[Tensor], &[Tensor]) -> Vec<Tensor>,
+    ) -> Vec<Tensor> {
+        // Windows of `left` elements joined to those of `right` that begin behind them.
+        let join = |left: &[Tensor], size: usize, right: &[Tensor]| {
+            let by = size * w.window_dilation;
+            let count = right[0].shape()[axis] - by;
+            let part = |x: &Tensor, from: usize| x.slice_axis(axis as isize, from, from + count);
+            let (first, second): (Vec<Tensor>, Vec<Tensor>) =
+                left.iter().zip(right).map(|(a, b)| (part(a, 0), part(b, by))).unzip();
+            combine(&first, &second)
+        };
+        let mut doubled = tensors.to_vec();
+        let mut all: Option<(Vec<Tensor>, usize)> = None;
+        let (mut size, mut rest) = (1, w.size);
+        loop {
+            if rest % 2 == 1 {
+                all = Some(match all {
+                    None => (doubled.clone(), size),
+                    Some((left, done)) => (join(&left, done, &doubled), done + size),
+                });
+            }
+            rest /= 2;
+            if rest == 0 {
+                break;
+            }
+            doubled = join(&doubled, size, &doubled);
+            size *= 2;
+        }
+        let all = all.map_or_else(Vec::new, |(all, _)| all);
+        let each = |x: &Tensor| {
+            let (mut to, mut by) = (Shape::from(x.shape()), vec![1; x.rank()]);
+            to[axis] = (w.count(tensors[0].shape()[axis]) - 1) * w.stride + 1;
+            by[axis] = w.stride;
+            x.slice(&vec![0; x.rank()], &to, &by)
+        };
+        all.iter().map(each).collect()
     }
 
     /// Pads and spreads out as windows say.
@@ -150,6 +206,24 @@ impl Tensor {
         place.scope(|| {
             let fill = Tensor::full_of((), op.identity(self.dtype()));
             let padded = self.padded_for_windows(windows, &fill);
+            if padded.as_error().is_some() {
+                return padded;
+            }
+            let counts = windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d));
+            let counts: Shape = counts.collect();
+            if counts.contains(&0) {
+                return Tensor::full_of(counts, op.identity(self.dtype()));
+            }
+            if !is_small(windows) {
+                let combine = |a: &[Tensor], b: &[Tensor]| {
+                    vec![Tensor::apply1(Op::Binary(op.binary()), &[&a[0], &b[0]])]
+                };
+                let fold = |x: Vec<Tensor>, (axis, w): (usize, &WindowAxis)| {
+                    Tensor::fold_windows(&x, axis, w, &combine)
+                };
+                let folded = windows.iter().enumerate().rev().fold(vec![padded], fold);
+                return folded.into_iter().next().unwrap_or_else(|| self.clone());
+            }
             let mut parts: Vec<Tensor> = positions(windows)
                 .iter()
                 .map(|position| padded.at_window_position(windows, position))
@@ -162,11 +236,7 @@ impl Tensor {
                 });
                 parts = combined.collect();
             }
-            let empty = || {
-                let extents = windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d));
-                Tensor::full_of(extents.collect::<Shape>(), op.identity(self.dtype()))
-            };
-            parts.pop().unwrap_or_else(empty)
+            parts.pop().unwrap_or_else(|| Tensor::full_of(counts, op.identity(self.dtype())))
         })
     }
 
@@ -202,7 +272,12 @@ impl Tensor {
             }
             let mut taken = self.zeros_like().cast(DType::Bool);
             let mut total = padded.zeros_like();
-            for position in positions(windows) {
+            let is_large = !is_small(windows);
+            if is_large {
+                total = self.scatter_to_chosen(&padded, &best, op, windows);
+            }
+            let listed = if is_large { Vec::new() } else { positions(windows) };
+            for position in listed {
                 let here = padded.at_window_position(windows, &position);
                 let chosen = here.equal(&best) & !&taken;
                 taken = &taken | &chosen;
@@ -230,6 +305,39 @@ impl Tensor {
             let steps: Vec<usize> = windows.iter().map(|w| w.base_dilation).collect();
             spread.slice(&vec![0; steps.len()], &Shape::from(spread.shape()), &steps)
         })
+    }
+
+    /// Adds each value of `self` to the first element of its window that is the `best`.
+    #[track_caller]
+    fn scatter_to_chosen(
+        &self,
+        padded: &Tensor,
+        best: &Tensor,
+        op: ReduceOp,
+        windows: &[WindowAxis],
+    ) -> Tensor {
+        let shape = Shape::from(padded.shape());
+        let number = Tensor::iota(DType::I64, padded.size(), 0).reshape(&shape);
+        let is_better = |a: &Tensor, b: &Tensor| match op {
+            ReduceOp::Min => b.less(a),
+            _ => b.greater(a),
+        };
+        let combine = |a: &[Tensor], b: &[Tensor]| {
+            let better = is_better(&a[0], &b[0]);
+            (a.iter().zip(b)).map(|(a, b)| better.select(b, a)).collect::<Vec<Tensor>>()
+        };
+        let fold = |x: Vec<Tensor>, (axis, w): (usize, &WindowAxis)| {
+            Tensor::fold_windows(&x, axis, w, &combine)
+        };
+        let start = vec![padded.clone(), number];
+        let folded = windows.iter().enumerate().rev().fold(start, fold);
+        // Nothing is equal to what is not a number.
+        let values = folded[0].equal(best).select(self, &self.zeros_like());
+        let is_bool = self.dtype() == DType::Bool;
+        let values = if is_bool { values.cast(DType::I32) } else { values };
+        let total = Tensor::zeros(values.dtype(), padded.size());
+        let total = total.add_at((&folded[1].flatten(),), &values.flatten());
+        total.cast(self.dtype()).reshape(&shape)
     }
 
     /// Convolution (as in neural networks: the kernel is not reversed) of `self`, shape
@@ -275,6 +383,16 @@ impl Tensor {
         }
         place.scope(|| {
             let padded = self.padded_for_windows(&windows, &Tensor::full_of((), zero(self)));
+            if padded.as_error().is_some() {
+                return padded;
+            }
+            // There is room for the patches before each of them is a tensor.
+            let positions_of = windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d));
+            let all = Shape::from(&w[2..]).concat(&positions_of.collect::<Shape>());
+            let bytes = all.checked_size(self.dtype()).map(|size| size * self.dtype().size());
+            if let Err(kind) = bytes.and_then(Charge::new) {
+                return Tensor::fail("conv", kind, place, self);
+            }
             // Patches: [positions, examples, channels, spatial…].
             let parts: Vec<Tensor> = positions(&windows)
                 .iter()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use unloop_graph::op::{Scan, Switch, While, entry_type};
+use unloop_graph::stack::deeper;
 use unloop_graph::{
     Error, ErrorKind, Graph, Op, Place, ReduceOp, Result, Shape, Tensor, TensorType, Trace,
     TracedProgram,
@@ -32,7 +33,7 @@ pub(super) fn program(
     f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
 ) -> Result<(Arc<Graph>, Vec<Tensor>)> {
     let (trace, params) = Trace::new(types.iter().cloned());
-    let TracedProgram { graph, captures } = trace.finish(&f(&params))?;
+    let TracedProgram { graph, captures } = trace.finish(&deeper(|| f(&params)))?;
     let captured: Vec<Tensor> = captures.into_iter().map(|c| c.tensor).collect();
     if captured.is_empty() {
         return Ok((Arc::new(graph), captured));
@@ -309,8 +310,8 @@ fn joined(
     let condition = condition.with_inputs(inputs.clone(), &place(0..first.len()));
     let body = body.with_inputs(inputs, &place(first.len()..captured.len()));
     let shared = at + captured.len();
-    let op = While { condition: Arc::new(condition), body: Arc::new(body), shared };
-    (Op::While(op), captured)
+    let (condition, body) = (Arc::new(condition), Arc::new(body));
+    (Op::While(While { condition, body, shared, limit: repeat.limit }), captured)
 }
 
 fn zeros(ty: &TensorType) -> Tensor {

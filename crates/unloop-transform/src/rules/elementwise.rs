@@ -22,10 +22,14 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
             return None;
         }
         Neg => return Some(-t),
-        Abs => x.sign(),
+        // At 0 the slope to the right, as JAX has it.
+        Abs => {
+            let one = x.ones_like();
+            x.greater_equal(&x.zeros_like()).select(&one, &-&one)
+        }
         Sqrt => 0.5 / y,
         Rsqrt => -0.5 * (y / x),
-        Cbrt => y / (3.0 * x),
+        Cbrt => (1.0 / 3.0) * y.recip().square(),
         Reciprocal => -y.square(),
         Square => 2.0 * x,
         Exp => y.clone(),
@@ -55,11 +59,10 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         Digamma => x.ones_like().polygamma(x),
         BesselI0e => x.bessel_i1e() - x.sign() * y,
         BesselI1e => {
-            // I₁(x)/x is one half at 0.
-            let is_zero = x.equal(&x.zeros_like());
-            let safe = is_zero.select(&x.ones_like(), x);
-            let slope = x.bessel_i0e() - y * (safe.sign() + safe.recip());
-            is_zero.select(&(0.5 * x.ones_like()), &slope)
+            let near = x.abs().less(&(2.0 * x.ones_like()));
+            let (small, large) = (near.select(x, &x.zeros_like()), near.select(&x.ones_like(), x));
+            let ratio = (-small.abs()).exp() * small.bessel_i1_ratio();
+            x.bessel_i0e() - y * x.sign() - near.select(&ratio, &(y / large))
         }
     };
     Some(t * slope)
@@ -87,18 +90,14 @@ pub(super) fn jvp_binary(op: BinaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         Div => add(rule.t[0].map(|t| t / y), scaled(1, &|| -(z / y))),
         Rem => add(rule.t[0].cloned(), scaled(1, &|| -(x / y).trunc())),
         Pow => {
-            // y·x^(y-1), which is 0 for y = 0 even where x^(y-1) is infinite.
+            let zero = || x.equal(&x.zeros_like());
+            // y·x^(y-1), which is 0 at x = y = 0.
             let base = || {
-                let zero = y.equal(&y.zeros_like());
-                let exponent = zero.select(&y.ones_like(), &(y - 1.0));
-                zero.select(&y.zeros_like(), &(y * x.pow(&exponent)))
+                let none = zero() & y.equal(&y.zeros_like());
+                y * none.select(&x.ones_like(), x).pow(&(y - 1.0))
             };
-            // ln(x)·x^y, which is 0 at x = 0 for y > 0.
-            let exponent = || {
-                let zero = x.equal(&x.zeros_like()) & y.greater(&y.zeros_like());
-                let safe = zero.select(&x.ones_like(), x);
-                zero.select(&x.zeros_like(), &(safe.log() * z))
-            };
+            // ln(x)·x^y, which is taken for 0 at x = 0, as JAX has it.
+            let exponent = || zero().select(&x.ones_like(), x).log() * z;
             add(scaled(0, &base), scaled(1, &exponent))
         }
         Atan2 => {
