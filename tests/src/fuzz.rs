@@ -5,8 +5,10 @@
 //! `UNLOOP_FUZZ_SECONDS`), the example `fuzz` (for hours, survives aborts and hangs) and the targets
 //! of `cargo fuzz` in `fuzz/`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fs, process, thread};
 
 use crate::{hostile, programs};
 
@@ -17,6 +19,51 @@ pub enum Target {
     Programs,
     /// Hostile arguments of single functions.
     Hostile,
+}
+
+/// Ends the process when a case takes longer than a minute, and tells which it was.
+pub struct Watchdog(Arc<Mutex<Option<(Instant, String)>>>);
+
+impl Watchdog {
+    /// A watchdog that sleeps until the first case.
+    pub fn new() -> Watchdog {
+        let watched = Arc::new(Mutex::new(None));
+        let current = watched.clone();
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_secs(1));
+                let current: MutexGuard<'_, Option<(Instant, String)>> = lock(&current);
+                if let Some((began, case)) = &*current
+                    && began.elapsed() > Duration::from_secs(60)
+                {
+                    eprintln!("hangs: {case}");
+                    process::abort();
+                }
+            }
+        });
+        Watchdog(watched)
+    }
+
+    /// Says which case begins.
+    pub fn begins(&self, case: String) {
+        *lock(&self.0) = Some((Instant::now(), case));
+    }
+}
+
+impl Default for Watchdog {
+    fn default() -> Watchdog {
+        Watchdog::new()
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        *lock(&self.0) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many bytes make a case; the rest of longer ones is not read.

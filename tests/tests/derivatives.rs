@@ -3,8 +3,8 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use unloop::{Complex, Direction, ReduceOp};
 use unloop::prelude::*;
+use unloop::{Complex, Direction, ReduceOp};
 
 type F = fn(&Tensor) -> Tensor;
 

@@ -25,7 +25,7 @@ const LEFT_OUT: &[(&str, &[&str], &str)] = &[
         &["release_memory", "set_error_mode", "set_memory_limit", "set_rewriting"],
         "global settings",
     ),
-    ("", &["profile"], "it measures time"),
+    ("", &["profile", "memory_in_use"], "they measure"),
 ];
 
 /// The names of the functions that a source file defines for the public: `pub fn` of an `impl` (or

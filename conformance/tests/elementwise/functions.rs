@@ -124,7 +124,10 @@ pub fn along_axis() -> Vec<(&'static str, Function)> {
 
 /// Methods of the scanned sources that the vectors do not hold, with the reason.
 pub const OTHERS: &[(&str, &str)] = &[
-    ("logical_not logical_and logical_or logical_xor count_ones leading_zeros gcd lcm", "of integers and bools"),
+    (
+        "logical_not logical_and logical_or logical_xor count_ones leading_zeros gcd lcm",
+        "of integers and bools",
+    ),
     ("shift_left shift_right shift_right_logical", "of integers"),
     ("equal not_equal less less_equal greater greater_equal", "give bools"),
     ("is_finite is_nan is_infinite is_close sign_bit", "give bools"),

@@ -144,7 +144,9 @@ fn elementwise_entries(
         let row = |i: usize| table.slice_axis(0, i, i + 1).flatten();
         let (x, y) = (row(0), row(arity - 1));
         let points = (numbers(&x).unwrap(), numbers(&y).unwrap());
-        for (m, (mode, step)) in [('f', forward as fn(_) -> _), ('r', reverse)].into_iter().enumerate() {
+        for (m, (mode, step)) in
+            [('f', forward as fn(_) -> _), ('r', reverse)].into_iter().enumerate()
+        {
             for (w, word) in words.iter().enumerate() {
                 if m == 1 && word.is_empty() {
                     continue;
@@ -153,7 +155,8 @@ fn elementwise_entries(
                 let other = if mode == 'f' { 'r' } else { 'f' };
                 let jax = |m: usize| numbers(&row(arity + m * words.len() + w)).unwrap();
                 let (this, that) = (jax(m), jax(1 - m));
-                let exact = exact.as_ref().map(|e| numbers(&e.slice_axis(0, w, w + 1).flatten()).unwrap());
+                let exact =
+                    exact.as_ref().map(|e| numbers(&e.slice_axis(0, w, w + 1).flatten()).unwrap());
                 let ours = match numbers(&derivative(f, word, step)(&x, &y)) {
                     Ok(ours) => ours,
                     Err(error) => {
@@ -169,7 +172,16 @@ fn elementwise_entries(
                             _ => Point::Two(points.0[i], points.1[i]),
                         };
                         let exact = exact.as_ref().map(|e| e[i]).filter(|e| !e.is_nan());
-                        entries.push(Entry { function, dtype, mode, word, point, ours: ours[i], jax, exact });
+                        entries.push(Entry {
+                            function,
+                            dtype,
+                            mode,
+                            word,
+                            point,
+                            ours: ours[i],
+                            jax,
+                            exact,
+                        });
                     }
                 }
             }
@@ -192,10 +204,12 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
         };
         let weighted = |f: Function| -> Function {
             let w = w.clone();
-            Arc::new(move |x, y| grad(|x: &Tensor| {
-                let value = f(x, y);
-                (&value * w.slice_axis(1, 0, value.shape()[1])).sum()
-            })(x))
+            Arc::new(move |x, y| {
+                grad(|x: &Tensor| {
+                    let value = f(x, y);
+                    (&value * w.slice_axis(1, 0, value.shape()[1])).sum()
+                })(x)
+            })
         };
         let first = along(f.clone());
         let second = along(first.clone());
@@ -215,19 +229,21 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
             let size = ours.shape().get(1).copied().unwrap_or(0);
             match numbers(&ours) {
                 Err(error) => errors.push(format!("{name} {dtype} {word}: {error}")),
-                Ok(ours) => for (i, &ours) in ours.iter().enumerate() {
-                    let (row, column) = (i / size, i % size);
-                    entries.push(Entry {
-                        function: name.to_string(),
-                        dtype,
-                        mode: word.chars().next().unwrap_or('f'),
-                        word: word.chars().skip(2).collect(),
-                        point: Point::Row(points[4 * row..4 * row + 4].to_vec(), column),
-                        ours,
-                        jax: jax[4 * row + column],
-                        exact: None,
-                    });
-                },
+                Ok(ours) => {
+                    for (i, &ours) in ours.iter().enumerate() {
+                        let (row, column) = (i / size, i % size);
+                        entries.push(Entry {
+                            function: name.to_string(),
+                            dtype,
+                            mode: word.chars().next().unwrap_or('f'),
+                            word: word.chars().skip(2).collect(),
+                            point: Point::Row(points[4 * row..4 * row + 4].to_vec(), column),
+                            ours,
+                            jax: jax[4 * row + column],
+                            exact: None,
+                        });
+                    }
+                }
             }
         }
     }
@@ -301,7 +317,10 @@ fn values_and_derivatives_are_those_of_jax() {
             let Exception { functions, words, reason, .. } = exception;
             let count = functions.split_whitespace().count() * words.split_whitespace().count();
             if used.len() < count {
-                let _ = writeln!(report, "no exception any more: {functions}, {words} ({reason}); still {used:?}");
+                let _ = writeln!(
+                    report,
+                    "no exception any more: {functions}, {words} ({reason}); still {used:?}"
+                );
             }
         }
     }

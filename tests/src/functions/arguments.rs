@@ -81,7 +81,7 @@ pub enum Domain {
     Within(f64, f64),
     /// The domain of the first tensor.
     Same,
-    /// Square matrices far from singular.
+    /// Matrices far from singular; different singular values.
     Regular,
     /// Symmetric positive definite matrices.
     Definite,
@@ -294,7 +294,7 @@ pub mod parameters {
         Sorted: &'a Tensor = Kind::Tensor(T::Float, E::Vector, D::Sorted);
         SortedSame: &'a Tensor = Kind::Tensor(T::Same, E::Vector, D::Sorted);
         Matrix: &'a Tensor = Kind::Tensor(T::Any, E::Matrix, D::Any);
-        MatrixReal: &'a Tensor = Kind::Tensor(T::Float, E::Matrix, D::Within(-2.0, 2.0));
+        MatrixReal: &'a Tensor = Kind::Tensor(T::Float, E::Matrix, D::Regular);
         Matrices: &'a Tensor = Kind::Tensor(T::Number, E::Matrices, D::Any);
         Square: &'a Tensor = Kind::Tensor(T::Float, E::Square, D::Regular);
         LikeRegular: &'a Tensor = Kind::Tensor(T::Same, E::Like, D::Regular);

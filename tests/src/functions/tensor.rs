@@ -18,7 +18,7 @@ fn elementwise() -> Vec<Function> {
         [Elementwise Differentiable] (x: Numbers) { abs sign square }
         [Elementwise Differentiable] (x: Real) {
             sin cos tanh asinh atan sigmoid erf erfc exp exp2 expm1 sinh cosh bessel_i0e bessel_i1e
-            bessel_i0 bessel_i1 cbrt floor ceil round round_away trunc tan
+            bessel_i0 bessel_i1 bessel_i1_ratio cbrt floor ceil round round_away trunc tan
             relu gelu silu softplus log_sigmoid soft_sign relu6 hard_tanh hard_sigmoid hard_silu selu
             gelu_tanh mish sparse_plus sparse_sigmoid
             to_radians to_degrees sinc nan_to_num modf ndtr log_ndtr gamma_sign

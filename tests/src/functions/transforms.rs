@@ -10,6 +10,7 @@ use unloop::{
     check_grads, custom_jvp, custom_vjp, eval_shape, grad_with_aux, host_call, hvp, jacfwd_tree,
     jacrev_tree, linear_transpose, linearize, map, permute_examples, pmax, pmean, pmin, psum,
     reduce, scan_reverse, scan_times, switch, value_and_grad_with_aux, vectorize,
+    while_loop_at_most,
 };
 
 use super::{Function, carried, table};
@@ -122,6 +123,10 @@ fn control() -> Vec<Function> {
             fori_loop(count, |_, c: &Tensor| c.sin(), x);
         [] fn while_loop(x: Real, limit: One) => {
             while_loop(|c: &Tensor| (c.sum() + 10.0).less(limit), |c: &Tensor| c + 1.0, x)
+        };
+        [] fn while_loop_at_most(x: Real, limit: Size) => {
+            let more = |c: &Tensor| c.sum().less(&Tensor::from(10.0));
+            while_loop_at_most(limit, more, |c: &Tensor| c + 1.0, x)
         };
         [Differentiable] fn cond(x: Anything, on: Condition) =>
             cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip(&[]), x);

@@ -124,9 +124,7 @@ impl Program {
     /// Whether differences tell the derivatives of every function in it.
     fn is_smooth(&self) -> bool {
         self.steps.iter().all(|step| match step {
-            Step::Call { function, .. } => {
-                function.is(Fact::Differentiable) || function.is(Fact::Random)
-            }
+            Step::Call { function, .. } => function.is(Fact::Differentiable),
             Step::Apply { bodies, .. } => bodies.iter().all(Program::is_smooth),
         })
     }
