@@ -1,9 +1,14 @@
-//! What the tests share: a catalogue of every operation with operands that it takes, random
-//! operands in several layouts, and comparisons.
+//! What the tests share: a catalogue of every operation with operands that it takes, one of every
+//! public function, random operands in several layouts, programs drawn from bytes, and comparisons.
 
 mod catalogue;
 mod compare;
+pub mod draw;
+pub mod functions;
+pub mod fuzz;
+pub mod hostile;
 mod operands;
+pub mod programs;
 
 pub use catalogue::{Case, cases, elementwise_cases};
 pub use compare::{assert_close, close, deviation, tolerance};
