@@ -61,7 +61,8 @@ pub(super) fn jvp_unary(op: UnaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         BesselI1e => {
             let near = x.abs().less(&(2.0 * x.ones_like()));
             let (small, large) = (near.select(x, &x.zeros_like()), near.select(&x.ones_like(), x));
-            let ratio = (-small.abs()).exp() * small.bessel_i1_ratio();
+            // The slope of the magnitude is taken for 0 at 0, as that of its other part.
+            let ratio = (-(&small * small.sign())).exp() * small.bessel_i1_ratio();
             x.bessel_i0e() - y * x.sign() - near.select(&ratio, &(y / large))
         }
     };
