@@ -3,8 +3,10 @@
 
 use unloop_tests::draw::{Draw, arguments, first};
 use unloop_tests::functions::{Function, functions};
-use unloop_tests::fuzz::{MEMORY, Watchdog};
+use unloop_tests::fuzz::{MEMORY, Target, Watchdog};
 use unloop_tests::hostile::{fault, shown, values};
+
+mod drawn;
 
 /// What is wrong with a function, one line a fault.
 fn faults(function: &Function, watchdog: &Watchdog) -> Vec<String> {
@@ -31,4 +33,10 @@ fn every_function_withstands_hostile_arguments() {
     let all: Vec<String> = functions().iter().flat_map(|f| faults(f, &watchdog)).collect();
     let shown = all.iter().take(60).cloned().collect::<Vec<_>>().join("\n");
     assert!(all.is_empty(), "{} faults:\n{shown}", all.len());
+}
+
+#[test]
+fn drawn_arguments() {
+    unloop::set_memory_limit(MEMORY);
+    drawn::fuzz(Target::Hostile, 1500);
 }

@@ -690,16 +690,8 @@ pub const EXCEPTIONS: &[Exception] = &[
         reason: "terms leave the range",
     },
     Exception {
-        functions: "bessel_i0e",
-        words: "xxx",
-        only: "",
-        at: everywhere,
-        ours: Ours::Short,
-        reason: "the kink of |x| is not symmetric in higher derivatives",
-    },
-    Exception {
         functions: "bessel_i1e",
-        words: "xx xxx",
+        words: "xxx",
         only: "",
         at: everywhere,
         ours: Ours::Short,

@@ -286,7 +286,7 @@ pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
     }
     let half = n.div_ceil(2);
     let at = |i: usize| if i < half { i as f64 } else { i as f64 - n as f64 };
-    Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing))
+    operation("fftfreq", || Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing)))
 }
 
 /// The frequencies of the values of [`rfft`] for `n` samples, one or more, at a distance of `spacing`.
@@ -295,7 +295,7 @@ pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
     if n == 0 {
         return failed("rfftfreq", "takes one sample or more".into(), Place::of("rfftfreq")).re;
     }
-    Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing))
+    operation("rfftfreq", || Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing)))
 }
 
 /// Frequency 0 in the middle of some axes.

@@ -102,11 +102,9 @@ impl Tensor {
             Err(kind) => return Tensor::fail("take", kind, place, self),
         };
         let (before, after) = (0..axis, axis + 1..self.rank());
-        if self.shape()[axis] == 0 && indices.dtype().is_int() && indices.as_error().is_none() {
-            if indices.size() > 0 {
-                let message = format!("{} positions along an axis of no entries", indices.size());
-                return Tensor::fail("take", ErrorKind::InvalidArgument(message), place, self);
-            }
+        // Nothing can be taken from nothing.
+        let none = self.shape()[axis] == 0 && indices.size() == 0;
+        if none && indices.dtype().is_int() && indices.as_error().is_none() {
             let shape = [&self.shape()[before], indices.shape(), &self.shape()[after]].concat();
             return Tensor::zeros(self.dtype(), &shape[..]);
         }

@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
 
 use super::composed;
-use crate::{DType, ErrorKind, Number, Place, Tensor};
+use crate::{DType, ErrorKind, Number, Place, Shape, Tensor};
 
 /// `Σ cₖ·uᵏ`, by Horner's rule.
 ///
@@ -110,7 +110,7 @@ composed! {
         // The result does not depend on the scale, so neither do its derivatives.
         let scale = x.abs().maximum(&y.abs()).stop_gradient();
         let infinite = x.is_infinite() | y.is_infinite();
-        let edge = &infinite | &scale.equal(&scale.zeros_like());
+        let edge = scale.equal(&scale.zeros_like()) | &infinite;
         let safe = edge.select(&scale.literal(Number::Float(1.0)), &scale);
         let part = |leg: &Tensor| edge.select(&leg.literal(Number::Float(1.0)), leg) / &safe;
         let length = &safe * (part(x).square() + part(y).square()).sqrt();
@@ -362,9 +362,10 @@ composed! {
     /// The logarithm of the multivariate gamma function of dimension `d`.
     multigammaln(x, d: usize) -> Tensor {
         let d_float = d as f64;
-        // Of no dimension it is zero.
-        let terms = (0..d).map(|i| (x - 0.5 * i as f64).lgamma());
-        terms.fold(x.zeros_like(), |sum, term| sum + term) + 0.25 * d_float * (d_float - 1.0) * PI.ln()
+        let shape = Shape::from(x.shape()).concat(&[d]);
+        let half = Tensor::iota(x.dtype(), &shape, x.rank()) * 0.5;
+        let terms = x.broadcast_in_dim(&shape, (0..x.rank()).collect()) - half;
+        terms.lgamma().sum_axis(-1) + 0.25 * d_float * (d_float - 1.0) * PI.ln()
     }
 
     /// The modified Bessel function `I₀`.

@@ -42,9 +42,10 @@ impl Tensor {
     /// Kaiser's window `I₀(β√(1 - (2u-1)²)) / I₀(β)`.
     #[track_caller]
     pub fn kaiser(n: usize, beta: f64) -> Tensor {
-        let place = Place::of("kaiser");
-        let root = window(n, |u| (1.0 - (2.0 * u - 1.0).powi(2)).max(0.0).sqrt());
-        place.scope(|| (root * beta).bessel_i0() / Tensor::from(beta).bessel_i0())
+        operation("kaiser", || {
+            let root = window(n, |u| (1.0 - (2.0 * u - 1.0).powi(2)).max(0.0).sqrt());
+            (root * beta).bessel_i0() / Tensor::from(beta).bessel_i0()
+        })
     }
 
     /// `Σⱼ x[i + j]·y[j]` with zeros outside of `x`, for every shift at which they overlap.
