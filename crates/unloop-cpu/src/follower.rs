@@ -116,19 +116,19 @@ impl Follower {
     }
 
     /// Runs `f` with memory of this thread for what follows, and `bytes` more.
-    pub fn with_scratch(
+    pub fn with_scratch<R>(
         &self,
         bytes: usize,
-        f: impl FnOnce(Following<'_>, *mut u8),
-    ) -> Result<(), ErrorKind> {
+        f: impl FnOnce(Following<'_>, *mut u8) -> R,
+    ) -> Result<R, ErrorKind> {
         let tile_bytes = (self.tape.tile * 8).next_multiple_of(ALIGN);
-        self.tape.with_table(tile_bytes + bytes, |table, tile| {
-            f(Following { follower: self, table, tile }, tile.wrapping_add(tile_bytes));
+        let result = self.tape.with_table(tile_bytes + bytes, |table, tile| {
+            f(Following { follower: self, table, tile }, tile.wrapping_add(tile_bytes))
         })?;
         if self.past_caches {
             finish_past_caches();
         }
-        Ok(())
+        Ok(result)
     }
 
     /// Bytes of scratch memory of a thread, with `bytes` more.

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use smallvec::SmallVec;
-use unloop_graph::{DType, ErrorKind, ReduceOp, ValueId};
+use unloop_graph::{DType, ErrorKind, ReduceOp, ValueId, cancel};
 use unloop_kernel::Kernel;
 
 use crate::follower::{Follower, Following};
@@ -213,15 +213,16 @@ impl Reduce {
                 let scratch = Scratch { table, buffer, tile_bytes };
                 let Some(follower) = &self.follower else {
                     // SAFETY: as the caller's; ranges are disjoint.
-                    unsafe { self.run_units(memory, target, (range, units), scratch, None) };
-                    return Ok(());
+                    return unsafe {
+                        self.run_units(memory, target, (range, units), scratch, None)
+                    };
                 };
                 follower.with_scratch(0, |follower, _| {
                     // SAFETY: as above.
                     unsafe {
                         self.run_units(memory, target, (range, units), scratch, Some(follower))
                     }
-                })
+                })?
             })?
         })
     }
@@ -234,7 +235,7 @@ impl Reduce {
         (range, units): (Range<usize>, usize),
         mut scratch: Scratch<'_>,
         mut follower: Option<Following<'_>>,
-    ) {
+    ) -> Result<(), ErrorKind> {
         let bases = bases(&self.sources, memory);
         let tiles = units / self.kept.count().max(1);
         for item in range {
@@ -251,16 +252,17 @@ impl Reduce {
             // SAFETY: each item writes results of its own.
             unsafe {
                 if self.inner_is_reduced {
-                    self.fold_rows(&mut scratch, &bases, &part);
+                    self.fold_rows(&mut scratch, &bases, &part)?;
                     continue;
                 }
-                let (totals, start, n) = self.add_rows(&mut scratch, &bases, &part);
+                let (totals, start, n) = self.add_rows(&mut scratch, &bases, &part)?;
                 match &mut follower {
                     Some(follower) => follower.run(memory, totals, part.row, start..start + n),
                     None => self.store(&part, bases.len(), totals, start, n),
                 }
             }
         }
+        Ok(())
     }
 
     /// Stores a tile of results.
@@ -322,7 +324,12 @@ impl Reduce {
     }
 
     /// Folds tiles along the inner axis to one element.
-    unsafe fn fold_rows(&self, scratch: &mut Scratch<'_>, bases: &[*mut u8], part: &Part<'_>) {
+    unsafe fn fold_rows(
+        &self,
+        scratch: &mut Scratch<'_>,
+        bases: &[*mut u8],
+        part: &Part<'_>,
+    ) -> Result<(), ErrorKind> {
         let Scratch { table, buffer, tile_bytes } = scratch;
         let (tape, buffer) = (&self.tape, *buffer);
         let size = self.dtype().size();
@@ -333,7 +340,10 @@ impl Reduce {
         let mut tile = range.start % tiles;
         let mut totals = Totals::new(self.combine, self.identity);
         let value = buffer.wrapping_add(*tile_bytes);
-        for _ in range {
+        for i in 0..range.len() {
+            if i % BLOCK == BLOCK - 1 {
+                cancel::check()?;
+            }
             let start = tile * tape.tile;
             let n = tape.tile.min(self.extent - start);
             let mut total = [0u8; 8];
@@ -360,6 +370,7 @@ impl Reduce {
         let out = part.out.wrapping_offset(part.offsets[streams] * size as isize);
         // SAFETY: the element is this unit's own.
         unsafe { std::ptr::copy_nonoverlapping(totals.finish().as_ptr(), out, size) };
+        Ok(())
     }
 
     /// Adds one reduced index after the other to a tile of results: where they are, the first one's
@@ -369,7 +380,7 @@ impl Reduce {
         scratch: &mut Scratch<'_>,
         bases: &[*mut u8],
         part: &Part<'_>,
-    ) -> (*mut u8, usize, usize) {
+    ) -> Result<(*mut u8, usize, usize), ErrorKind> {
         let Scratch { table, buffer, tile_bytes } = scratch;
         let (tape, dtype) = (&self.tape, self.dtype());
         let range = self.piece_range(part.piece, self.reduced.count());
@@ -405,6 +416,9 @@ impl Reduce {
                     }
                 }
                 std::mem::swap(&mut block, &mut block_next);
+                if i % BLOCK == BLOCK - 1 {
+                    cancel::check()?;
+                }
                 if blocked && i % BLOCK == BLOCK - 1 {
                     (self.combine)(total_next, total, block, block, n);
                     std::mem::swap(&mut total, &mut total_next);
@@ -417,7 +431,7 @@ impl Reduce {
                 block = total_next;
             }
         }
-        (block, start, n)
+        Ok((block, start, n))
     }
 }
 

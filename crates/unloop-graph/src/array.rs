@@ -266,8 +266,10 @@ impl Array {
     /// Every `step`-th element from `start`, `size` of them, an axis.
     pub fn slice(&self, start: &[usize], shape: &Shape, step: &[usize]) -> Array {
         let offset = if shape.contains(&0) { self.offset } else { self.position(start) };
-        let strides = self.strides.iter().zip(step).map(|(&s, &k)| s * k as isize).collect();
-        self.view(shape.clone(), strides, offset)
+        let strides = self.strides.iter().zip(step).zip(shape.iter());
+        // One element has no next one, whatever the step.
+        let strides = strides.map(|((&s, &k), &n)| if n < 2 { s } else { s * k as isize });
+        self.view(shape.clone(), strides.collect(), offset)
     }
 
     /// The elements along some axes in reverse order.

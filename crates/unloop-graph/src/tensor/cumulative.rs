@@ -55,7 +55,7 @@ pub fn associative_scan(
         let mut shape = Shape::from(even.shape());
         shape[axis] = 2 * half;
         let woven = pairs.reshape(shape);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             woven
         } else {
             Tensor::concatenate(&[&woven, &even.slice_axis(along, half, half + 1)], along)
