@@ -59,9 +59,9 @@ fn elementwise() -> Vec<Function> {
         [Elementwise Differentiable] fn div(x: Numbers, y: LikePositive) => x / y;
         [Elementwise Differentiable] fn rem(x: Numbers, y: LikePositive) => x % y;
         [Elementwise Differentiable] fn neg(x: Numbers) => -x;
-        [Elementwise] fn and(x: Bits, y: Like) => x & y;
-        [Elementwise] fn or(x: Bits, y: Like) => x | y;
-        [Elementwise] fn xor(x: Bits, y: Like) => x ^ y;
+        [Elementwise] fn bitand(x: Bits, y: Like) => x & y;
+        [Elementwise] fn bitor(x: Bits, y: Like) => x | y;
+        [Elementwise] fn bitxor(x: Bits, y: Like) => x ^ y;
         [Elementwise Differentiable Composed] fn polygamma(x: Positive, order: Size) => {
             let order = Tensor::full((), order as f64).cast(x.dtype());
             order.broadcast_to(x.shape()).polygamma(x)
