@@ -250,7 +250,7 @@ fn plain(kind: Kind, given: &TensorType, draw: &mut Draw<'_>) -> Arg {
             Arg::Sizes((0..n).map(|_| draw.below(n)).collect())
         }
         Kind::Dimensions => Arg::Sizes((0..rank).filter(|_| !draw.once_in(4)).collect()),
-        Kind::Size => Arg::Size(*draw.pick(&[1, 2, 3, 0, 4, 5, 8])),
+        Kind::Size | Kind::Times => Arg::Size(*draw.pick(&[1, 2, 3, 0, 4, 5, 8])),
         Kind::Shape => Arg::Sizes(draw.shape(0).to_vec()),
         Kind::Reshaped => {
             let size = shape.size();

@@ -5,6 +5,7 @@
 //! `UNLOOP_FUZZ_SECONDS`), the example `fuzz` (for hours, survives aborts and hangs) and the targets
 //! of `cargo fuzz` in `fuzz/`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +37,8 @@ impl Watchdog {
                 if let Some((began, case)) = &*current
                     && began.elapsed() > Duration::from_secs(60)
                 {
-                    eprintln!("hangs: {case}");
+                    // Past the capture of a test's output.
+                    let _ = writeln!(std::io::stderr(), "hangs: {case}");
                     process::abort();
                 }
             }

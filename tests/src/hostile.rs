@@ -139,6 +139,7 @@ pub fn values(kind: Kind, given: &TensorType) -> Vec<Arg> {
             ]);
             all.into_iter().map(Arg::Axes).collect()
         }
+        Kind::Times => [0, 1, 2, 100, 1000].map(Arg::Size).to_vec(),
         Kind::Size => SIZES.map(Arg::Size).to_vec(),
         Kind::Shape
         | Kind::Reshaped

@@ -118,6 +118,8 @@ pub enum Kind {
     Dimensions,
     /// A small extent or count.
     Size,
+    /// How often a loop runs, which takes its time.
+    Times,
     /// Extents of a new tensor.
     Shape,
     /// Extents with as many elements as the first tensor.
@@ -319,6 +321,7 @@ pub mod parameters {
         Axes: &'a [isize] = Kind::Axes;
         Order: &'a [isize] = Kind::Order;
         Size: usize = Kind::Size;
+        Times: usize = Kind::Times;
         Extent: &'a [usize] = Kind::Shape;
         Reshaped: &'a [usize] = Kind::Reshaped;
         Wider: &'a [usize] = Kind::Wider;

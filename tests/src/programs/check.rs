@@ -269,12 +269,17 @@ impl<'p> Checker<'p> {
             vec![jvp(f)(&one, &way).1]
         };
         let backward = inner(&gradient, &t);
-        self.compare("jvp and vjp", &[forward.clone()], &[backward], &noisy);
+        self.compare("jvp and vjp", std::slice::from_ref(&forward), &[backward], &noisy);
         self.compare("value of jvp", &[f(x, y)], &[value], &|noise| {
             vec![program.total(inputs, Some(noise))]
         });
         let compiled = jit(grad(f).wrt(unloop::All))(x, y);
-        self.compare("compiled gradient", &[forward.clone()], &[inner(&compiled, &t)], &noisy);
+        self.compare(
+            "compiled gradient",
+            std::slice::from_ref(&forward),
+            &[inner(&compiled, &t)],
+            &noisy,
+        );
         if let Ok(graph) = grad(f).wrt(unloop::All).graph((x, y)) {
             let eager = [gradient.0.clone(), gradient.1.clone()];
             let noisy = move |noise: &Noise| {

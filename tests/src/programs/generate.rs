@@ -73,6 +73,7 @@ impl Generator<'_, '_> {
                 }
             }
             program.steps.push(step);
+            program.counts.push(results.len());
             values.extend(results);
         }
         program

@@ -68,6 +68,8 @@ enum Step {
 #[derive(Clone, Default)]
 pub struct Program {
     steps: Vec<Step>,
+    /// How many values each step adds.
+    counts: Vec<usize>,
     /// What its result is made to be, if that is prescribed.
     result: Option<Want>,
 }
@@ -98,8 +100,11 @@ impl Program {
     /// All values: the inputs, and what each step adds.
     pub fn values(&self, inputs: &[Tensor], noise: Option<&Noise>) -> Vec<Tensor> {
         let mut values = inputs.to_vec();
-        for step in &self.steps {
-            let next = step.run(&values, noise);
+        for (step, &count) in self.steps.iter().zip(&self.counts) {
+            let mut next = step.run(&values, noise);
+            // What fails may give fewer results.
+            let last = next.last().cloned().unwrap_or_else(|| values[0].clone());
+            next.resize(count, last);
             values.extend(next);
         }
         values
