@@ -1,9 +1,8 @@
 //! What fuzzers run: a case made of bytes, whoever draws them, and the regressions that earlier ones
 //! left behind.
 //!
-//! Three drivers draw bytes: `tests/fuzz.rs` (proptest, a fixed number of cases; for longer with
-//! `UNLOOP_FUZZ_SECONDS`), the example `fuzz` (for hours, survives aborts and hangs) and the targets
-//! of `cargo fuzz` in `fuzz/`.
+//! Bytes are drawn by `tests/fuzz.rs` and `tests/hostile.rs` (proptest, a fixed number of cases; for
+//! longer with `UNLOOP_FUZZ_SECONDS`), and by the example `fuzz` (for hours, survives aborts and hangs).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

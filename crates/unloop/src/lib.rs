@@ -47,6 +47,39 @@
 //! | give memory of old results back | [`release_memory`] |
 //! | end a call that takes too long | [`CancelToken`], [`while_loop_at_most`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
+//!
+//! # Derivatives at kinks and ties
+//!
+//! Where a function has no derivative, one is chosen: JAX's. All other functions have the derivatives of
+//! all orders that they have mathematically, also where terms of theirs have kinks (`softplus` at 0,
+//! `logaddexp` of equal numbers, [`Tensor::sinc`] at 0).
+//!
+//! | function | where | derivative |
+//! |---|---|---|
+//! | `abs` | 0 | 1 |
+//! | `sign`, `floor`, `ceil`, `round`, `round_away`, `trunc`, `floor_div`, `heaviside` in `x` | everywhere | 0 |
+//! | `relu`, `relu6`, `sparse_plus` | the lower edge | 0 |
+//! | `relu6` | 6 | 0 |
+//! | `leaky_relu`, `elu`, `selu`, `celu` | 0 | that above zero of `leaky_relu`, that below of the others |
+//! | `hard_tanh` | -1, 1 | 1 |
+//! | `hard_sigmoid` | -3, 3 | 0 |
+//! | `hard_silu` | -3, 3 | 0, 1 |
+//! | `sparse_sigmoid` | -1, 1 | 1/4, half of the slope |
+//! | `clamp` | at a bound | 0 |
+//! | `maximum`, `minimum` | ties | 1/2 each |
+//! | `max`, `min` along axes | ties | equal shares |
+//! | `cummax`, `cummin` | ties | halved at each combination of pairs, pairs of pairs, … |
+//! | `fmax`, `fmin` | ties | 0 in `x`, 1 in `y` |
+//! | `select` | | to the one that is chosen |
+//! | `cbrt` | 0; ±∞ | ∞; 0 |
+//! | `sqrt` | 0 | ∞ |
+//! | `norm`, `std` | of zeros, of equal numbers | NaN |
+//! | `hypot`, [`Complex::abs`] | the origin | 0 |
+//! | `x % y`, `modulo` | everywhere | 1 in `x` |
+//! | `pow` | `x` = 0 | 0 in `y` |
+//! | `xlogy` | `x` = 0 | `ln y` in `x`, 0 in `y` |
+//! | `nan_to_num` | NaN, ±∞ | 0 |
+//! | single eigenvectors, singular vectors | repeated values | NaN; [`linalg`] has functions of whole matrices |
 
 pub use unloop_cpu::{KernelTime, Profile, profile};
 pub use unloop_derive::Tree;

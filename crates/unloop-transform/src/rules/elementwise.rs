@@ -1,5 +1,5 @@
 //! Rules of elementwise operations. Derivatives at ties and edges are JAX's: `max` and `min` give
-//! each of two equal operands one half, `abs` and `sign` give 0 at 0.
+//! each of two equal operands one half, `abs` gives 1 at 0. The documentation of `unloop` lists them.
 
 use std::f64::consts::{LN_2, PI};
 
