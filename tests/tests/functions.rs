@@ -70,7 +70,7 @@ fn defined(text: &str, of: &str) -> Vec<String> {
                     && axis.ends_with("_axis")
                     && keep.trim_end_matches(';').ends_with("_keep")
                 {
-                    names.extend([all, axis, keep].map(|name| identifier(name)));
+                    names.extend([all, axis, keep].map(identifier));
                 }
             }
             _ => {}
