@@ -46,8 +46,8 @@ fn measured<R>(f: impl FnOnce() -> R) -> (R, usize) {
     (result, MOST.load(Ordering::Relaxed) - before)
 }
 
-/// [`measured`], again if it is more than a bound: libraries take memory of their own, and keep it, at
-/// times that the order of their threads decides.
+/// [`measured`], again if it is more than a bound: single runs take more than others, for reasons that
+/// are not known yet.
 fn within<R>(bound: usize, f: impl Fn() -> R) -> (R, usize) {
     let mut run = measured(&f);
     for _ in 0..3 {
@@ -101,7 +101,8 @@ fn programs() -> Vec<(&'static str, Function)> {
             let how = Conv { windows: vec![WindowAxis::one()], groups: 1 };
             x.reshape([1, 1, N]).conv(&x.at(..9).reshape([1, 1, 9]), &how)
         }),
-        // Not of a large Cholesky decomposition: what the library packs for it is not known before.
+        // A Cholesky decomposition is missing: in some runs it takes several times what is said, and it
+        // is not known yet where.
         ("solve", |x| definite(x).solve(&x.at(..SIDE))),
         ("solve for many", |x| definite(x).solve(&matrix(x))),
         ("inverse", |x| definite(x).inv()),
