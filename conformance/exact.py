@@ -531,9 +531,9 @@ def comb(x, y):
 
 # Digits: numbers of 1e-300 are added to ones, and cancel three times.
 DIGITS = {
-    **dict.fromkeys(["sinc", "hypot", "complex_abs", "beta", "poch", "comb", "asinh", "atanh", "rel_entr", "kl_div", "pow"], 1300),
+    **dict.fromkeys(["sinc", "hypot", "complex_abs", "beta", "poch", "comb", "asinh", "atanh", "rel_entr", "kl_div", "pow", "boxcox", "boxcox1p"], 1300),
     **dict.fromkeys(["complex_log:re", "complex_log:im", "complex_angle", "atan2"], 1000),
-    **dict.fromkeys(["betaln", "boxcox", "boxcox1p", "complex_sqrt:re", "complex_sqrt:im"], 700),
+    **dict.fromkeys(["betaln", "complex_sqrt:re", "complex_sqrt:im"], 700),
     **dict.fromkeys(["entr", "gelu_tanh"], 400),
 }
 

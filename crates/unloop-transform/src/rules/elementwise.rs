@@ -157,7 +157,8 @@ fn beta_density(a: &Tensor, b: &Tensor, x: &Tensor) -> Tensor {
     let large = |order: &Tensor| order.greater(&(8.0 * &one));
     let (large_a, large_b) = (large(a), large(b));
     let edge = (&large_a & x.less(&tiny)) | (&large_b & rest.less(&tiny));
-    let x = &(&edge | &outside).select(&(0.5 * &one), x);
+    let edge = edge & outside.logical_not();
+    let x = &edge.select(&(0.5 * &one), x);
     let (p, q) = (a - 1.0, b - 1.0);
     let small_p = large_a.select(&zero, &p);
     let small_q = large_b.select(&zero, &q);
