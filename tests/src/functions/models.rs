@@ -1,6 +1,6 @@
 //! Layers, losses, optimisers and batches.
 
-use unloop::data::{Batches, Last};
+use unloop::data::{self, Batches};
 use unloop::nn;
 use unloop::optim::{self, Adam, Lbfgs, Schedule, Sgd};
 use unloop::{DType, Tensor};
@@ -34,22 +34,22 @@ fn losses() -> Vec<Function> {
 fn layers() -> Vec<Function> {
     table! { "nn";
         [Random] fn dropout(k: AKey, rate: Part, x: Real) => nn::dropout(k, rate, x);
-        [Random Composed] fn linear(k: AKey, d: ADType, m: Size, n: Size, x: VectorReal) => {
-            let layer = nn::Linear::new(k, d, m, n);
-            (layer.call(x), layer)
-        };
-        [Random Composed] fn conv(k: AKey, d: ADType, m: Size, n: Size, sizes: Sizes, x: Ranked) => {
-            let layer = nn::Conv::new(k, d, m, n, sizes).strides(sizes).same();
-            (layer.call(x), layer)
+        [Random Composed] fn linear(k: AKey, d: ADType, m: Size, n: Size) =>
+            nn::Linear::new(k, d, m, n);
+        [Random Composed] fn linear(k: AKey, x: VectorReal, n: Size) =>
+            nn::Linear::new(k, x.dtype(), x.size(), n).call(x);
+        [Random Composed] fn conv(k: AKey, d: ADType, m: Size, n: Size, sizes: Extent) =>
+            nn::Conv::new(k, d, m, n, sizes);
+        [Random Composed] fn conv(k: AKey, x: MatrixReal, n: Size, size: Size, stride: Size) => {
+            let channels = x.shape().first().copied().unwrap_or(1);
+            nn::Conv::new(k, x.dtype(), channels, n, size).strides(&[stride]).same().call(x)
         };
         [Random Composed] fn embedding(k: AKey, d: ADType, m: Size, n: Size, i: Position) => {
             let layer = nn::Embedding::new(k, d, m, n);
             (layer.call(i), layer)
         };
-        [Composed] fn layer_norm(d: ADType, n: Size, x: VectorReal) => {
-            let layer = nn::LayerNorm::new(d, n);
-            (layer.call(x), layer)
-        };
+        [Composed] fn layer_norm(d: ADType, n: Size) => nn::LayerNorm::new(d, n);
+        [Composed] fn layer_norm(x: VectorReal) => nn::LayerNorm::new(x.dtype(), x.size()).call(x);
     }
 }
 
@@ -75,7 +75,7 @@ fn optimisers() -> Vec<Function> {
             let before = Schedule::linear(start, 0.5, n).then(m, Schedule::exponential(start, 0.5, n));
             before.then(n, Schedule::cosine(start, 0.5, m).warm_up(n)).at(step)
         };
-        [Composed] fn batches(x: Ranked, size: Size) => match Batches::new(x, size, Last::Pad) {
+        [Composed] fn batches(x: Ranked, size: Size) => match Batches::new(x, size, data::Last::Pad) {
             Err(error) => vec![Tensor::error(error)],
             Ok(mut batches) => match batches.next() {
                 Some(batch) => vec![batch.examples, batch.mask],

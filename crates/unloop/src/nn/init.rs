@@ -1,6 +1,6 @@
 //! Initial weights.
 
-use unloop_graph::{DType, Shape, Tensor, operation};
+use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
 
 use crate::random::{self, Key};
 
@@ -89,6 +89,10 @@ impl Init {
         outputs: usize,
     ) -> Tensor {
         operation("draw", || {
+            if !dtype.is_float() {
+                let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
+                return Tensor::error(Error::new("draw", kind, Place::here()));
+            }
             let fan = match self.fan {
                 Fan::In => inputs as f64,
                 Fan::Average => (inputs as f64 + outputs as f64) / 2.0,
