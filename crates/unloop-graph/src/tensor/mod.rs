@@ -16,6 +16,7 @@ mod layout;
 mod linalg;
 mod nn;
 mod numeric;
+mod operand;
 mod operators;
 mod reduce;
 mod search;
@@ -27,17 +28,28 @@ mod window;
 use smallvec::{SmallVec, smallvec};
 
 /// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
-/// tensor. Errors name the line that calls the method.
+/// tensor. Errors name the line that calls the method. Arguments of type `Operand` are tensors in the
+/// body, and tensors or numbers for the caller.
 macro_rules! composed {
-    ($($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block)+) => {
-        impl crate::Tensor {$(
+    () => {};
+    ($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        crate::tensor::operand::with_operands! {
+            $(#[$doc])* $name($x $(, $y)+) -> $result $body
+        }
+        composed! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        impl crate::Tensor {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $arg: $ty)*) -> $result {
                 let $x = self;
                 crate::operation(stringify!($name), || $body)
             }
-        )+}
+        }
+        composed! { $($rest)* }
     };
 }
 use composed;
@@ -45,6 +57,7 @@ use composed;
 pub use arrange::PadMode;
 pub use cumulative::{Direction, associative_scan};
 pub use index::{AtIndex, IndexArg, strided};
+pub use operand::{Elementwise, Given, Operand};
 pub use operators::Broadcast;
 pub use reduce::AxisList;
 pub use window::{Conv, WindowAxis};
