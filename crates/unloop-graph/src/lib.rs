@@ -31,8 +31,8 @@ pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use ravel::ravel;
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis,
-    associative_scan, strided,
+    AtIndex, AxisList, Broadcast, Conv, Direction, Elementwise, Given, IndexArg, Operand, PadMode,
+    Tensor, WindowAxis, associative_scan, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

@@ -124,11 +124,10 @@ impl<T: Tree> Batches<T> {
             return Batch { examples, mask: Tensor::ones(DType::Bool, real), epoch };
         }
         // Behind the last example comes the first again.
-        let number = |n: usize| Tensor::from(n as i64);
         let along = Tensor::iota(DType::I64, self.size, 0);
-        let rows = (&along + number(start)) % number(self.count);
+        let rows = (&along + start) % self.count;
         let rows = self.order.as_ref().map_or(rows.clone(), |order| order.take(&rows, 0));
-        Batch { examples: self.take(&rows), mask: along.less(&number(real)), epoch }
+        Batch { examples: self.take(&rows), mask: along.less(real), epoch }
     }
 
     fn take(&self, rows: &Tensor) -> T {

@@ -76,7 +76,7 @@
 //! | `max`, `min` along axes | ties | equal shares |
 //! | `cummax`, `cummin` | ties | halved at each combination of pairs, pairs of pairs, … |
 //! | `fmax`, `fmin` | ties | 0 in `x`, 1 in `y` |
-//! | `select` | | to the one that is chosen |
+//! | `select` | | to the one that is chosen; NaN where the other has an infinite slope |
 //! | `cbrt` | 0; ±∞ | ∞; 0 |
 //! | `sqrt` | 0 | ∞ |
 //! | `norm`, `std` | of zeros, of equal numbers | NaN |
@@ -93,9 +93,10 @@ pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CancelToken, CompareOp, Conv,
-    DType, Direction, DotDims, Element, Error, ErrorKind, ErrorMode, Explanation, Graph, IndexArg,
-    Op, PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor, TensorType, Tree, UnaryOp,
-    WindowAxis, memory_in_use, ravel, release_memory, set_error_mode, set_memory_limit, strided,
+    DType, Direction, DotDims, Element, Elementwise, Error, ErrorKind, ErrorMode, Explanation,
+    Graph, IndexArg, Op, Operand, PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor,
+    TensorType, Tree, UnaryOp, WindowAxis, memory_in_use, ravel, release_memory, set_error_mode,
+    set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,

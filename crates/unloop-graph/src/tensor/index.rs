@@ -5,6 +5,7 @@ use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, 
 
 use smallvec::SmallVec;
 
+use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{
     Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, require_index,
@@ -455,42 +456,50 @@ impl Tensor {
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) replaced by `value`, which has
-    /// the part's shape or is a scalar. Where computed positions repeat, the last one counts.
+    /// the part's shape or is a scalar or a number. Where computed positions repeat, the last one counts.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1, 2, 3]).set(1..3, &Tensor::from([7, 8]));
-    /// assert_eq!(x.to_vec::<i32>()?, [1, 7, 8]);
+    /// let x = Tensor::from([1, 2, 3]).set(1..3, &Tensor::from([7, 8])).add_at(0, 5);
+    /// assert_eq!(x.to_vec::<i32>()?, [6, 7, 8]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[track_caller]
-    pub fn set(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("set", || self.write("set", index.into_args(), value, ScatterOp::Set))
+    pub fn set(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("set", || self.write("set", index.into_args(), value.given(), ScatterOp::Set))
     }
 
     /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
     /// positions repeat, all are added.
     #[track_caller]
-    pub fn add_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("add_at", || self.write("add_at", index.into_args(), value, ScatterOp::Add))
+    pub fn add_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("add_at", || {
+            self.write("add_at", index.into_args(), value.given(), ScatterOp::Add)
+        })
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
     #[track_caller]
-    pub fn mul_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("mul_at", || self.write("mul_at", index.into_args(), value, ScatterOp::Mul))
+    pub fn mul_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("mul_at", || {
+            self.write("mul_at", index.into_args(), value.given(), ScatterOp::Mul)
+        })
     }
 
     /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
-    pub fn min_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("min_at", || self.write("min_at", index.into_args(), value, ScatterOp::Min))
+    pub fn min_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("min_at", || {
+            self.write("min_at", index.into_args(), value.given(), ScatterOp::Min)
+        })
     }
 
     /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
-    pub fn max_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("max_at", || self.write("max_at", index.into_args(), value, ScatterOp::Max))
+    pub fn max_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("max_at", || {
+            self.write("max_at", index.into_args(), value.given(), ScatterOp::Max)
+        })
     }
 
     #[track_caller]
@@ -498,11 +507,13 @@ impl Tensor {
         &self,
         op: &'static str,
         args: SmallVec<[IndexArg; 4]>,
-        value: &Tensor,
+        value: Given<'_>,
         how: ScatterOp,
     ) -> Tensor {
         let place = Place::here();
-        if let Some(error) = [self, value].into_iter().find(|t| t.as_error().is_some()) {
+        let is_wide = value.is_broadcast();
+        let [_, value] = &typed([Given::Tensor(self), value]);
+        if let Some(error) = [self, &**value].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }
         if let Some(error) = failed_index(&args) {
@@ -555,8 +566,9 @@ impl Tensor {
                 .collect();
             let visible: Shape =
                 (0..region.rank()).filter(|a| !gone.contains(a)).map(|a| region[a]).collect();
-            if value.rank() != 0 && *value.shape() != *visible {
-                let right = value.shape().into();
+            let right = Shape::from(value.shape());
+            let fits = right == visible || right.rank() == 0;
+            if !fits && !(is_wide && visible.broadcast(&right).as_ref() == Some(&visible)) {
                 let kind = ErrorKind::ShapeMismatch { left: visible, right };
                 return Tensor::fail(op, kind, place, self);
             }

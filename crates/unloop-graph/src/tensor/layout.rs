@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{Pad, PadAxis, Slice};
 use crate::shape::{normalize_axes, normalize_axis};
@@ -194,7 +195,7 @@ impl Tensor {
     /// `before` and `after` elements of the scalar `fill` added around every axis, given as one
     /// pair an axis.
     #[track_caller]
-    pub fn pad(&self, amounts: &[(usize, usize)], fill: &Tensor) -> Tensor {
+    pub fn pad(&self, amounts: &[(usize, usize)], fill: impl Operand) -> Tensor {
         operation("pad", || {
             let axes = amounts.iter().map(|&(low, high)| PadAxis {
                 low: low.try_into().unwrap_or(i64::MAX),
@@ -208,8 +209,9 @@ impl Tensor {
     /// The general padding: elements of the scalar `fill` before, after and between the elements of
     /// every axis; negative amounts cut off.
     #[track_caller]
-    pub fn pad_with(&self, pad: Pad, fill: &Tensor) -> Tensor {
+    pub fn pad_with(&self, pad: Pad, fill: impl Operand) -> Tensor {
         operation("pad_with", || {
+            let [_, fill] = &typed([Given::Tensor(self), fill.given()]);
             if pad.0.len() != self.rank() {
                 return Tensor::apply1(Op::Pad(pad), &[self, fill]);
             }

@@ -3,6 +3,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
 
 use super::composed;
+use super::operand::{Given, Operand, tensors};
 use crate::{DType, ErrorKind, Number, Place, Shape, Tensor};
 
 /// `Σ cₖ·uᵏ`, by Horner's rule.
@@ -106,7 +107,7 @@ composed! {
     }
 
     /// `√(x² + y²)` without overflow on the way.
-    hypot(x, y: &Tensor) -> Tensor {
+    hypot(x, y: Operand) -> Tensor {
         // The result does not depend on the scale, so neither do its derivatives.
         let scale = x.abs().maximum(&y.abs()).stop_gradient();
         let infinite = x.is_infinite() | y.is_infinite();
@@ -119,17 +120,17 @@ composed! {
     }
 
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
-    logaddexp2(x, y: &Tensor) -> Tensor {
+    logaddexp2(x, y: Operand) -> Tensor {
         log_sum(x, y, |gap| gap.exp2().log1p() / LN_2)
     }
 
     /// `ln(eˣ + eʸ)`, without overflow.
-    logaddexp(x, y: &Tensor) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
+    logaddexp(x, y: Operand) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
 
     /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
     /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
-    /// `y = 0` and NaN for infinite `x`. The derivative is 0.
-    floor_div(x, y: &Tensor) -> Tensor {
+    /// `y = 0` (of integers -1, as JAX has it) and NaN for infinite `x`. The derivative is 0.
+    floor_div(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             let quotient = x / y;
@@ -146,9 +147,9 @@ composed! {
         by_zero.select(&ratio, &signed).stop_gradient()
     }
 
-    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). The
-    /// derivative in `x` is 1.
-    modulo(x, y: &Tensor) -> Tensor {
+    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). For
+    /// `y = 0` it is NaN, of integers `x`. The derivative in `x` is 1.
+    modulo(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             return apart.select(&(&rest + y), &rest);
@@ -169,13 +170,13 @@ composed! {
     }
 
     /// The magnitude of `x` with the sign of `y`.
-    copy_sign(x, y: &Tensor) -> Tensor {
+    copy_sign(x, y: Operand) -> Tensor {
         let magnitude = x.abs();
         y.sign_bit().select(&-&magnitude, &magnitude)
     }
 
     /// The next number of the dtype after `x` towards `y`.
-    next_after(x, y: &Tensor) -> Tensor {
+    next_after(x, y: Operand) -> Tensor {
         let Float { bits: dtype, sign, magnitude, .. } = float(x.dtype());
         let bits = x.bitcast(dtype);
         let (zero, one) = (bits.zeros_like(), bits.ones_like());
@@ -191,7 +192,7 @@ composed! {
     }
 
     /// `x·2ⁿ` for integers `n`, rounded once.
-    ldexp(x, n: &Tensor) -> Tensor {
+    ldexp(x, n: Operand) -> Tensor {
         if let (true, None) = (!n.dtype().is_int(), n.as_error()) {
             let kind = ErrorKind::UnsupportedDType { dtype: n.dtype(), expected: "integer exponents" };
             return Tensor::fail("ldexp", kind, Place::here(), x);
@@ -213,7 +214,7 @@ composed! {
     }
 
     /// 0 below zero, 1 above, and `at_zero` at 0.
-    heaviside(x, at_zero: &Tensor) -> Tensor {
+    heaviside(x, at_zero: Operand) -> Tensor {
         let zero = x.zeros_like();
         let step = x.greater(&zero).cast(x.dtype());
         x.equal(&zero).select(&at_zero.broadcast_to(x.shape()), &x.is_nan().select(x, &step))
@@ -230,10 +231,10 @@ composed! {
     is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
 
     /// The larger of two; the other one where one is NaN.
-    fmax(x, y: &Tensor) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
+    fmax(x, y: Operand) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
 
     /// The smaller of two; the other one where one is NaN.
-    fmin(x, y: &Tensor) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
+    fmin(x, y: Operand) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
 
     /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
     /// Numbers that have no digits there stay as they are.
@@ -257,19 +258,20 @@ composed! {
     }
 
     /// Whether elements are equal within `absolute + relative·|y|`. NaN is close to nothing.
-    is_close(x, y: &Tensor, relative: f64, absolute: f64) -> Tensor {
-        let near = (x - y).abs().less_equal(&(y.abs() * relative + absolute));
-        x.equal(y) | (&near & y.is_finite().broadcast_to(near.shape()))
+    is_close(x, y: impl Operand, relative: f64, absolute: f64) -> Tensor {
+        let [x, y] = tensors([Given::Tensor(x), y.given()]);
+        let near = (&*x - &*y).abs().less_equal(y.abs() * relative + absolute);
+        x.equal(&*y) | (&near & y.is_finite().broadcast_to(near.shape()))
     }
 
     /// The logarithm of the odds, `ln(x/(1 - x))`.
     logit(x) -> Tensor { x.log() - (-x).log1p() }
 
     /// `x·ln(y)`, 0 where `x` is 0.
-    xlogy(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
+    xlogy(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
 
     /// `x·ln(1 + y)`, 0 where `x` is 0.
-    xlog1py(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
+    xlog1py(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
 
     /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
     entr(x) -> Tensor {
@@ -280,7 +282,7 @@ composed! {
     }
 
     /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain.
-    rel_entr(x, y: &Tensor) -> Tensor {
+    rel_entr(x, y: Operand) -> Tensor {
         let zero = x.zeros_like();
         let both = x.greater(&zero) & y.greater(&y.zeros_like());
         let none = x.equal(&zero) & y.greater_equal(&y.zeros_like());
@@ -290,7 +292,7 @@ composed! {
     }
 
     /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`.
-    kl_div(x, y: &Tensor) -> Tensor { x.rel_entr(y) - x + y }
+    kl_div(x, y: Operand) -> Tensor { x.rel_entr(y) - x + y }
 
     /// The distribution function of the normal distribution.
     ndtr(x) -> Tensor { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
@@ -340,15 +342,15 @@ composed! {
     }
 
     /// The logarithm of the beta function.
-    betaln(x, y: &Tensor) -> Tensor { x.lgamma() + y.lgamma() - (x + y).lgamma() }
+    betaln(x, y: Operand) -> Tensor { x.lgamma() + y.lgamma() - (x + y).lgamma() }
 
     /// The beta function.
-    beta(x, y: &Tensor) -> Tensor {
+    beta(x, y: Operand) -> Tensor {
         x.gamma_sign() * y.gamma_sign() * (x + y).gamma_sign() * x.betaln(y).exp()
     }
 
     /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
-    poch(x, m: &Tensor) -> Tensor {
+    poch(x, m: Operand) -> Tensor {
         // Γ(x)/Γ(x) is 1 at poles, too.
         let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
         let none = pole & m.equal(&m.zeros_like());
@@ -401,13 +403,13 @@ composed! {
     }
 
     /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
-    boxcox(x, y: &Tensor) -> Tensor { power_transform(&x.log(), y) }
+    boxcox(x, y: Operand) -> Tensor { power_transform(&x.log(), y) }
 
     /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
-    boxcox1p(x, y: &Tensor) -> Tensor { power_transform(&x.log1p(), y) }
+    boxcox1p(x, y: Operand) -> Tensor { power_transform(&x.log1p(), y) }
 
     /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
-    comb(x, y: &Tensor) -> Tensor {
+    comb(x, y: Operand) -> Tensor {
         let rest = x - y;
         let zero = rest.zeros_like();
         let inside = rest.greater_equal(&zero) & y.greater_equal(&y.zeros_like());
@@ -451,7 +453,7 @@ composed! {
 
     /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0. One that the dtype
     /// does not hold, that of its least number and itself or 0, wraps to the least number.
-    gcd(x, y: &Tensor) -> Tensor {
+    gcd(x, y: Operand) -> Tensor {
         // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
         let steps = if x.dtype().size() == 8 { 92 } else { 46 };
         // Of negative numbers, which every magnitude has, unless there are none.
@@ -468,7 +470,7 @@ composed! {
 
     /// The least common multiple of integers, never negative; of 0 and anything it is 0. One that the
     /// dtype does not hold wraps.
-    lcm(x, y: &Tensor) -> Tensor {
+    lcm(x, y: Operand) -> Tensor {
         let divisor = x.gcd(y);
         let zero = divisor.equal(&divisor.zeros_like());
         (x / zero.select(&divisor.ones_like(), &divisor) * y).abs()

@@ -311,9 +311,8 @@ impl Tensor {
     /// The square root, without a derivative at 0.
     #[track_caller]
     fn sqrt_or_zero(&self) -> Tensor {
-        let zero = self.zeros_like();
-        let is_zero = self.equal(&zero);
+        let is_zero = self.equal(0.0);
         // The root that is not taken must not be infinite in derivatives.
-        is_zero.select(&zero, &is_zero.select(&self.ones_like(), self).sqrt())
+        is_zero.select(0.0, is_zero.select(1.0, self).sqrt())
     }
 }

@@ -192,7 +192,7 @@ composed! {
     }
 
     /// The polynomial with these coefficients, the highest power first, at each element of `at`.
-    polynomial(x, at: &Tensor) -> Tensor {
+    polynomial(x, at: Operand) -> Tensor {
         let start = at.zeros_like();
         x.unstack(0).iter().fold(start, |sum, c| sum * at + c)
     }

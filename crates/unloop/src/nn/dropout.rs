@@ -29,10 +29,9 @@ pub fn dropout(key: &Key, rate: f64, x: &Tensor) -> Tensor {
             return invalid("dropout", format!("a rate of {rate}; it is from 0 to 1"));
         }
         let keep = 1.0 - rate;
-        let stays =
-            random::uniform(key, x.dtype(), x.shape()).less(&Tensor::from(keep).cast(x.dtype()));
+        let stays = random::uniform(key, x.dtype(), x.shape()).less(keep);
         // Where everything is dropped, nothing is divided.
         let scaled = if keep > 0.0 { x / keep } else { x.clone() };
-        stays.select(&scaled, &x.zeros_like())
+        stays.select(scaled, 0.0)
     })
 }

@@ -36,8 +36,7 @@ pub fn mean_absolute_error(prediction: &Tensor, target: &Tensor) -> Tensor {
 pub fn huber(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
     operation("huber", || {
         let error = (prediction - target).abs();
-        let bound = Tensor::from(delta).cast(error.dtype());
-        let inner = error.minimum(&bound.broadcast_to(error.shape()));
+        let inner = error.minimum(delta);
         (inner.square() * 0.5 + (error - inner) * delta).mean()
     })
 }
@@ -48,7 +47,7 @@ pub fn huber(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
 pub fn log_cosh(prediction: &Tensor, target: &Tensor) -> Tensor {
     operation("log_cosh", || {
         let error = prediction - target;
-        (error.logaddexp(&-&error) - std::f64::consts::LN_2).mean()
+        (error.logaddexp(-&error) - std::f64::consts::LN_2).mean()
     })
 }
 

@@ -146,11 +146,11 @@ impl Lbfgs {
         let place = Place::of("minimize");
         let start = (params.map_leaves(Tensor::clone), self.start(&f, params, place));
         place.scope(|| {
-            let most = Tensor::from(i64::try_from(self.steps).unwrap_or(i64::MAX));
+            let most = i64::try_from(self.steps).unwrap_or(i64::MAX);
             let goes_on = |(_, state): &(P, LbfgsState)| {
                 let norm = state.gradient.norm();
-                let is_small = norm.less_equal(&number(&norm, self.tolerance));
-                state.step.less(&most) & (is_small | &state.stuck).logical_not()
+                let is_small = norm.less_equal(self.tolerance);
+                state.step.less(most) & (is_small | &state.stuck).logical_not()
             };
             while_loop(goes_on, |(p, state)| self.advance(&f, state, p, place), &start)
         })
@@ -192,7 +192,7 @@ impl Lbfgs {
             let (direction, slope) = state.descent();
             let found = self.search(&|x| slope_at(x), &x, &direction, &slope, state);
             let step = &direction * &found.length;
-            let has_moved = found.length.greater(&number(&x, 0.0));
+            let has_moved = found.length.greater(0.0);
             let next = state.remembering(&step, &found, &has_moved);
             (unravel(&(x + step)), next)
         })
@@ -217,25 +217,25 @@ impl Lbfgs {
             value: state.value.clone(),
             gradient: state.gradient.clone(),
         };
-        let most = Tensor::from(i64::try_from(self.trials).unwrap_or(i64::MAX));
-        let goes_on = |s: &Search| s.count.less(&most) & s.is_done.logical_not();
+        let most = i64::try_from(self.trials).unwrap_or(i64::MAX);
+        let goes_on = |s: &Search| s.count.less(most) & s.is_done.logical_not();
         let rounding = state.value.abs() * (10.0 * epsilon(x.dtype()));
         let next = |s: &Search| {
             let (value, gradient) = slope_at(&(x + direction * &s.trial));
             let left = gradient.dot(direction);
             // Near the minimum, differences of values are rounding, and slopes tell more (Hager &
             // Zhang, 2005).
-            let decreases = value.less_equal(&(&state.value + slope * &s.trial * DECREASE));
-            let is_level = value.less_equal(&(&state.value + &rounding))
-                & left.less_equal(&(slope * (2.0 * DECREASE - 1.0)));
+            let decreases = value.less_equal(&state.value + slope * &s.trial * DECREASE);
+            let is_level = value.less_equal(&state.value + &rounding)
+                & left.less_equal(slope * (2.0 * DECREASE - 1.0));
             // Comparisons with NaN are false.
             let is_good = (decreases | is_level) & left.is_finite() & value.is_finite();
-            let is_short = &is_good & left.less(&(slope * SLOPE));
+            let is_short = &is_good & left.less(slope * SLOPE);
             let low = is_short.select(&s.trial, &s.low);
             let high = is_good.select(&s.high, &s.trial);
             let middle = (&low + &high) * 0.5;
             Search {
-                trial: high.is_finite().select(&middle, &(&s.trial * 2.0)),
+                trial: high.is_finite().select(middle, &s.trial * 2.0),
                 low,
                 high,
                 count: &s.count + 1,
@@ -264,11 +264,10 @@ impl LbfgsState {
             parts.push(part);
         }
         // The first step is at most 1 long; later the newest pair tells the scale.
-        let one = number(g, 1.0);
-        let first = (&one / g.norm()).minimum(&one);
+        let first = (1.0 / g.norm()).minimum(1.0);
         let (_, y, w) = pair(m - 1);
-        let is_known = w.greater(&number(g, 0.0));
-        q = q * is_known.select(&(one / (w * y.dot(&y))), &first);
+        let is_known = w.greater(0.0);
+        q = q * is_known.select(1.0 / (w * y.dot(&y)), &first);
         for i in 0..m {
             let (s, y, w) = pair(i);
             let part = parts.pop().unwrap_or_else(|| unreachable!("one part a pair"));
@@ -276,9 +275,9 @@ impl LbfgsState {
         }
         // What rounding has turned away from the minimum is replaced by the gradient.
         let slope = -g.dot(&q);
-        let falls = slope.less(&number(g, 0.0));
-        let direction = falls.select(&-q, &-(g * &first));
-        (direction, falls.select(&slope, &-(g.dot(g) * first)))
+        let falls = slope.less(0.0);
+        let direction = falls.select(-q, -(g * &first));
+        (direction, falls.select(&slope, -(g.dot(g) * first)))
     }
 
     /// The state behind a step.
@@ -296,7 +295,7 @@ impl LbfgsState {
         let weights = pushed(&self.weights, &(1.0 / &product));
         // Where nothing better was found, the next search is along the gradient; if that was already so,
         // there is nothing more to find.
-        let knows = self.weights.greater(&self.weights.zeros_like()).any();
+        let knows = self.weights.greater(0.0).any();
         LbfgsState {
             step: &self.step + 1,
             value: found.value.clone(),
@@ -304,7 +303,7 @@ impl LbfgsState {
             stuck: (has_moved | knows).logical_not(),
             steps: pushed(&self.steps, step),
             changes: pushed(&self.changes, &change),
-            weights: has_moved.select(&weights, &weights.zeros_like()),
+            weights: has_moved.select(weights, 0.0),
         }
     }
 }

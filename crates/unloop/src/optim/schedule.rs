@@ -91,8 +91,8 @@ impl Schedule {
     pub fn then(self, from: usize, next: impl Into<Schedule>) -> Schedule {
         let (from, next) = (from as f64, next.into());
         Schedule::new(move |step| {
-            let is_before = step.less(&from.into());
-            is_before.select(&self.at_number(step), &next.at_number(&(step - from)))
+            let is_before = step.less(from);
+            is_before.select(self.at_number(step), next.at_number(&(step - from)))
         })
     }
 
@@ -117,6 +117,6 @@ impl Schedule {
 fn progress(step: &Tensor, steps: usize) -> Tensor {
     match steps {
         0 => step.ones_like(),
-        _ => (step / steps as f64).minimum(&step.ones_like()),
+        _ => (step / steps as f64).minimum(1.0),
     }
 }
