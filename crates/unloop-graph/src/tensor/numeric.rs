@@ -129,7 +129,7 @@ composed! {
 
     /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
     /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
-    /// `y = 0` (of integers -1, as JAX has it) and NaN for infinite `x`. The derivative is 0.
+    /// `y = 0` (of integers a number without meaning) and NaN for infinite `x`. The derivative is 0.
     floor_div(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
