@@ -29,8 +29,8 @@ pub use memory::{memory_in_use, release_memory, set_memory_limit};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, Elementwise, Given, IndexArg, Operand, PadMode,
-    Tensor, WindowAxis, associative_scan, strided,
+    AtIndex, AxisList, AxisNumber, Broadcast, Conv, Direction, Elementwise, Given, IndexArg,
+    IndexRange, Nested, Operand, PadMode, Tensor, WindowAxis, associative_scan, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

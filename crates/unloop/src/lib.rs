@@ -85,20 +85,20 @@ pub use unloop_cpu::{KernelTime, Profile, profile};
 pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
-    ArgReduceOp, Array, AtIndex, Axes, AxisList, BinaryOp, Broadcast, CancelToken, CompareOp, Conv,
-    DType, Direction, DotDims, Element, Elementwise, Error, ErrorKind, ErrorMode, Explanation,
-    Graph, IndexArg, Op, Operand, PadMode, ReduceOp, Result, Scalar, Shape, Structure, Tensor,
-    TensorType, Tree, UnaryOp, WindowAxis, memory_in_use, release_memory, set_error_mode,
-    set_memory_limit, strided,
+    ArgReduceOp, Array, AtIndex, Axes, AxisList, AxisNumber, BinaryOp, Broadcast, CancelToken,
+    CompareOp, Conv, DType, Direction, DotDims, Element, Elementwise, Error, ErrorKind, ErrorMode,
+    Explanation, Graph, IndexArg, IndexRange, Op, Operand, PadMode, ReduceOp, Result, Scalar,
+    Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, memory_in_use, release_memory,
+    set_error_mode, set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
-    IndexValue, IntoAxes, Jacobian, JacobianTree, Jit, Jvp, Linearize, Plan, Pullback, Pushforward,
-    Selection, Shared, ValueAndGrad, Vectorize, Vjp, Vmap, all_gather, associative_scan,
-    axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
-    eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd, jacfwd_tree,
-    jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples, pmax, pmean,
-    pmin, psum, reduce, scan, scan_reverse, scan_times, switch, value_and_grad,
+    IndexValue, IntoAxes, IntoAxis, Jacobian, JacobianTree, Jit, Jvp, Linearize, Plan, Pullback,
+    Pushforward, Selection, Shared, Signature, ValueAndGrad, Vectorize, Vjp, Vmap, all_gather,
+    associative_scan, axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp,
+    each, each_to, eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd,
+    jacfwd_tree, jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples,
+    pmax, pmean, pmin, psum, reduce, scan, scan_reverse, scan_times, switch, value_and_grad,
     value_and_grad_with_aux, vectorize, vjp, vmap, while_loop, while_loop_at_most,
 };
 
@@ -122,11 +122,58 @@ pub mod op {
 /// What most programs need: `use unloop::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        All, DType, Shared, Tensor, Tree, checkpoint, cond, custom_jvp, custom_vjp, each, each_to,
-        fori_loop, grad, hessian, jacfwd, jacrev, jit, jvp, scan, strided, value_and_grad, vjp,
-        vmap, while_loop,
+        All, DType, Grad, Jit, Shared, Tensor, Tree, ValueAndGrad, Vmap, checkpoint, cond,
+        custom_jvp, custom_vjp, each, each_to, fori_loop, grad, hessian, jacfwd, jacrev, jit, jvp,
+        scan, strided, tensor, value_and_grad, vjp, vmap, while_loop,
     };
 }
+
+/// A tensor of tensors and numbers, stacked: each bracket is an axis.
+///
+/// Numbers take the dtype of the tensors among them (`f64` for floats and `i32` for integers if there are
+/// none). Tensors have one shape, which is that of numbers and scalars, too.
+///
+/// ```
+/// use unloop::prelude::*;
+///
+/// // A rotation by an angle that is computed: differentiable, and by many angles with `vmap`.
+/// let rotation = |angle: &Tensor| {
+///     let (s, c) = (angle.sin(), angle.cos());
+///     tensor![[c, -&s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]
+/// };
+/// let turned = rotation(&Tensor::from(0.0));
+/// assert_eq!(turned.shape(), [3, 3]);
+/// assert_eq!(vmap(rotation, 0)(&Tensor::from([0.0, 1.0, 2.0])).shape(), [3, 3, 3]);
+/// assert_eq!(tensor![1.0, 2, 3].to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
+///
+/// # Errors
+/// Carried by the tensor: brackets of different sizes, tensors of different shapes or dtypes, numbers that
+/// the dtype does not hold.
+#[macro_export]
+macro_rules! tensor {
+    ($($items:tt)*) => {
+        $crate::__Nested::List($crate::__tensor_list!([] $($items)*)).stacked()
+    };
+}
+
+/// The items of [`tensor!`], one after the other.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tensor_list {
+    ([$($done:expr),*]) => { ::std::vec![$($done),*] };
+    ([$($done:expr),*] [$($inner:tt)*] $(, $($rest:tt)*)?) => {
+        $crate::__tensor_list!(
+            [$($done,)* $crate::__Nested::List($crate::__tensor_list!([] $($inner)*))] $($($rest)*)?
+        )
+    };
+    ([$($done:expr),*] $item:expr $(, $($rest:tt)*)?) => {
+        $crate::__tensor_list!([$($done,)* $crate::__Nested::of(&$item)] $($($rest)*)?)
+    };
+}
+#[doc(hidden)]
+pub use unloop_graph::Nested as __Nested;
 
 // Links the backend, which installs itself, even if nothing else names it.
 #[doc(hidden)]

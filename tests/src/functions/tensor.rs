@@ -96,6 +96,7 @@ fn rearranging() -> Vec<Function> {
         };
         [Differentiable] (x: Ranked, axis: Axis) { expand_dims unstack }
         [Differentiable] (x: Narrow, axis: Axis) { squeeze }
+        [Differentiable] fn unstack_array(x: Ranked) => x.unstack_array::<2>();
         [Differentiable] (x: Ranked, start: Sizes, limit: Sizes, step: Sizes) { slice }
         [Differentiable] (x: Ranked, axis: Axis, start: Size, limit: Size) { slice_axis }
         [Differentiable] (x: Ranked, amounts: Amounts, fill: One) { pad }

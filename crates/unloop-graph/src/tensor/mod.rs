@@ -2,6 +2,7 @@
 //! error of an operation that could not be done. All operations go through [`Tensor::apply`].
 
 mod arrange;
+mod axes;
 mod convert;
 mod create;
 mod cumulative;
@@ -14,6 +15,7 @@ mod elementwise;
 mod index;
 mod layout;
 mod linalg;
+mod nested;
 mod nn;
 mod numeric;
 mod operand;
@@ -55,11 +57,13 @@ macro_rules! composed {
 use composed;
 
 pub use arrange::PadMode;
+pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
-pub use index::{AtIndex, IndexArg, strided};
+pub use index::{AtIndex, IndexArg, IndexRange, strided};
+pub use nested::Nested;
 pub use operand::{Elementwise, Given, Operand};
 pub use operators::Broadcast;
-pub use reduce::AxisList;
+
 pub use window::{Conv, WindowAxis};
 
 use crate::error::{Error, ErrorKind, Place};

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind, Place};
 use crate::{DType, Number, Shape, Tensor};
 
@@ -136,10 +138,16 @@ impl<'a> Given<'a> {
 /// Operands as tensors of one dtype: numbers take that of the first tensor. Runs in the scope of an
 /// operation.
 pub(super) fn typed<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>; N] {
+    let mut tensors = typed_all(&given).into_iter();
+    given.map(|_| tensors.next().unwrap_or_else(|| unreachable!("one tensor for each operand")))
+}
+
+/// [`typed`], of any number of operands.
+pub(super) fn typed_all<'a>(given: &[Given<'a>]) -> SmallVec<[Cow<'a, Tensor>; 3]> {
     let tensor = given.iter().find_map(|x| x.tensor());
     // An error is passed on, whatever the numbers are.
     if let Some(failed) = given.iter().filter_map(|x| x.tensor()).find(|x| x.as_error().is_some()) {
-        return given.map(|x| Cow::Borrowed(x.tensor().unwrap_or(failed)));
+        return given.iter().map(|x| Cow::Borrowed(x.tensor().unwrap_or(failed))).collect();
     }
     let float = given.iter().find_map(|x| match x {
         Given::Number(Number::Float(_), own) => Some(*own),
@@ -150,7 +158,7 @@ pub(super) fn typed<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>; 
         _ => None,
     });
     let dtype = tensor.map(Tensor::dtype).or(float).or(own).unwrap_or(DType::I64);
-    given.map(|x| x.of(dtype, tensor))
+    given.iter().map(|x| x.of(dtype, tensor)).collect()
 }
 
 /// Tensors expanded to their common shape by NumPy's rule. Runs in the scope of an operation.

@@ -1,5 +1,6 @@
 //! Searching, counting and sets, with results of fixed sizes.
 
+use super::axes::AxisNumber;
 use super::composed;
 use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp, require_index};
 use crate::shape::normalize_axis;
@@ -115,7 +116,8 @@ composed! {
     count_nonzero(x) -> Tensor { x.not_equal(&x.zeros_like()).cast(DType::I64).sum() }
 
     /// How many elements along some axes are not zero, as i64.
-    count_nonzero_axis(x, axis: isize) -> Tensor {
+    count_nonzero_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         x.not_equal(&x.zeros_like()).cast(DType::I64).sum_axis(vec![axis])
     }
 
@@ -180,7 +182,8 @@ impl Tensor {
     /// The positions, as i64, that sort by several keys of one shape along an axis; the last key
     /// counts first.
     #[track_caller]
-    pub fn lexsort(keys: &[&Tensor], axis: isize) -> Tensor {
+    pub fn lexsort(keys: &[&Tensor], axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let place = Place::of("lexsort");
         let Some(first) = keys.first() else { return Tensor::zeros(DType::I64, 0) };
         let at = match normalize_axis(axis, first.rank()) {

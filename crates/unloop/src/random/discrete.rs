@@ -1,6 +1,6 @@
 //! Discrete distributions, permutations and choices.
 
-use unloop_graph::{DType, Place, Shape, Tensor, operation};
+use unloop_graph::{AxisNumber, DType, Place, Shape, Tensor, operation};
 use unloop_transform::while_loop;
 
 use super::{Key, bits, gumbel, invalid, split, uniform};
@@ -81,7 +81,8 @@ pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tenso
 
 /// The entries of a tensor along an axis in random order; other axes keep their order within an entry.
 #[track_caller]
-pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
+pub fn shuffle(key: &Key, x: &Tensor, axis: impl AxisNumber) -> Tensor {
+    let axis = axis.number();
     operation("shuffle", || {
         let Some(&size) = usize::try_from(if axis < 0 { axis + x.rank() as isize } else { axis })
             .ok()
