@@ -28,7 +28,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::Dimension;
 use num_complex::Complex as Number;
 use unloop_derive::Tree;
-use unloop_graph::{AxisList, DType, Element, Operand, Place, Result, Shape, Tensor, operation};
+use unloop_graph::{
+    AxisList, DType, Element, Operand, Place, Result, Shape, Tensor, operands, operation,
+};
 
 /// A tensor of complex numbers.
 #[derive(Clone, Tree)]
@@ -68,8 +70,11 @@ impl Complex {
 
     /// Of lengths and angles (radians).
     #[track_caller]
-    pub fn from_polar(length: &Tensor, angle: &Tensor) -> Complex {
-        operation("from_polar", || Complex { re: length * angle.cos(), im: length * angle.sin() })
+    pub fn from_polar(length: impl Operand, angle: impl Operand) -> Complex {
+        operation("from_polar", || {
+            let [length, angle] = operands([&length, &angle]);
+            Complex { re: &length * angle.cos(), im: &length * angle.sin() }
+        })
     }
 
     /// Of an array of complex numbers.

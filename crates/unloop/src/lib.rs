@@ -31,6 +31,10 @@
 //! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`jvp`], [`vjp`] |
 //! | loop or choose by values that are computed | [`scan`], [`fori_loop`], [`while_loop`], [`cond`], [`switch`] |
 //! | run a function many times, fast | [`jit`] |
+//! | hand such a function on, keep it in a struct, a `static`, threads | [see below](#functions-as-values) |
+//! | know how often it is compiled, and keep more programs | [`Jit::compilations`], [`Jit::capacity`] |
+//! | compare with a number, choose, clamp | `x.greater(0.0)`, `mask.select(&x, 0.0)`, `x.clamp(-1, 1)`: [`Operand`] |
+//! | make a tensor of tensors, and take one apart | [`tensor!`], [`Tensor::stack`]; [`Tensor::unstack_array`] |
 //! | say a derivative myself, or call code of my own | [`custom_jvp`], [`custom_vjp`], [`host_call`] |
 //! | save memory in a gradient, or under `vmap` | [`checkpoint`], [`Vmap::chunks`] |
 //! | compute across the examples of a `vmap` | [`Vmap::axis_name`], [`psum`], [`all_gather`] |
@@ -47,6 +51,75 @@
 //! | give memory of old results back | [`release_memory`] |
 //! | end a call that takes too long | [`CancelToken`], [`while_loop_at_most`] |
 //! | find where an error came from | [`Error`], [`set_error_mode`] |
+//!
+//! # Functions as values
+//!
+//! What [`jit`], [`vmap`], [`grad`] and the others return is called as a function is, and given to other
+//! transforms, by value or by reference. Where an `impl Fn` is expected, `f.into_fn()` is one, and `&*f` is
+//! a `&dyn Fn`:
+//!
+//! ```
+//! use unloop::prelude::*;
+//!
+//! fn apply(f: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Tensor {
+//!     f(x)
+//! }
+//!
+//! let (double, x) = (jit(|x: &Tensor| x * 2.0), Tensor::from(3.0));
+//! assert_eq!(apply(&*double, &x).item::<f64>()?, 6.0);
+//! assert_eq!(apply(double.into_fn(), &x).item::<f64>()?, 6.0);
+//! # Ok::<(), unloop::Error>(())
+//! ```
+//!
+//! Its type names the arguments, as a tuple, and the result. `'static` says that it borrows nothing, so
+//! that a struct that holds it needs no lifetime:
+//!
+//! ```
+//! use unloop::prelude::*;
+//!
+//! struct Filter {
+//!     step: Jit<'static, (Tensor, Tensor), Tensor>,
+//! }
+//!
+//! impl Filter {
+//!     fn new(rate: f64) -> Filter {
+//!         Filter { step: jit(move |state: &Tensor, x: &Tensor| state + (x - state) * rate) }
+//!     }
+//! }
+//!
+//! let filter = Filter::new(0.5);
+//! assert_eq!((filter.step)(&Tensor::from(0.0), &Tensor::from(4.0)).item::<f64>()?, 2.0);
+//! # Ok::<(), unloop::Error>(())
+//! ```
+//!
+//! A `static` holds one for the whole program:
+//!
+//! ```
+//! use std::sync::LazyLock;
+//! use unloop::prelude::*;
+//!
+//! static LENGTH: LazyLock<Jit<'static, (Tensor, Tensor), Tensor>> = LazyLock::new(|| jit(Tensor::hypot));
+//!
+//! assert_eq!(LENGTH(&Tensor::from(3.0), &Tensor::from(4.0)).item::<f64>()?, 5.0);
+//! # Ok::<(), unloop::Error>(())
+//! ```
+//!
+//! Threads share one by reference, or each has a clone; the compiled programs are the same:
+//!
+//! ```
+//! use unloop::prelude::*;
+//!
+//! let square = jit(|x: &Tensor| x * x);
+//! let sum: f64 = std::thread::scope(|scope| {
+//!     let threads = [1.0, 2.0, 3.0].map(|x| {
+//!         let square = &square;
+//!         scope.spawn(move || square(&Tensor::from(x)).item::<f64>())
+//!     });
+//!     threads.into_iter().map(|thread| thread.join().unwrap()).sum::<unloop::Result<f64>>()
+//! })?;
+//! assert_eq!(sum, 14.0);
+//! # Ok::<(), unloop::Error>(())
+//! ```
 //!
 //! # Derivatives at kinks and ties
 //!
@@ -88,8 +161,8 @@ pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, AxisNumber, BinaryOp, Broadcast, CancelToken,
     CompareOp, Conv, DType, Direction, DotDims, Element, Elementwise, Error, ErrorKind, ErrorMode,
     Explanation, Graph, IndexArg, IndexRange, Op, Operand, PadMode, ReduceOp, Result, Scalar,
-    Shape, Structure, Tensor, TensorType, Tree, UnaryOp, WindowAxis, memory_in_use, release_memory,
-    set_error_mode, set_memory_limit, strided,
+    Shape, Structure, Tensor, TensorList, TensorType, Tree, UnaryOp, WindowAxis, memory_in_use,
+    operands, release_memory, set_error_mode, set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,

@@ -1,6 +1,7 @@
 //! Methods that move elements: reshape, transpose, broadcast, slice, pad, concatenate, stack, flip.
 
 use super::axes::{AxisList, AxisNumber};
+use super::nested::TensorList;
 use smallvec::SmallVec;
 
 use super::operand::{Given, Operand, typed};
@@ -28,6 +29,12 @@ impl Tensor {
         operation("flatten", || self.reshape(self.size()))
     }
 
+    /// All elements in one axis, as NumPy calls it: [`Tensor::flatten`].
+    #[track_caller]
+    pub fn ravel(&self) -> Tensor {
+        operation("ravel", || self.flatten())
+    }
+
     /// The axes in reverse order: of a matrix, the transposed one.
     #[track_caller]
     pub fn t(&self) -> Tensor {
@@ -35,6 +42,7 @@ impl Tensor {
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
+    #[doc(alias = "transpose")]
     #[track_caller]
     pub fn permute(&self, axes: impl AxisList) -> Tensor {
         operation("permute", || match normalize_axes(&axes.axes(), self.rank()) {
@@ -243,9 +251,10 @@ impl Tensor {
     /// assert_eq!(Tensor::concatenate(&[&a, &b], 0).to_vec::<i32>()?, [1, 2, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[doc(alias = "concat")]
     #[track_caller]
-    pub fn concatenate(tensors: &[&Tensor], axis: impl AxisNumber) -> Tensor {
-        let axis = axis.number();
+    pub fn concatenate(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
+        let (tensors, axis) = (&tensors.list()[..], axis.number());
         operation("concatenate", || {
             let place = Place::here();
             let Some(first) = tensors.first() else {
@@ -264,9 +273,17 @@ impl Tensor {
     }
 
     /// Tensors of one shape side by side along a new axis.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, y) = (Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0]));
+    /// assert_eq!(Tensor::stack([&x, &y], 0).to_vec::<f64>()?, [1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(Tensor::stack(&vec![x, y], 1).to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
-    pub fn stack(tensors: &[&Tensor], axis: impl AxisNumber) -> Tensor {
-        let axis = axis.number();
+    pub fn stack(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
+        let (tensors, axis) = (&tensors.list()[..], axis.number());
         let place = Place::of("stack");
         place.scope(|| {
             if let Some((first, rest)) = tensors.split_first() {

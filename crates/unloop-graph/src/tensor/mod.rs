@@ -60,8 +60,8 @@ pub use arrange::PadMode;
 pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
 pub use index::{AtIndex, IndexArg, IndexRange, strided};
-pub use nested::Nested;
-pub use operand::{Elementwise, Given, Operand};
+pub use nested::{Nested, TensorList};
+pub use operand::{Elementwise, Given, Operand, operands};
 pub use operators::Broadcast;
 
 pub use window::{Conv, WindowAxis};

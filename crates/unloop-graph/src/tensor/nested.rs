@@ -1,5 +1,7 @@
 //! Tensors of tensors: arrays and lists of them, stacked.
 
+use std::borrow::Borrow;
+
 use super::operand::{Given, Operand, typed_all};
 use crate::error::{Error, ErrorKind, Place, operation};
 use crate::{DType, Number, Shape, Tensor};
@@ -59,6 +61,41 @@ impl Nested {
             }
             _ => leaves.next().unwrap_or_else(|| unreachable!("one tensor for each")),
         }
+    }
+}
+
+/// Several tensors: an array, a slice or a vector of tensors or of references to them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of tensors",
+    label = "not an array, a slice or a vector of tensors",
+    note = "lists are as `[&x, &y]`, `[x, y]`, `&vec_of_tensors`"
+)]
+pub trait TensorList {
+    /// The tensors, in order.
+    fn list(&self) -> Vec<&Tensor>;
+}
+
+impl<T: Borrow<Tensor>> TensorList for [T] {
+    fn list(&self) -> Vec<&Tensor> {
+        self.iter().map(Borrow::borrow).collect()
+    }
+}
+
+impl<T: Borrow<Tensor>, const N: usize> TensorList for [T; N] {
+    fn list(&self) -> Vec<&Tensor> {
+        self[..].list()
+    }
+}
+
+impl<T: Borrow<Tensor>> TensorList for Vec<T> {
+    fn list(&self) -> Vec<&Tensor> {
+        self[..].list()
+    }
+}
+
+impl<L: TensorList + ?Sized> TensorList for &L {
+    fn list(&self) -> Vec<&Tensor> {
+        (**self).list()
     }
 }
 

@@ -189,6 +189,23 @@ pub(super) fn tensors<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>
     if wide { expanded(tensors) } else { tensors }
 }
 
+/// Operands as tensors of one dtype, for functions that take any: numbers have that of the first tensor,
+/// their own where there is none.
+///
+/// ```
+/// # use unloop_graph::{Operand, Tensor, operands};
+/// fn decibel(power: impl Operand, reference: impl Operand) -> Tensor {
+///     let [power, reference] = operands([&power, &reference]);
+///     (power / reference).log10() * 10.0
+/// }
+/// assert_eq!(decibel(&Tensor::from(100.0f32), 1.0).item::<f32>()?, 20.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn operands<const N: usize>(given: [&dyn Operand; N]) -> [Tensor; N] {
+    Place::here().scope(|| tensors(given.map(|x| x.given())).map(Cow::into_owned))
+}
+
 /// The elementwise functions of several operands, which are tensors or numbers: methods of every
 /// [`Tensor`].
 ///

@@ -151,9 +151,13 @@ impl Tensor {
 }
 
 macro_rules! reductions {
-    ($($what:literal $how:expr, $all:ident $axis:ident $keep:ident;)+) => {
+    ($($(#[$more:meta])* $what:literal $how:expr, $all:ident $axis:ident $keep:ident;)+) => {
         impl Tensor {$(
             #[doc = concat!($what, " of all elements, a scalar.")]
+            #[doc = ""]
+            #[doc = concat!("Along some axes: [`Tensor::", stringify!($axis), "`], which drops them, and")]
+            #[doc = concat!("[`Tensor::", stringify!($keep), "`], which keeps them with size 1.")]
+            $(#[$more])*
             #[track_caller]
             pub fn $all(&self) -> Tensor {
                 operation(stringify!($all), || self.reduce($how, None, false))
@@ -177,7 +181,9 @@ macro_rules! reductions {
 reductions! {
     "The sum" Reduction::Op(ReduceOp::Sum), sum sum_axis sum_keep;
     "The product" Reduction::Op(ReduceOp::Prod), prod prod_axis prod_keep;
+    /// Of two tensors, element by element: `x.maximum(y)`, [`Tensor::maximum`].
     "The largest" Reduction::Op(ReduceOp::Max), max max_axis max_keep;
+    /// Of two tensors, element by element: `x.minimum(y)`, [`Tensor::minimum`].
     "The smallest" Reduction::Op(ReduceOp::Min), min min_axis min_keep;
     "Whether all are true," Reduction::Op(ReduceOp::And), all all_axis all_keep;
     "Whether any is true," Reduction::Op(ReduceOp::Or), any any_axis any_keep;
