@@ -29,9 +29,9 @@ pub use memory::{memory_in_use, release_memory, set_memory_limit};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, AxisNumber, Broadcast, Conv, Direction, Elementwise, Given, IndexArg,
-    IndexRange, Nested, Operand, PadMode, Tensor, TensorList, WindowAxis, associative_scan,
-    operands, strided,
+    AtIndex, AxisList, AxisNumber, Broadcast, Conv, DimensionIndex, Direction, Elementwise, Given,
+    IndexArg, IndexRange, Nested, Operand, PadMode, Tensor, TensorList, WindowAxis,
+    associative_scan, operands, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

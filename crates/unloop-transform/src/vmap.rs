@@ -10,7 +10,7 @@ use crate::control::scan;
 use crate::function::{self, callable};
 use crate::interpret::{Call, error, execute, failed, forget, operands};
 use crate::rules::{Batched, batch};
-use crate::{Arguments, AxisSpec, Function, IntoAxes};
+use crate::{Arguments, AxisSpec, Function, IntoAxes, Signature};
 
 callable! {
     /// A function lifted over an axis; made by [`vmap`].
@@ -96,7 +96,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
 }
 
 /// How a function is lifted.
-pub(crate) struct Lift<'f, Args: Arguments, R> {
+pub(crate) struct Lift<'f, Args: Signature, R> {
     f: function::Shared<'f, Args, R>,
     axes: Vec<AxisSpec>,
     out_axis: isize,
@@ -105,7 +105,7 @@ pub(crate) struct Lift<'f, Args: Arguments, R> {
     place: Place,
 }
 
-impl<Args: Arguments, R> Clone for Lift<'_, Args, R> {
+impl<Args: Signature, R> Clone for Lift<'_, Args, R> {
     fn clone(&self) -> Self {
         let (f, axes, name) = (self.f.clone(), self.axes.clone(), self.name.clone());
         Lift { f, axes, name, ..*self }

@@ -159,10 +159,10 @@ pub use unloop_derive::Tree;
 pub use unloop_graph::backend::{Rewriting, set_rewriting};
 pub use unloop_graph::{
     ArgReduceOp, Array, AtIndex, Axes, AxisList, AxisNumber, BinaryOp, Broadcast, CancelToken,
-    CompareOp, Conv, DType, Direction, DotDims, Element, Elementwise, Error, ErrorKind, ErrorMode,
-    Explanation, Graph, IndexArg, IndexRange, Op, Operand, PadMode, ReduceOp, Result, Scalar,
-    Shape, Structure, Tensor, TensorList, TensorType, Tree, UnaryOp, WindowAxis, memory_in_use,
-    operands, release_memory, set_error_mode, set_memory_limit, strided,
+    CompareOp, Conv, DType, DimensionIndex, Direction, DotDims, Element, Elementwise, Error,
+    ErrorKind, ErrorMode, Explanation, Graph, IndexArg, IndexRange, Op, Operand, PadMode, ReduceOp,
+    Result, Scalar, Shape, Structure, Tensor, TensorList, TensorType, Tree, UnaryOp, WindowAxis,
+    memory_in_use, operands, release_memory, set_error_mode, set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,

@@ -48,6 +48,14 @@ pub trait AtIndex {
     fn into_args(self) -> SmallVec<[IndexArg; 4]>;
 }
 
+/// An index of one dimension.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not index a dimension of a tensor",
+    label = "not an index",
+    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`"
+)]
+pub trait DimensionIndex: Into<IndexArg> {}
+
 fn range<T: Position>(range: &impl RangeBounds<T>) -> IndexArg {
     let start = match range.start_bound() {
         Bound::Included(&s) => Some(s.position()),
@@ -90,6 +98,7 @@ macro_rules! index_args {
                 $arg
             }
         }
+        impl DimensionIndex for $t {}
         impl AtIndex for $t {
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 [self.into()].into_iter().collect()
@@ -129,6 +138,8 @@ index_args! {
     Index: i => IndexArg::Loop(i);
 }
 
+impl DimensionIndex for IndexArg {}
+
 impl AtIndex for IndexArg {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
         [self].into_iter().collect()
@@ -141,25 +152,25 @@ impl AtIndex for () {
     }
 }
 
-impl<T: Into<IndexArg>> AtIndex for Vec<T> {
+impl<T: DimensionIndex> AtIndex for Vec<T> {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
         self.into_iter().map(T::into).collect()
     }
 }
 
-impl<T: Into<IndexArg>, const N: usize> AtIndex for [T; N] {
+impl<T: DimensionIndex, const N: usize> AtIndex for [T; N] {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
         self.into_iter().map(T::into).collect()
     }
 }
 
-impl<T: Into<IndexArg> + Clone> AtIndex for &[T] {
+impl<T: DimensionIndex + Clone> AtIndex for &[T] {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
         self.iter().cloned().map(T::into).collect()
     }
 }
 
-impl<T: Into<IndexArg> + Clone, const N: usize> AtIndex for &[T; N] {
+impl<T: DimensionIndex + Clone, const N: usize> AtIndex for &[T; N] {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
         self[..].into_args()
     }
@@ -167,7 +178,7 @@ impl<T: Into<IndexArg> + Clone, const N: usize> AtIndex for &[T; N] {
 
 macro_rules! index_tuples {
     ($($($name:ident)+;)+) => {$(
-        impl<$($name: Into<IndexArg>),+> AtIndex for ($($name,)+) {
+        impl<$($name: DimensionIndex),+> AtIndex for ($($name,)+) {
             #[allow(non_snake_case)]
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 let ($($name,)+) = self;

@@ -59,7 +59,7 @@ use composed;
 pub use arrange::PadMode;
 pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
-pub use index::{AtIndex, IndexArg, IndexRange, strided};
+pub use index::{AtIndex, DimensionIndex, IndexArg, IndexRange, strided};
 pub use nested::{Nested, TensorList};
 pub use operand::{Elementwise, Given, Operand, operands};
 pub use operators::Broadcast;
@@ -72,6 +72,9 @@ use crate::trace::{Traced, record};
 use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 
 /// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
+///
+/// The elementwise functions of several operands, such as `x.maximum(y)`, are methods of [`Elementwise`],
+/// to which every tensor dereferences.
 ///
 /// Operations on concrete tensors compute at once. Inside `vmap`, `grad`, `jit` and the other
 /// transforms a tensor is *traced*: it has a shape and a dtype, but no value yet. Cloning is cheap;
