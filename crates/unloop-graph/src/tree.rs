@@ -1,12 +1,12 @@
 //! Trees of tensors: the arguments and results of transforms. Anything that derives `Tree`, tuples,
 //! vectors, arrays, options, boxes and maps with string keys are trees; a tensor is a leaf.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Place, operation};
-use crate::{Result, Tensor};
+use crate::{Result, Tensor, ravel};
 
 /// A value that holds tensors in a fixed structure.
 ///
@@ -72,6 +72,43 @@ pub trait Tree: Sized {
         let leaves = other.leaves();
         let mut next = leaves.iter();
         self.rebuild(&mut |leaf| next.next().map_or_else(|| leaf.clone(), |other| f(leaf, other)))
+    }
+
+    /// Trees of one structure as one: each tensor is the stack of theirs, along a new axis 0, over
+    /// which `vmap` runs a function of one of them. Rows of plain numbers become a struct of arrays
+    /// with the numbers as scalars: `Call::stack(rows.iter().map(|row| Call { strike: row.strike.into() }))`.
+    ///
+    /// # Errors
+    /// There is no tree; structures, shapes or dtypes differ; a tensor carries an error.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let points = [(1.0, 2), (3.0, 4)];
+    /// let (x, n) = Tree::stack(points.map(|(x, n)| (Tensor::from(x), Tensor::from(n))))?;
+    /// assert_eq!(x.to_vec::<f64>()?, [1.0, 3.0]);
+    /// assert_eq!(n.to_vec::<i32>()?, [2, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    fn stack(trees: impl IntoIterator<Item: Borrow<Self>>) -> Result<Self> {
+        ravel::stack(trees)
+    }
+
+    /// The trees that a stack is made of, in order: what [`Tree::stack`] undoes.
+    ///
+    /// # Errors
+    /// There is no tensor; one is a scalar, or their sizes along axis 0 differ; one carries an error.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let stack = (Tensor::from([1.0, 3.0]), Tensor::from([[1], [2]]));
+    /// let [_, (x, n)] = &Tree::unstack(&stack)?[..] else { unreachable!() };
+    /// assert_eq!((x.item::<f64>()?, n.shape()), (3.0, &[1][..]));
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    fn unstack(&self) -> Result<Vec<Self>> {
+        ravel::unstack(self)
     }
 
     /// The entries along axis 0 of every tensor, each with the structure of this tree, for a pattern that

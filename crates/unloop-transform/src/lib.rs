@@ -44,7 +44,7 @@ pub use gradient::{
 };
 pub use interpret::{at_once, eval};
 pub use jacobian::{
-    Jacobian, JacobianTree, hessian, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
+    Jacobian, JacobianTree, hessian, hessian_tree, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
 };
 pub use jit::{Jit, Plan, jit};
 pub use vectorize::{Vectorize, vectorize};

@@ -28,7 +28,7 @@
 //! | apply a function to every row, column, matrix of a stack | [`vmap`] |
 //! | write a formula with indices and sums | [`each`], [`Tensor::at`] |
 //! | get a gradient | [`grad`], [`value_and_grad`] |
-//! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`jvp`], [`vjp`] |
+//! | get a Jacobian, a Hessian, a directional derivative | [`jacfwd`], [`jacrev`], [`hessian`], [`hessian_tree`], [`jvp`], [`vjp`] |
 //! | loop or choose by values that are computed | [`scan`], [`fori_loop`], [`while_loop`], [`cond`], [`switch`] |
 //! | run a function many times, fast | [`jit`] |
 //! | hand such a function on, keep it in a struct, a `static`, threads | [see below](#functions-as-values) |
@@ -44,6 +44,12 @@
 //! | sum products over indices by a formula | [`Tensor::einsum`] |
 //! | transform to frequencies, use complex numbers | [`fft`], [`Complex`] |
 //! | put parameters in a struct | [`Tree`] and its derive macro |
+//! | make a small model of layers, and a loss | [`nn`] |
+//! | fit a model: Adam, L-BFGS, schedules | [`optim`] |
+//! | walk over data in shuffled batches | [`data::Batches`] |
+//! | hand a tree to a library that knows vectors only, and back | [`ravel`] |
+//! | make one struct of arrays of many structs of numbers, and back | [`Tree::stack`], [`Tree::unstack`] |
+//! | know whether a matrix has a Cholesky factor | [`Tensor::try_cholesky`], [`Tensor::is_positive_definite`] |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))`, `.graph_dot((&x,))` |
 //! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |
 //! | see where time goes | [`profile`](fn@profile) |
@@ -143,10 +149,11 @@
 //! | `max`, `min` along axes | ties | equal shares |
 //! | `cummax`, `cummin` | ties | halved at each combination of pairs, pairs of pairs, … |
 //! | `fmax`, `fmin` | ties | 0 in `x`, 1 in `y` |
-//! | `select` | | to the one that is chosen |
+//! | `select` | | to the one that is chosen; NaN where the other has an infinite slope |
 //! | `cbrt` | 0; ±∞ | ∞; 0 |
 //! | `sqrt` | 0 | ∞ |
 //! | `norm`, `std` | of zeros, of equal numbers | NaN |
+//! | `safe_norm` | of zeros | 0 |
 //! | `hypot`, [`Complex::abs`] | the origin | 0 |
 //! | `x % y`, `modulo` | everywhere | 1 in `x` |
 //! | `pow` | `x` = 0 | 0 in `y` |
@@ -162,23 +169,26 @@ pub use unloop_graph::{
     CompareOp, Conv, DType, DimensionIndex, Direction, DotDims, Element, Elementwise, Error,
     ErrorKind, ErrorMode, Explanation, Graph, IndexArg, IndexRange, Op, Operand, PadMode, ReduceOp,
     Result, Scalar, Shape, Structure, Tensor, TensorList, TensorType, Tree, UnaryOp, WindowAxis,
-    memory_in_use, operands, release_memory, set_error_mode, set_memory_limit, strided,
+    memory_in_use, operands, ravel, release_memory, set_error_mode, set_memory_limit, strided,
 };
 pub use unloop_transform::{
     All, Arguments, AxisSpec, Custom, CustomReverse, EachIndex, Function, Grad, GradWithAux,
     IndexValue, IntoAxes, IntoAxis, Jacobian, JacobianTree, Jit, Jvp, Linearize, Plan, Pullback,
     Pushforward, Selection, Shared, Signature, ValueAndGrad, Vectorize, Vjp, Vmap, all_gather,
     associative_scan, axis_index, axis_size, check_grads, checkpoint, cond, custom_jvp, custom_vjp,
-    each, each_to, eval_shape, fori_loop, grad, grad_with_aux, hessian, host_call, hvp, jacfwd,
-    jacfwd_tree, jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map, permute_examples,
-    pmax, pmean, pmin, psum, reduce, scan, scan_reverse, scan_times, switch, value_and_grad,
-    value_and_grad_with_aux, vectorize, vjp, vmap, while_loop, while_loop_at_most,
+    each, each_to, eval_shape, fori_loop, grad, grad_with_aux, hessian, hessian_tree, host_call,
+    hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree, jit, jvp, linear_transpose, linearize, map,
+    permute_examples, pmax, pmean, pmin, psum, reduce, scan, scan_reverse, scan_times, switch,
+    value_and_grad, value_and_grad_with_aux, vectorize, vjp, vmap, while_loop, while_loop_at_most,
 };
 
 pub mod complex;
+pub mod data;
 #[cfg(feature = "fft")]
 pub mod fft;
 pub mod linalg;
+pub mod nn;
+pub mod optim;
 pub mod polynomial;
 pub mod random;
 

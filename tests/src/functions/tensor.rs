@@ -169,7 +169,7 @@ fn reducing() -> Vec<Function> {
     table! { "Tensor";
         [Differentiable] (x: Numbers) { sum prod max min }
         [Differentiable] (x: Real) {
-            mean variance std norm nansum nanprod nanmean nanmax nanmin nanvar nanstd
+            mean variance std norm safe_norm nansum nanprod nanmean nanmax nanmin nanvar nanstd
         }
         [] (x: Bits) { all any }
         [] (x: Numbers) { argmax argmin count_nonzero }
@@ -178,7 +178,7 @@ fn reducing() -> Vec<Function> {
         }
         [Differentiable] (x: RankedReal, axes: Axes) {
             mean_axis mean_keep variance_axis variance_keep std_axis std_keep norm_axis norm_keep
-            logsumexp softmax log_softmax
+            safe_norm_axis safe_norm_keep             logsumexp softmax log_softmax
         }
         [] (x: RankedBits, axes: Axes) { all_axis all_keep any_axis any_keep }
         [] (x: RankedNumbers, axis: Axis) {
@@ -251,7 +251,8 @@ fn matrices() -> Vec<Function> {
         [Differentiable] (a: Square, b: RightSide) { solve solve_lower solve_upper }
         [Differentiable] (a: Square, b: RightSide, how: Triangle) { triangular_solve }
         [Differentiable] (a: Square) { inv det slogdet }
-        [Differentiable] (a: Definite) { cholesky eigh }
+        [Differentiable] (a: Definite) { cholesky try_cholesky eigh }
+        [] (a: Definite) { is_positive_definite }
         [Differentiable] (a: MatrixReal) { qr singular_values }
         [Differentiable] fn lu(a: Square) => a.lu();
         [Differentiable] fn svd(a: MatrixReal) => a.svd();

@@ -243,10 +243,16 @@ impl Elementwise {
     /// Where this bool tensor is true the element of `on_true`, else that of `on_false`. Both are
     /// computed; a derivative flows only into the one chosen.
     ///
+    /// NaN and ∞ of the other do not matter for the value, but do for the derivative: the other gets
+    /// the derivative 0, and 0 times an infinite slope, as of `√x` at 0, is NaN. Choose what is put in
+    /// as well, so that the slope is finite:
+    ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// let x = Tensor::from([-1.0, 4.0]);
-    /// assert_eq!(x.greater(0.0).select(&x, 0.0).to_vec::<f64>()?, [0.0, 4.0]);
+    /// let positive = x.greater(0.0);
+    /// let root = positive.select(positive.select(&x, 1.0).sqrt(), 0.0);
+    /// assert_eq!(root.to_vec::<f64>()?, [0.0, 2.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[doc(alias = "where")]

@@ -80,6 +80,19 @@ use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 /// transforms a tensor is *traced*: it has a shape and a dtype, but no value yet. Cloning is cheap;
 /// tensors never change.
 ///
+/// Arithmetic of integers wraps around at the bounds of their dtype, also in sums, products and
+/// powers. An integer divided by 0 is -1 (of u32 the largest one), and the remainder is the dividend.
+/// Floats follow IEEE 754. All of this is as in JAX.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// let x = Tensor::from([7, i32::MAX]);
+/// assert_eq!((&x + 1).to_vec::<i32>()?, [8, i32::MIN]);
+/// assert_eq!((&x / 0).to_vec::<i32>()?, [-1, -1]);
+/// assert_eq!((&x % 0).to_vec::<i32>()?, [7, i32::MAX]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+///
 /// An operation that cannot be done yields a tensor that carries the [`Error`]; later operations
 /// pass it on, and it comes out as `Err` where values leave: [`Tensor::check`],
 /// [`Tensor::to_array`], [`Tensor::to_vec`], [`Tensor::item`].

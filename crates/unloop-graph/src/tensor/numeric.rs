@@ -129,7 +129,7 @@ composed! {
 
     /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
     /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
-    /// `y = 0` and NaN for infinite `x`. The derivative is 0.
+    /// `y = 0` (of integers a number without meaning) and NaN for infinite `x`. The derivative is 0.
     floor_div(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
@@ -147,8 +147,8 @@ composed! {
         by_zero.select(&ratio, &signed).stop_gradient()
     }
 
-    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). The
-    /// derivative in `x` is 1.
+    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). For
+    /// `y = 0` it is NaN, of integers `x`. The derivative in `x` is 1.
     modulo(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {

@@ -238,7 +238,8 @@ impl Tensor {
         self - self.mean_keep(axes).broadcast()
     }
 
-    /// The Euclidean norm `√Σx²` of all elements.
+    /// The Euclidean norm `√Σx²` of all elements. Its gradient `x/‖x‖` is NaN at the origin, as in
+    /// JAX; that of [`Tensor::safe_norm`] is 0 there.
     #[track_caller]
     pub fn norm(&self) -> Tensor {
         operation("norm", || self.square().sum().sqrt())
@@ -254,5 +255,39 @@ impl Tensor {
     #[track_caller]
     pub fn norm_keep(&self, axes: impl AxisList) -> Tensor {
         operation("norm_keep", || self.square().sum_keep(axes).sqrt())
+    }
+
+    /// [`Tensor::norm`] whose derivatives of all orders are 0 at the origin, where the norm has none:
+    /// distances whose points may coincide.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([3.0, -4.0]).safe_norm().item::<f64>()?, 5.0);
+    /// assert_eq!(Tensor::from([0.0, 0.0]).safe_norm().item::<f64>()?, 0.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn safe_norm(&self) -> Tensor {
+        operation("safe_norm", || self.square().sum().sqrt_or_zero())
+    }
+
+    /// [`Tensor::safe_norm`] along one axis or several, which disappear.
+    #[track_caller]
+    pub fn safe_norm_axis(&self, axes: impl AxisList) -> Tensor {
+        operation("safe_norm_axis", || self.square().sum_axis(axes).sqrt_or_zero())
+    }
+
+    /// [`Tensor::safe_norm`] along one axis or several, which stay with size 1.
+    #[track_caller]
+    pub fn safe_norm_keep(&self, axes: impl AxisList) -> Tensor {
+        operation("safe_norm_keep", || self.square().sum_keep(axes).sqrt_or_zero())
+    }
+
+    /// The square root, without a derivative at 0.
+    #[track_caller]
+    fn sqrt_or_zero(&self) -> Tensor {
+        let is_zero = self.equal(0.0);
+        // The root that is not taken must not be infinite in derivatives.
+        is_zero.select(0.0, is_zero.select(1.0, self).sqrt())
     }
 }
