@@ -19,6 +19,7 @@ const LEFT_OUT: &[(&str, &[&str], &str)] = &[
     ("Complex", &["shape", "dtype"], "they tell what a tensor is"),
     ("Complex", &["from_array"], "it takes an array, which cannot be wrong"),
     ("random", &["data"], "it lends a tensor"),
+    ("", &["operands"], "it makes operands tensors, which are arguments of the catalogue"),
     ("", &["strided"], "it makes an index; indices are arguments of the catalogue"),
     (
         "",

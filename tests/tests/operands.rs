@@ -1,7 +1,7 @@
 //! Operands: numbers and tensors alike go with tensors, and functions of tensors go to transforms.
 
 use unloop::prelude::*;
-use unloop::{ErrorKind, Operand, Result};
+use unloop::{Complex, ErrorKind, Operand, Result, random};
 
 fn close(x: &Tensor, expected: &[f64]) -> Result<()> {
     let x = x.cast(DType::F64).to_vec::<f64>()?;
@@ -155,4 +155,42 @@ fn indices_of_each_are_operands() -> Result<()> {
     let x = Tensor::from([3.0f32, 0.5, 2.5]);
     close(&each(|[i]| x.at(i).maximum(i.value())), &[3.0, 1.0, 2.5])?;
     close(&each(|[i]| x.at(i) * i.value()), &[0.0, 0.5, 5.0])
+}
+
+#[test]
+fn distributions_and_complex_numbers_take_numbers() -> Result<()> {
+    let key = random::key(3);
+    let x = random::uniform_between(&key, -1, 2.5, 100);
+    assert_eq!((x.dtype(), x.shape()), (DType::F64, &[100][..]));
+    let x = x.to_vec::<f64>()?;
+    assert!(x.iter().all(|x| (-1.0..2.5).contains(x)));
+    let few = random::poisson(&key, 4.0f32, 10);
+    assert_eq!(
+        few.to_vec::<i32>()?,
+        random::poisson(&key, &Tensor::from(4.0f32), 10).to_vec::<i32>()?
+    );
+    // The number has the dtype of the tensor beside it.
+    let scale = Tensor::from(2.0f32);
+    assert_eq!(random::beta(&key, 0.5, scale, 3).dtype(), DType::F32);
+    let z = Complex::from_polar(2, &Tensor::from([0.0, std::f64::consts::PI]));
+    close(&z.re, &[2.0, -2.0])
+}
+
+#[test]
+fn names_of_rust_and_numpy() -> Result<()> {
+    let x = Tensor::from([[1.0, 4.0], [9.0, 16.0]]);
+    close(&x.ln().exp(), &[1.0, 4.0, 9.0, 16.0])?;
+    close(&x.powf(0.5), &[1.0, 2.0, 3.0, 4.0])?;
+    close(&vmap(Tensor::powf, (0, Shared))(&x, &Tensor::from(0.5)), &[1.0, 2.0, 3.0, 4.0])?;
+    close(&x.ravel(), &[1.0, 4.0, 9.0, 16.0])?;
+    let sums = x.segment_sum(&Tensor::from([1, 1]), 3);
+    close(&sums, &[0.0, 0.0, 10.0, 20.0, 0.0, 0.0])?;
+    assert!(x.segment_sum(&Tensor::from([1, 3]), 3).check().is_err());
+    assert!(x.segment_sum(&Tensor::from([1, 1, 1]), 3).check().is_err());
+    assert!(Tensor::from(1.0).segment_sum(&Tensor::from(0), 3).check().is_err());
+    let rows = [x.at((0, ..)), x.at((1, ..))];
+    close(&Tensor::stack(&rows, 0), &[1.0, 4.0, 9.0, 16.0])?;
+    let [a, b] = rows;
+    close(&Tensor::stack([&b, &a], 0), &[9.0, 16.0, 1.0, 4.0])?;
+    close(&Tensor::concatenate(vec![b, a], 0), &[9.0, 16.0, 1.0, 4.0])
 }

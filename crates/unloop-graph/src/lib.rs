@@ -31,8 +31,9 @@ pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
 pub use ravel::ravel;
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, Elementwise, Given, IndexArg, Operand, PadMode,
-    Tensor, WindowAxis, associative_scan, strided,
+    AtIndex, AxisList, AxisNumber, Broadcast, Conv, DimensionIndex, Direction, Elementwise, Given,
+    IndexArg, IndexRange, Nested, Operand, PadMode, Tensor, TensorList, WindowAxis,
+    associative_scan, operands, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

@@ -5,13 +5,20 @@ use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind, Place, operation};
 use crate::{Result, Tensor, ravel};
 
 /// A value that holds tensors in a fixed structure.
 ///
 /// `#[derive(Tree)]` implements it for structs; a field marked `#[tree(static)]` (a name, a size) is
 /// part of the structure instead of holding tensors.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tree of tensors",
+    label = "neither a tensor, nor a struct, tuple or collection of tensors",
+    note = "a struct of tensors becomes a tree by `#[derive(Tree)]`; a field that holds no tensor is marked `#[tree(static)]`",
+    note = "numbers and settings are captured by the closure instead of being passed; a number that is differentiated, mapped or returned is a tensor: `Tensor::from(number)`",
+    note = "functions return tensors that carry their errors instead of a `Result`; `.check()?` and `.try_call((…))?` give them as `Err`"
+)]
 pub trait Tree: Sized {
     /// Calls `f` with every tensor, in a fixed order.
     fn visit(&self, f: &mut dyn FnMut(&Tensor));
@@ -102,6 +109,20 @@ pub trait Tree: Sized {
     #[track_caller]
     fn unstack(&self) -> Result<Vec<Self>> {
         ravel::unstack(self)
+    }
+
+    /// The entries along axis 0 of every tensor, each with the structure of this tree, for a pattern that
+    /// names them. Where there are not `N`, each carries the error.
+    #[track_caller]
+    fn unstack_array<const N: usize>(&self) -> [Self; N] {
+        operation("unstack_array", || {
+            let mut entries: Vec<[Tensor; N]> = Vec::new();
+            self.visit(&mut |leaf| entries.push(leaf.unstack_array()));
+            std::array::from_fn(|i| {
+                let mut next = entries.iter();
+                self.rebuild(&mut |old| next.next().map_or_else(|| old.clone(), |x| x[i].clone()))
+            })
+        })
     }
 
     /// The tree itself, or the first error that one of its tensors carries.

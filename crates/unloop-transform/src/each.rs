@@ -5,8 +5,8 @@ use std::ops::{Add, Div, Mul, Rem, Sub};
 
 use unloop_graph::stack::deeper;
 use unloop_graph::{
-    AtIndex, DType, ErrorKind, Given, Index, IndexArg, LoopIndices, Operand, Place, Result, Tensor,
-    Trace, Tree,
+    AtIndex, DType, DimensionIndex, ErrorKind, Given, Index, IndexArg, LoopIndices, Operand, Place,
+    Result, Tensor, Trace, Tree,
 };
 
 use crate::interpret::{error, execute};
@@ -102,6 +102,7 @@ impl Operand for IndexValue {
 
 macro_rules! at_index {
     ($($t:ty)+) => {$(
+        impl DimensionIndex for $t {}
         impl AtIndex for $t {
             fn into_args(self) -> smallvec::SmallVec<[IndexArg; 4]> {
                 [self.into()].into_iter().collect()

@@ -8,7 +8,7 @@ use crate::function::{Shared, callable};
 use crate::gradient::grad;
 use crate::interpret::{Call, error, execute, failed};
 use crate::linear::linearize;
-use crate::{Arguments, Function};
+use crate::{Arguments, Function, Signature};
 
 callable! {
     /// The Jacobian of a function; made by [`jacfwd`], [`jacrev`] and [`hessian`].
@@ -175,7 +175,7 @@ where
 }
 
 /// What a Jacobian is made of.
-struct JacobianOf<'f, Args: Arguments> {
+struct JacobianOf<'f, Args: Signature> {
     f: Shared<'f, Args, Tensor>,
     mode: Mode,
     /// Passes at once.
@@ -189,7 +189,7 @@ impl<'f, Args: Arguments> JacobianOf<'f, Args> {
     }
 }
 
-impl<Args: Arguments> Clone for JacobianOf<'_, Args> {
+impl<Args: Signature> Clone for JacobianOf<'_, Args> {
     fn clone(&self) -> Self {
         JacobianOf { f: self.f.clone(), ..*self }
     }

@@ -144,9 +144,9 @@ fn control() -> Vec<Function> {
             while_loop_at_most(limit, more, |c: &Tensor| c + 1.0, x)
         };
         [Differentiable] fn cond(x: Anything, on: Condition) =>
-            cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip(&[]), x);
+            cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip([0; 0]), x);
         [Differentiable] fn switch(x: Anything, which: Position) => {
-            let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&|x| x.clone(), &|x| x.flip(&[])];
+            let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&|x| x.clone(), &|x| x.flip([0; 0])];
             switch(which, &branches, x)
         };
         [Differentiable] fn associative_scan(x: RankedNumbers) =>

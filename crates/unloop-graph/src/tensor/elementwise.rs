@@ -38,8 +38,10 @@ macro_rules! unary_methods {
 
 unary_methods! {
     /// `|x|`. Of the least integer of a signed dtype, which has no magnitude there, itself.
+    #[doc(alias = "absolute")]
     abs => Abs,
     /// -1, 0 or 1; signed zeros and NaN stay.
+    #[doc(alias = "signum")]
     sign => Sign,
     /// The largest integer not above each element.
     floor => Floor,
@@ -58,6 +60,7 @@ unary_methods! {
     /// Cube root.
     cbrt => Cbrt,
     /// `1/x`.
+    #[doc(alias = "reciprocal")]
     recip => Reciprocal,
     /// `x·x`.
     square => Square,
@@ -66,10 +69,13 @@ unary_methods! {
     /// `2ˣ`.
     exp2 => Exp2,
     /// `eˣ - 1`, accurate near zero.
+    #[doc(alias = "exp_m1")]
     expm1 => Expm1,
     /// Natural logarithm.
+    #[doc(alias = "ln")]
     log => Log,
     /// `ln(1 + x)`, accurate near zero.
+    #[doc(alias = "ln_1p")]
     log1p => Log1p,
     /// Sine, of radians.
     sin => Sin,
@@ -78,10 +84,13 @@ unary_methods! {
     /// Tangent, of radians.
     tan => Tan,
     /// Arc sine, in radians.
+    #[doc(alias = "arcsin")]
     asin => Asin,
     /// Arc cosine, in radians.
+    #[doc(alias = "arccos")]
     acos => Acos,
     /// Arc tangent, in radians.
+    #[doc(alias = "arctan")]
     atan => Atan,
     /// Hyperbolic sine.
     sinh => Sinh,
@@ -96,14 +105,19 @@ unary_methods! {
     /// Inverse hyperbolic tangent.
     atanh => Atanh,
     /// The logistic function `1/(1 + e⁻ˣ)`.
+    #[doc(alias = "expit")]
+    #[doc(alias = "logistic")]
     sigmoid => Logistic,
     /// The error function.
     erf => Erf,
     /// The complementary error function `1 - erf(x)`, accurate for large `x`.
     erfc => Erfc,
     /// Inverse of the error function.
+    #[doc(alias = "erfinv")]
     erf_inv => ErfInv,
     /// Logarithm of the absolute value of the gamma function.
+    #[doc(alias = "ln_gamma")]
+    #[doc(alias = "gammaln")]
     lgamma => Lgamma,
     /// Derivative of `lgamma`.
     digamma => Digamma,
@@ -114,6 +128,7 @@ unary_methods! {
     /// Logical not of booleans, bitwise not of integers.
     logical_not => Not,
     /// Whether each element is neither infinite nor NaN, as bool.
+    #[doc(alias = "isfinite")]
     is_finite => IsFinite,
     /// The number of one bits of each integer.
     count_ones => PopulationCount,
@@ -132,20 +147,27 @@ macro_rules! binary_methods {
 
 binary_methods! {
     /// `xʸ`.
+    #[doc(alias = "powf")]
+    #[doc(alias = "power")]
     pow => Binary(BinaryOp::Pow),
     /// The angle of the point `(y, x)` of `x.atan2(y)` in radians, from -π to π.
+    #[doc(alias = "arctan2")]
     atan2 => Binary(BinaryOp::Atan2),
     /// The derivative of `digamma` at `y` of order `x`, a whole number. NaN for another order
     /// and below -100,000; at poles ∞ for odd orders and NaN for even ones.
     polygamma => Binary(BinaryOp::Polygamma),
     /// The regularised lower incomplete gamma function `P(x, y)`. NaN outside of `x > 0`,
     /// `y >= 0`; orders up to about a million keep ten digits.
+    #[doc(alias = "gammainc")]
     igamma => Binary(BinaryOp::Igamma),
     /// The regularised upper incomplete gamma function `Q(x, y) = 1 - P(x, y)`.
+    #[doc(alias = "gammaincc")]
     igammac => Binary(BinaryOp::Igammac),
     /// The larger of each pair; NaN if either is NaN.
+    #[doc(alias = "max")]
     maximum => Binary(BinaryOp::Max),
     /// The smaller of each pair; NaN if either is NaN.
+    #[doc(alias = "min")]
     minimum => Binary(BinaryOp::Min),
     /// Logical and of booleans, bitwise and of integers.
     logical_and => Binary(BinaryOp::And),
@@ -160,17 +182,36 @@ binary_methods! {
     /// Bits shifted right, filled with zeros.
     shift_right_logical => Binary(BinaryOp::ShiftRightLogical),
     /// `x == y`, as bool.
+    #[doc(alias = "eq")]
     equal => Compare(CompareOp::Eq),
     /// `x != y`, as bool.
+    #[doc(alias = "ne")]
     not_equal => Compare(CompareOp::Ne),
     /// `x < y`, as bool.
+    #[doc(alias = "lt")]
     less => Compare(CompareOp::Lt),
     /// `x <= y`, as bool.
+    #[doc(alias = "le")]
     less_equal => Compare(CompareOp::Le),
     /// `x > y`, as bool.
+    #[doc(alias = "gt")]
     greater => Compare(CompareOp::Gt),
     /// `x >= y`, as bool.
+    #[doc(alias = "ge")]
     greater_equal => Compare(CompareOp::Ge),
+}
+
+impl Tensor {
+    /// The natural logarithm, as Rust calls it: [`Tensor::log`].
+    #[track_caller]
+    pub fn ln(&self) -> Tensor {
+        operation("ln", || self.log())
+    }
+}
+
+with_operands! {
+    /// [`Tensor::pow`], as Rust calls it for floats.
+    powf(x, y) -> Tensor { Tensor::pow(x, y) }
 }
 
 with_operands! {
@@ -182,6 +223,7 @@ with_operands! {
     /// assert_eq!(x.clamp(-1.0, 1.0).to_vec::<f64>()?, [-1.0, 0.5]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[doc(alias = "clip")]
     clamp(x, low, high) -> Tensor { elementwise(Place::here(), Op::Clamp, &[low, x, high]) }
 }
 
@@ -213,6 +255,7 @@ impl Elementwise {
     /// assert_eq!(root.to_vec::<f64>()?, [0.0, 2.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[doc(alias = "where")]
     #[track_caller]
     pub fn select(&self, on_true: impl Operand, on_false: impl Operand) -> Tensor {
         operation("select", || {

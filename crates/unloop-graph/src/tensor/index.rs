@@ -1,7 +1,9 @@
 //! Indexing: `x.at((i, .., 1..4))` reads, `x.set(index, v)` and `x.add_at(index, v)` return new
 //! tensors. Every dimension is indexed, so the shape of the result can be read off the expression.
 
-use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo};
+use std::ops::{
+    Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
+};
 
 use smallvec::SmallVec;
 
@@ -34,31 +36,59 @@ pub enum IndexArg {
     Loop(Index),
 }
 
-/// One index a dimension: a tuple of indices, or a single one for a vector.
+/// One index a dimension: a tuple of indices, a list of those of one type, or a single one for a vector.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not index a tensor",
+    label = "not one index a dimension",
+    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`; a tuple has one a dimension, as in `x.at((i, .., 1..4))`",
+    note = "where a mask is true, `mask.select(&x, other)` chooses"
+)]
 pub trait AtIndex {
     /// The indices, one a dimension.
     fn into_args(self) -> SmallVec<[IndexArg; 4]>;
 }
 
-fn range<T: Copy + Into<i64>>(range: &impl RangeBounds<T>, step: usize) -> IndexArg {
+/// An index of one dimension.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not index a dimension of a tensor",
+    label = "not an index",
+    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`"
+)]
+pub trait DimensionIndex: Into<IndexArg> {}
+
+fn range<T: Position>(range: &impl RangeBounds<T>) -> IndexArg {
     let start = match range.start_bound() {
-        Bound::Included(&s) => Some(s.into()),
-        Bound::Excluded(&s) => Some(s.into().saturating_add(1)),
+        Bound::Included(&s) => Some(s.position()),
+        Bound::Excluded(&s) => Some(s.position().saturating_add(1)),
         Bound::Unbounded => None,
     };
     let end = match range.end_bound() {
         // `..=-1` is the whole axis.
-        Bound::Included(&e) if e.into() == -1 => None,
-        Bound::Included(&e) => Some(e.into().saturating_add(1)),
-        Bound::Excluded(&e) => Some(e.into()),
+        Bound::Included(&e) if e.position() == -1 => None,
+        Bound::Included(&e) => Some(e.position().saturating_add(1)),
+        Bound::Excluded(&e) => Some(e.position()),
         Bound::Unbounded => None,
     };
-    IndexArg::Range { start, end, step }
+    IndexArg::Range { start, end, step: 1 }
 }
 
 /// Every `step`-th position of a range, as an index: `x.at(strided(0..10, 2))`.
-pub fn strided(bounds: impl RangeBounds<i64>, step: usize) -> IndexArg {
-    range(&bounds, step)
+pub fn strided(range: impl IndexRange, step: usize) -> IndexArg {
+    match range.into() {
+        IndexArg::Range { start, end, .. } => IndexArg::Range { start, end, step },
+        other => other,
+    }
+}
+
+/// A range of integers of any type, as an index.
+pub trait IndexRange: Into<IndexArg> {}
+
+impl IndexRange for RangeFull {}
+
+/// An integer type, as a position.
+trait Position: Copy {
+    /// The position; one that no axis can have stays out of bounds.
+    fn position(self) -> i64;
 }
 
 macro_rules! index_args {
@@ -68,6 +98,7 @@ macro_rules! index_args {
                 $arg
             }
         }
+        impl DimensionIndex for $t {}
         impl AtIndex for $t {
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 [self.into()].into_iter().collect()
@@ -76,28 +107,38 @@ macro_rules! index_args {
     )+};
 }
 
-/// A `usize` as a position; one that no axis can have stays out of bounds.
-fn wide(i: usize) -> i64 {
-    i.try_into().unwrap_or(i64::MAX)
+macro_rules! integers {
+    ($($t:ty)+) => {$(
+        impl Position for $t {
+            fn position(self) -> i64 {
+                self.try_into().unwrap_or(i64::MAX)
+            }
+        }
+        impl IndexRange for Range<$t> {}
+        impl IndexRange for RangeFrom<$t> {}
+        impl IndexRange for RangeTo<$t> {}
+        impl IndexRange for RangeInclusive<$t> {}
+        impl IndexRange for RangeToInclusive<$t> {}
+        index_args! {
+            $t: i => IndexArg::Position(i.position());
+            Range<$t>: r => range(&r);
+            RangeFrom<$t>: r => range(&r);
+            RangeTo<$t>: r => range(&r);
+            RangeInclusive<$t>: r => range(&r);
+            RangeToInclusive<$t>: r => range(&r);
+        }
+    )+};
 }
+integers! { i32 i64 isize u32 u64 usize }
 
 index_args! {
-    i32: i => IndexArg::Position(i.into());
-    i64: i => IndexArg::Position(i);
-    isize: i => IndexArg::Position(i as i64);
-    usize: i => IndexArg::Position(wide(i));
     RangeFull: _all => IndexArg::Range { start: None, end: None, step: 1 };
-    Range<i32>: r => range(&r, 1);
-    RangeFrom<i32>: r => range(&r, 1);
-    RangeTo<i32>: r => range(&r, 1);
-    RangeInclusive<i32>: r => range(&r, 1);
-    Range<usize>: r => range(&(wide(r.start)..wide(r.end)), 1);
-    RangeFrom<usize>: r => range(&(wide(r.start)..), 1);
-    RangeTo<usize>: r => range(&(..wide(r.end)), 1);
     Tensor: t => IndexArg::Computed(t);
     &Tensor: t => IndexArg::Computed(t.clone());
     Index: i => IndexArg::Loop(i);
 }
+
+impl DimensionIndex for IndexArg {}
 
 impl AtIndex for IndexArg {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
@@ -111,15 +152,33 @@ impl AtIndex for () {
     }
 }
 
-impl AtIndex for Vec<IndexArg> {
+impl<T: DimensionIndex> AtIndex for Vec<T> {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self.into()
+        self.into_iter().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex, const N: usize> AtIndex for [T; N] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self.into_iter().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex + Clone> AtIndex for &[T] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self.iter().cloned().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex + Clone, const N: usize> AtIndex for &[T; N] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self[..].into_args()
     }
 }
 
 macro_rules! index_tuples {
     ($($($name:ident)+;)+) => {$(
-        impl<$($name: Into<IndexArg>),+> AtIndex for ($($name,)+) {
+        impl<$($name: DimensionIndex),+> AtIndex for ($($name,)+) {
             #[allow(non_snake_case)]
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 let ($($name,)+) = self;

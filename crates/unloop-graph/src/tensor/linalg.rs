@@ -1,5 +1,6 @@
 //! Products of vectors and matrices, factorisations and solves. Leading axes are stacks.
 
+use super::axes::AxisList;
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::TriangularSolve;
 use crate::shape::normalize_axes;
@@ -74,10 +75,15 @@ impl Tensor {
     /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the
     /// other. What remains: this tensor's other axes, then the other's.
     #[track_caller]
-    pub fn tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
+    pub fn tensordot(
+        &self,
+        other: &Tensor,
+        axes: impl AxisList,
+        other_axes: impl AxisList,
+    ) -> Tensor {
         operation("tensordot", || {
-            let left = normalize_axes(axes, self.rank());
-            match (left, normalize_axes(other_axes, other.rank())) {
+            let left = normalize_axes(&axes.axes(), self.rank());
+            match (left, normalize_axes(&other_axes.axes(), other.rank())) {
                 (Ok(left), Ok(right)) => self.contract("tensordot", other, &left, &right, &[], &[]),
                 (Err(kind), _) | (_, Err(kind)) => {
                     Tensor::fail("tensordot", kind, Place::here(), self)

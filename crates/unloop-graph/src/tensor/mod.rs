@@ -2,6 +2,7 @@
 //! error of an operation that could not be done. All operations go through [`Tensor::apply`].
 
 mod arrange;
+mod axes;
 mod convert;
 mod create;
 mod cumulative;
@@ -14,6 +15,7 @@ mod elementwise;
 mod index;
 mod layout;
 mod linalg;
+mod nested;
 mod nn;
 mod numeric;
 mod operand;
@@ -55,11 +57,13 @@ macro_rules! composed {
 use composed;
 
 pub use arrange::PadMode;
+pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
-pub use index::{AtIndex, IndexArg, strided};
-pub use operand::{Elementwise, Given, Operand};
+pub use index::{AtIndex, DimensionIndex, IndexArg, IndexRange, strided};
+pub use nested::{Nested, TensorList};
+pub use operand::{Elementwise, Given, Operand, operands};
 pub use operators::Broadcast;
-pub use reduce::AxisList;
+
 pub use window::{Conv, WindowAxis};
 
 use crate::error::{Error, ErrorKind, Place};
@@ -68,6 +72,9 @@ use crate::trace::{Traced, record};
 use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 
 /// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
+///
+/// The elementwise functions of several operands, such as `x.maximum(y)`, are methods of [`Elementwise`],
+/// to which every tensor dereferences.
 ///
 /// Operations on concrete tensors compute at once. Inside `vmap`, `grad`, `jit` and the other
 /// transforms a tensor is *traced*: it has a shape and a dtype, but no value yet. Cloning is cheap;

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind, Place};
 use crate::{DType, Number, Shape, Tensor};
 
@@ -136,10 +138,16 @@ impl<'a> Given<'a> {
 /// Operands as tensors of one dtype: numbers take that of the first tensor. Runs in the scope of an
 /// operation.
 pub(super) fn typed<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>; N] {
+    let mut tensors = typed_all(&given).into_iter();
+    given.map(|_| tensors.next().unwrap_or_else(|| unreachable!("one tensor for each operand")))
+}
+
+/// [`typed`], of any number of operands.
+pub(super) fn typed_all<'a>(given: &[Given<'a>]) -> SmallVec<[Cow<'a, Tensor>; 3]> {
     let tensor = given.iter().find_map(|x| x.tensor());
     // An error is passed on, whatever the numbers are.
     if let Some(failed) = given.iter().filter_map(|x| x.tensor()).find(|x| x.as_error().is_some()) {
-        return given.map(|x| Cow::Borrowed(x.tensor().unwrap_or(failed)));
+        return given.iter().map(|x| Cow::Borrowed(x.tensor().unwrap_or(failed))).collect();
     }
     let float = given.iter().find_map(|x| match x {
         Given::Number(Number::Float(_), own) => Some(*own),
@@ -150,7 +158,7 @@ pub(super) fn typed<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>; 
         _ => None,
     });
     let dtype = tensor.map(Tensor::dtype).or(float).or(own).unwrap_or(DType::I64);
-    given.map(|x| x.of(dtype, tensor))
+    given.iter().map(|x| x.of(dtype, tensor)).collect()
 }
 
 /// Tensors expanded to their common shape by NumPy's rule. Runs in the scope of an operation.
@@ -179,6 +187,23 @@ pub(super) fn tensors<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>
     let wide = given.iter().any(|x| x.is_broadcast());
     let tensors = typed(given);
     if wide { expanded(tensors) } else { tensors }
+}
+
+/// Operands as tensors of one dtype, for functions that take any: numbers have that of the first tensor,
+/// their own where there is none.
+///
+/// ```
+/// # use unloop_graph::{Operand, Tensor, operands};
+/// fn decibel(power: impl Operand, reference: impl Operand) -> Tensor {
+///     let [power, reference] = operands([&power, &reference]);
+///     (power / reference).log10() * 10.0
+/// }
+/// assert_eq!(decibel(&Tensor::from(100.0f32), 1.0).item::<f32>()?, 20.0);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn operands<const N: usize>(given: [&dyn Operand; N]) -> [Tensor; N] {
+    Place::here().scope(|| tensors(given.map(|x| x.given())).map(Cow::into_owned))
 }
 
 /// The elementwise functions of several operands, which are tensors or numbers: methods of every
