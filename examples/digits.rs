@@ -1,13 +1,15 @@
-//! Trains a small network to read handwritten digits: mini-batches, `value_and_grad` under `jit`,
-//! Adam by tree maps. Draws the loss and the digits that were misread.
+//! Trains a small network to read handwritten digits: shuffled batches, `value_and_grad` under `jit`,
+//! Adam. Draws the loss and the digits that were misread.
 //! `cargo run --release --example digits [folder for the pictures]`
 
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
-use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
+use unloop::data::{Batches, Last};
+use unloop::optim::Adam;
 use unloop::prelude::*;
+use unloop::random;
 use unloop_examples::{Digits, Mlp, load, loss};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -15,65 +17,33 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const EPOCHS: usize = 60;
 const BATCH: usize = 64;
 
-/// The state of Adam (Kingma & Ba, 2015): running means of gradients and of their squares.
-#[derive(Tree, Clone)]
-struct Adam {
-    mean: Mlp,
-    square: Mlp,
-    /// Steps so far.
-    count: Tensor,
-}
-
-impl Adam {
-    fn new(model: &Mlp) -> Adam {
-        let zeros = model.map_leaves(Tensor::zeros_like);
-        Adam { mean: zeros.clone(), square: zeros, count: Tensor::from(0.0f32) }
-    }
-
-    /// The next state and the next parameters.
-    fn step(&self, model: &Mlp, gradient: &Mlp, rate: f64) -> (Adam, Mlp) {
-        let count = &self.count + 1.0;
-        let mean = self.mean.zip_map(gradient, |m, g| 0.9 * m + 0.1 * g);
-        let square = self.square.zip_map(gradient, |v, g| 0.999 * v + 0.001 * g.square());
-        // The means start at zero; this makes up for it.
-        let power = |base: f32| 1.0 - Tensor::from(base).pow(&count);
-        let (first, second) = (power(0.9), power(0.999));
-        let direction = mean.zip_map(&square, |m, v| (m / &first) / ((v / &second).sqrt() + 1e-8));
-        let model = model.zip_map(&direction, |p, d| p - rate * d);
-        (Adam { mean, square, count }, model)
-    }
-}
-
 /// The mean loss of a batch, from the loss of one image.
 fn batch_loss(model: &Mlp, images: &Tensor, labels: &Tensor) -> Tensor {
     vmap(loss, (Shared, 0, 0))(model, images, labels).mean()
 }
 
 fn train(train: &Digits) -> Result<(Mlp, Vec<f32>)> {
-    let step = jit(|model: &Mlp, adam: &Adam, images: &Tensor, labels: &Tensor| {
-        let (loss, gradient) = value_and_grad(batch_loss)(model, images, labels);
-        let (adam, model) = adam.step(model, &gradient, 2e-3);
-        (loss, model, adam)
+    let adam = Adam::new(2e-3);
+    let step = jit(|model: &Mlp, state: &_, batch: &Digits| {
+        let (loss, gradient) = value_and_grad(batch_loss)(model, &batch.images, &batch.labels);
+        let (model, state) = adam.update(&gradient, state, model);
+        (loss, model, state)
     });
     let mut model = Mlp::new(64, 96, 10, 1);
-    let mut adam = Adam::new(&model);
-    let mut rng = StdRng::seed_from_u64(2);
-    let mut order: Vec<usize> = (0..train.count()).collect();
-    let batches = train.count() / BATCH;
-    let bar = ProgressBar::new((EPOCHS * batches) as u64);
+    let mut state = adam.init(&model);
+    let batches = Batches::new(train, BATCH, Last::Drop)?;
+    let batches = batches.shuffled(&random::key(2)).epochs(EPOCHS);
+    let bar = ProgressBar::new(batches.len() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {msg}, {elapsed}")?);
     let mut losses = Vec::new();
-    for _ in 0..EPOCHS {
-        order.shuffle(&mut rng);
-        for rows in order.chunks_exact(BATCH) {
-            let batch = train.pick(rows);
-            let (loss, next, state) =
-                step.try_call((&model, &adam, &batch.images, &batch.labels))?;
-            (model, adam) = (next, state);
-            losses.push(loss.item()?);
-            bar.inc(1);
+    for batch in batches {
+        let (loss, next, after) = step.try_call((&model, &state, &batch.examples))?;
+        (model, state) = (next, after);
+        losses.push(loss.item()?);
+        bar.inc(1);
+        if bar.position() % 20 == 0 {
+            bar.set_message(format!("loss {:.4}", losses.last().copied().unwrap_or(f32::NAN)));
         }
-        bar.set_message(format!("loss {:.4}", losses.last().copied().unwrap_or(f32::NAN)));
     }
     bar.finish();
     Ok((model, losses))

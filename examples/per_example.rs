@@ -5,23 +5,16 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use unloop::optim::{clip_by_global_norm, global_norm};
 use unloop::prelude::*;
 use unloop_examples::{Mlp, load, loss};
 
 /// No example moves the parameters further than this.
 const BOUND: f64 = 6.0;
 
-/// The Euclidean norm of all tensors of a tree together.
-fn norm(tree: &Mlp) -> Tensor {
-    let squares = tree.leaves().iter().map(|leaf| leaf.square().sum()).reduce(|a, b| a + b);
-    squares.unwrap_or_else(|| Tensor::from(0.0f32)).sqrt()
-}
-
 /// One example's gradient, shortened to the bound where it is longer.
 fn clipped_gradient(model: &Mlp, image: &Tensor, label: &Tensor) -> Mlp {
-    let gradient = grad(loss)(model, image, label);
-    let scale = (BOUND / norm(&gradient)).minimum(&Tensor::from(1.0f32));
-    gradient.map_leaves(|leaf| leaf * &scale)
+    clip_by_global_norm(&grad(loss)(model, image, label), BOUND)
 }
 
 fn largest_difference(a: &Mlp, b: &Mlp) -> unloop::Result<f64> {
@@ -61,8 +54,8 @@ fn run() -> Result<bool, Box<dyn std::error::Error>> {
     let apart = start.elapsed();
     let sum = sum.ok_or("no example")?.map_leaves(|leaf| leaf / batch.count() as f64);
 
-    let norms = vmap(|m: &Mlp, x: &Tensor, y: &Tensor| norm(&grad(loss)(m, x, y)), (Shared, 0, 0));
-    let norms = norms(&model, &batch.images, &batch.labels).to_vec::<f32>()?;
+    let norm = |m: &Mlp, x: &Tensor, y: &Tensor| global_norm(&grad(loss)(m, x, y));
+    let norms = vmap(norm, (Shared, 0, 0))(&model, &batch.images, &batch.labels).to_vec::<f32>()?;
     long += norms.iter().filter(|&&n| f64::from(n) > BOUND).count();
     let deviation = largest_difference(&average, &sum)?;
     println!(

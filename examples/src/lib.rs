@@ -4,10 +4,13 @@ use std::error::Error;
 use std::io::Read;
 
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::StdRng};
+use unloop::nn::{self, Init, Linear};
 use unloop::prelude::*;
+use unloop::random;
 
 /// Images and the digits that they show.
+#[derive(Tree, Clone, Debug)]
 pub struct Digits {
     /// One image a row: 64 pixels from 0 to 1.
     pub images: Tensor,
@@ -56,36 +59,26 @@ pub fn load(seed: u64) -> Result<(Digits, Digits), Box<dyn Error>> {
 /// A network with one hidden layer.
 #[derive(Tree, Clone, Debug)]
 pub struct Mlp {
-    /// Weights of the hidden layer, inputs × hidden.
-    pub w1: Tensor,
-    /// Biases of the hidden layer.
-    pub b1: Tensor,
-    /// Weights of the last layer, hidden × classes.
-    pub w2: Tensor,
-    /// Biases of the last layer.
-    pub b2: Tensor,
+    /// From pixels to the hidden layer.
+    pub hidden: Linear,
+    /// From there to the scores of classes.
+    pub output: Linear,
 }
 
 impl Mlp {
-    /// Random weights of the scale that keeps the size of signals (He et al., 2015), no biases.
-    pub fn new(inputs: usize, hidden: usize, classes: usize, seed: u64) -> Mlp {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut weights = |m: usize, n: usize| {
-            let scale = (6.0 / m as f32).sqrt();
-            Tensor::from_fn([m, n], |_| rng.random_range(-scale..scale))
-        };
+    /// Random weights of the scale that keeps the size of signals, no biases.
+    pub fn new(inputs: usize, hidden: usize, classes: usize, seed: i64) -> Mlp {
+        let [first, second] = random::split(&random::key(seed));
+        let init = Init::he_uniform();
         Mlp {
-            w1: weights(inputs, hidden),
-            b1: Tensor::zeros(DType::F32, [hidden]),
-            w2: weights(hidden, classes),
-            b2: Tensor::zeros(DType::F32, [classes]),
+            hidden: Linear::with(&init, &first, DType::F32, inputs, hidden),
+            output: Linear::with(&init, &second, DType::F32, hidden, classes),
         }
     }
 
     /// The score of every class, for one image.
     pub fn scores(&self, image: &Tensor) -> Tensor {
-        let hidden = (image.matmul(&self.w1) + &self.b1).relu();
-        hidden.matmul(&self.w2) + &self.b2
+        self.output.call(&self.hidden.call(image).relu())
     }
 
     /// The class of the highest score, for each of many images.
@@ -102,5 +95,5 @@ impl Mlp {
 
 /// The cross-entropy of one image, which shows the digit `label`.
 pub fn loss(model: &Mlp, image: &Tensor, label: &Tensor) -> Tensor {
-    -model.scores(image).log_softmax(0).at(label)
+    nn::softmax_cross_entropy(&model.scores(image), label)
 }

@@ -280,7 +280,9 @@ fn linear_algebra(dtype: DType, cases: &mut Vec<Case>) {
     let matrix = |shape: &[usize], values| Operand::new(dtype, shape, values);
     let b = |shape: &[usize]| Operand::new(dtype, shape, Values::Within(-1.0, 1.0));
     for n in [0, 1, 2, 5, 40] {
-        add(Op::Cholesky, vec![matrix(&[n, n], Values::Definite)]);
+        for checked in [false, true] {
+            add(Op::Cholesky { checked }, vec![matrix(&[n, n], Values::Definite)]);
+        }
         add(Op::Lu, vec![matrix(&[n, n], Values::Regular)]);
         for transpose in [false, true] {
             let operands = vec![matrix(&[n, n], Values::Regular), b(&[n, 3])];
@@ -301,7 +303,7 @@ fn linear_algebra(dtype: DType, cases: &mut Vec<Case>) {
     }
     add(Op::Lu, vec![matrix(&[5, 3], Values::Within(-1.0, 1.0))]);
     add(Op::Lu, vec![matrix(&[3, 5], Values::Within(-1.0, 1.0))]);
-    add(Op::Cholesky, vec![matrix(&[3, 4, 4], Values::Definite)]);
+    add(Op::Cholesky { checked: false }, vec![matrix(&[3, 4, 4], Values::Definite)]);
     add(Op::Lu, vec![matrix(&[2, 3, 4, 4], Values::Regular)]);
     let operands = vec![matrix(&[3, 4, 4], Values::Regular), b(&[3, 4, 2])];
     add(Op::Solve { transpose: false }, operands);

@@ -103,7 +103,7 @@ impl Smooth {
         let one = |&i: &usize| {
             let x = &self.fixed[i];
             let t = unloop_tests::tensor(rng, x.dtype(), x.shape());
-            if self.case.op == Op::Cholesky { &t + t.mt() } else { t }
+            if matches!(self.case.op, Op::Cholesky { .. }) { &t + t.mt() } else { t }
         };
         self.floats.iter().map(one).collect()
     }

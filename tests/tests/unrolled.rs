@@ -194,7 +194,7 @@ fn what_is_small_is_unrolled() -> Result<()> {
     for (name, f) in PROGRAMS {
         let mapped = jit(vmap(*f, (0, Shared)));
         mapped.try_call((&x, &m))?;
-        let report = profile(|| drop(mapped(&x, &m)));
+        let (_, report) = profile(|| mapped(&x, &m));
         let kernels = report.kernels();
         assert!(kernels.len() == 1 && kernels[0].name == "unrolled", "{name}\n{report}");
     }
@@ -251,7 +251,7 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
             }
             let compiled = jit(mean);
             assert_close(&compiled.try_call((&m, &x))?, &loss?, name);
-            let report = profile(|| drop(compiled(&m, &x)));
+            let (_, report) = profile(|| compiled(&m, &x));
             assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
             if name == "until it is small" {
                 continue;
@@ -262,7 +262,7 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
             let wanted = grad(mean)(&m, &x).check().cloned();
             backend::use_reference(false);
             assert_close(&got, &wanted?, name);
-            let report = profile(|| drop(gradient(&m, &x)));
+            let (_, report) = profile(|| gradient(&m, &x));
             assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
             // No loop is left that runs step by step.
             assert!(report.kernels().iter().all(|k| k.calls < 12), "{name}\n{report}");
@@ -340,7 +340,7 @@ fn loops_within_programs_are_unrolled() -> Result<()> {
             for (got, wanted) in compiled.try_call((&x, &m))?.iter().zip(&expected) {
                 assert_close(got, wanted, &format!("{name} of {count}"));
             }
-            let report = profile(|| drop(compiled(&x, &m)));
+            let (_, report) = profile(|| compiled(&x, &m));
             let kernels = report.kernels();
             let unrolled = kernels.iter().filter(|k| k.name == "unrolled").map(|k| k.calls);
             assert_eq!(unrolled.sum::<usize>(), *stages, "{name} of {count}\n{report}");
@@ -354,7 +354,7 @@ fn loops_within_programs_are_unrolled() -> Result<()> {
     let ((a, b), (c, d)) = (last.try_call((&x, &m))?, first.try_call((&(&x.t() * 1.0), &m))?);
     assert_close(&a, &c, "last axis");
     assert_close(&b, &d, "last axis");
-    let report = profile(|| drop(last(&x, &m)));
+    let (_, report) = profile(|| last(&x, &m));
     assert_eq!(report.kernels().len(), 1, "{report}");
     Ok(())
 }

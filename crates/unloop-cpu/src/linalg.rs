@@ -48,7 +48,7 @@ pub(crate) struct SharedFactors {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Cholesky,
+    Cholesky { checked: bool },
     Lu,
     Triangular(TriangularSolve),
     Solve { transpose: bool },
@@ -71,7 +71,7 @@ impl Factorisation {
         results: &[(usize, &TensorType)],
     ) -> Option<Factorisation> {
         let kind = match op {
-            Op::Cholesky => Kind::Cholesky,
+            Op::Cholesky { checked } => Kind::Cholesky { checked: *checked },
             Op::Lu => Kind::Lu,
             Op::TriangularSolve(how) => Kind::Triangular(*how),
             Op::Solve { transpose } => Kind::Solve { transpose: *transpose },
@@ -82,7 +82,7 @@ impl Factorisation {
         let k = operands.get(1).and_then(|b| b.1.shape.last().copied()).unwrap_or(0);
         let stack = (!batch.is_empty()).then(|| batch.iter().product());
         let task = match kind {
-            Kind::Cholesky => Some(Task::Cholesky),
+            Kind::Cholesky { .. } => Some(Task::Cholesky),
             Kind::Solve { transpose } => Some(Task::Solve { transpose }),
             Kind::Triangular(how) => {
                 let (lower, transpose, unit) = (how.lower, how.transpose, how.unit_diagonal);
@@ -186,7 +186,7 @@ impl Factorisation {
         let shared = self
             .shared
             .map(|s| (s, SharedPtr(memory.of(s.factors)), SharedPtr(memory.of(s.order))));
-        let is_singular = AtomicBool::new(false);
+        let has_failed = AtomicBool::new(false);
         for_ranges(count, count as f64 * (20.0 + 0.4 * work), |range| {
             // Room for the matrix and for the order of its rows.
             let bytes = (m * n * size_of::<T>()).next_multiple_of(64);
@@ -205,7 +205,11 @@ impl Factorisation {
                     unsafe {
                         let order = scratch.add(bytes).cast::<usize>();
                         match self.kind {
-                            Kind::Cholesky => cholesky(a, copied(write(0, m * n), a), n, par)?,
+                            Kind::Cholesky { .. } => {
+                                if !cholesky(a, copied(write(0, m * n), a), n, par)? {
+                                    has_failed.store(true, Ordering::Relaxed);
+                                }
+                            }
                             Kind::Lu => {
                                 let lu = copied(write(0, m * n), a);
                                 let order = identity(order, m);
@@ -251,7 +255,7 @@ impl Factorisation {
                                 };
                                 let x = write(0, n * k);
                                 if (0..n).any(|j| lu[j * n + j] == T::ZERO) {
-                                    is_singular.store(true, Ordering::Relaxed);
+                                    has_failed.store(true, Ordering::Relaxed);
                                     (0..n * k).for_each(|j| x.add(j).write(T::NAN));
                                     continue;
                                 }
@@ -284,10 +288,13 @@ impl Factorisation {
                 Ok(())
             })?
         })?;
-        if is_singular.into_inner() && self.stack.is_none() {
-            return Err(ErrorKind::Singular);
+        match self.kind {
+            // A stack tells by the NaN of its members.
+            _ if self.stack.is_some() || !has_failed.into_inner() => Ok(()),
+            Kind::Cholesky { checked: false } => Ok(()),
+            Kind::Cholesky { checked: true } => Err(ErrorKind::NotPositiveDefinite),
+            _ => Err(ErrorKind::Singular),
         }
-        Ok(())
     }
 }
 
@@ -313,7 +320,9 @@ impl Factorisation {
         let par = within(self.stack.unwrap_or(1), m.min(n));
         let rows = m * size_of::<usize>();
         match self.kind {
-            Kind::Cholesky => need(llt::cholesky_in_place_scratch::<T>(n, par, Default::default())),
+            Kind::Cholesky { .. } => {
+                need(llt::cholesky_in_place_scratch::<T>(n, par, Default::default()))
+            }
             Kind::Triangular(_) => 0,
             Kind::Lu => {
                 let scratch = plu::lu_in_place_scratch::<usize, T>(m, n, par, Default::default());
@@ -574,8 +583,8 @@ fn product<T: Real>(x: &[T], y: &[T]) -> T {
     sums.into_iter().fold(last, |a, b| a + b)
 }
 
-/// The lower Cholesky factor of `a`, in `l`, which starts as its copy.
-fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) -> Result<(), ErrorKind> {
+/// The lower Cholesky factor of `a`, in `l`, which starts as its copy; whether there is one.
+fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) -> Result<bool, ErrorKind> {
     let is_definite = match n > SMALL {
         true => {
             let matrix = MatMut::from_row_major_slice_mut(l, n, n);
@@ -593,10 +602,11 @@ fn cholesky<T: Real>(a: &[T], l: &mut [T], n: usize, par: Par) -> Result<(), Err
     }
     // What is not a number anywhere in a row is in its pivot, too.
     let is_nan = |i: usize| l[i * n + i].partial_cmp(&T::ZERO).is_none();
-    if !is_definite || (0..n).any(is_nan) {
+    let has_factor = is_definite && !(0..n).any(is_nan);
+    if !has_factor {
         l.fill(T::NAN);
     }
-    Ok(())
+    Ok(has_factor)
 }
 
 fn small_cholesky<T: Real>(a: &[T], l: &mut [T], n: usize) -> bool {

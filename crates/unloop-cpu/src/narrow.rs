@@ -401,7 +401,7 @@ impl Narrow<'_> {
                     && updates.shape[dims.update_window_dims[at]] == self.from;
                 whole.then(|| (node.op.clone(), operand))
             }
-            Op::Cholesky
+            Op::Cholesky { .. }
             | Op::Solve { .. }
             | Op::TriangularSolve(_)
             | Op::Lu

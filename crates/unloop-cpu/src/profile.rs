@@ -107,24 +107,25 @@ pub(crate) fn timed<R>(facts: &Facts, run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `f` and reports where its time went: one row for each kernel, the slowest first. Steps of other
-/// threads that run meanwhile are in it, too. Within `f` another profile may be taken; what it reports
-/// is part of this one. Print it, or keep it as a trace.
+/// Runs `f`; gives what it returns, and a report of where its time went: one row for each kernel, the
+/// slowest first. Steps of other threads that run meanwhile are in it, too. Within `f` another profile
+/// may be taken; what it reports is part of this one. Print it, or keep it as a trace.
 ///
 /// ```
 /// use unloop_cpu::profile;
-/// let report = profile(|| {
-///     // … call what is slow …
-/// });
+/// use unloop_graph::Tensor;
+/// # unloop_cpu::install();
+/// let (y, report) = profile(|| Tensor::from([1.0, 2.0]).exp().sum());
 /// println!("{report}");
-/// assert!(report.kernels().is_empty());
+/// assert!(y.item::<f64>()? > 10.0);
+/// # Ok::<(), unloop_graph::Error>(())
 /// ```
-pub fn profile(f: impl FnOnce()) -> Profile {
+pub fn profile<R>(f: impl FnOnce() -> R) -> (R, Profile) {
     let taking = Taking::begin();
     let begin = Instant::now();
-    f();
+    let value = f();
     let wall = begin.elapsed();
-    Profile { begin, wall, events: taking.events() }
+    (value, Profile { begin, wall, events: taking.events() })
 }
 
 /// A profile that is being taken; ends with this, also when the function panics.

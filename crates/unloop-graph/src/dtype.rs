@@ -184,6 +184,11 @@ mod sealed {
 }
 
 /// A Rust type that is the element of a tensor: `bool`, `i32`, `i64`, `u32`, `f32`, `f64`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the type of a tensor's elements",
+    label = "not `bool`, `i32`, `i64`, `u32`, `f32` or `f64`",
+    note = "other numbers are converted before, as in `values.iter().map(|&x| x as i64).collect::<Vec<_>>()`"
+)]
 pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// The dtype that this type stands for.
     const DTYPE: DType;

@@ -182,6 +182,12 @@ pub enum ErrorKind {
     /// A singular matrix.
     #[error("the matrix is singular (an exact zero pivot); there is no unique solution")]
     Singular,
+    /// A matrix that has no Cholesky factor.
+    #[error(
+        "the matrix is not positive definite, so that it has no Cholesky factor; a small multiple \
+         of the identity added to it may help"
+    )]
+    NotPositiveDefinite,
     /// A traced tensor was asked for its value.
     #[error(
         "a traced tensor has a shape but no value yet; inside a transform choose with select, cond, while_loop or scan, \

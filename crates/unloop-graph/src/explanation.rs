@@ -17,6 +17,8 @@ pub struct Explanation {
     pub cost_after: f64,
     /// The rules that changed the program, and how often.
     pub rules: Vec<(&'static str, usize)>,
+    /// What else is worth knowing of the compiled function.
+    pub notes: Vec<String>,
 }
 
 impl Explanation {
@@ -35,7 +37,7 @@ impl Explanation {
                 _ => rules.push((name, 1)),
             }
         }
-        Explanation { before, after, cost_before, cost_after, rules }
+        Explanation { before, after, cost_before, cost_after, rules, notes: Vec::new() }
     }
 }
 
@@ -45,9 +47,11 @@ impl fmt::Display for Explanation {
         writeln!(f, "as traced, about {:.3} µs:\n{}\n", micro(self.cost_before), self.before)?;
         writeln!(f, "as compiled, about {:.3} µs:\n{}\n", micro(self.cost_after), self.after)?;
         if self.rules.is_empty() {
-            return f.write_str("no rule applied");
+            f.write_str("no rule applied")?;
+        } else {
+            f.write_str("rules:")?;
         }
-        f.write_str("rules:")?;
-        self.rules.iter().try_for_each(|(name, count)| write!(f, "\n  {count} × {name}"))
+        self.rules.iter().try_for_each(|(name, count)| write!(f, "\n  {count} × {name}"))?;
+        self.notes.iter().try_for_each(|note| write!(f, "\n\n{note}"))
     }
 }

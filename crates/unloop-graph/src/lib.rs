@@ -12,6 +12,7 @@ mod graph;
 mod graphviz;
 pub mod memory;
 pub mod op;
+mod ravel;
 pub mod shape;
 pub mod special;
 pub mod stack;
@@ -27,10 +28,12 @@ pub use explanation::Explanation;
 pub use graph::{Graph, Node, ValueId};
 pub use memory::{memory_in_use, release_memory, set_memory_limit};
 pub use op::{ArgReduceOp, BinaryOp, CompareOp, DotDims, Op, ReduceOp, UnaryOp};
+pub use ravel::ravel;
 pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
-    AtIndex, AxisList, Broadcast, Conv, Direction, IndexArg, PadMode, Tensor, WindowAxis,
-    associative_scan, strided,
+    AtIndex, AxisList, AxisNumber, Broadcast, Conv, DimensionIndex, Direction, Elementwise, Given,
+    IndexArg, IndexRange, Nested, Operand, PadMode, Tensor, TensorList, WindowAxis,
+    associative_scan, operands, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

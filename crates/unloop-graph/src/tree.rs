@@ -1,17 +1,24 @@
 //! Trees of tensors: the arguments and results of transforms. Anything that derives `Tree`, tuples,
 //! vectors, arrays, options, boxes and maps with string keys are trees; a tensor is a leaf.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Place};
-use crate::{Result, Tensor};
+use crate::error::{Error, ErrorKind, Place, operation};
+use crate::{Result, Tensor, ravel};
 
 /// A value that holds tensors in a fixed structure.
 ///
 /// `#[derive(Tree)]` implements it for structs; a field marked `#[tree(static)]` (a name, a size) is
 /// part of the structure instead of holding tensors.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tree of tensors",
+    label = "neither a tensor, nor a struct, tuple or collection of tensors",
+    note = "a struct of tensors becomes a tree by `#[derive(Tree)]`; a field that holds no tensor is marked `#[tree(static)]`",
+    note = "numbers and settings are captured by the closure instead of being passed; a number that is differentiated, mapped or returned is a tensor: `Tensor::from(number)`",
+    note = "functions return tensors that carry their errors instead of a `Result`; `.check()?` and `.try_call((…))?` give them as `Err`"
+)]
 pub trait Tree: Sized {
     /// Calls `f` with every tensor, in a fixed order.
     fn visit(&self, f: &mut dyn FnMut(&Tensor));
@@ -65,6 +72,57 @@ pub trait Tree: Sized {
         let leaves = other.leaves();
         let mut next = leaves.iter();
         self.rebuild(&mut |leaf| next.next().map_or_else(|| leaf.clone(), |other| f(leaf, other)))
+    }
+
+    /// Trees of one structure as one: each tensor is the stack of theirs, along a new axis 0, over
+    /// which `vmap` runs a function of one of them. Rows of plain numbers become a struct of arrays
+    /// with the numbers as scalars: `Call::stack(rows.iter().map(|row| Call { strike: row.strike.into() }))`.
+    ///
+    /// # Errors
+    /// There is no tree; structures, shapes or dtypes differ; a tensor carries an error.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let points = [(1.0, 2), (3.0, 4)];
+    /// let (x, n) = Tree::stack(points.map(|(x, n)| (Tensor::from(x), Tensor::from(n))))?;
+    /// assert_eq!(x.to_vec::<f64>()?, [1.0, 3.0]);
+    /// assert_eq!(n.to_vec::<i32>()?, [2, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    fn stack(trees: impl IntoIterator<Item: Borrow<Self>>) -> Result<Self> {
+        ravel::stack(trees)
+    }
+
+    /// The trees that a stack is made of, in order: what [`Tree::stack`] undoes.
+    ///
+    /// # Errors
+    /// There is no tensor; one is a scalar, or their sizes along axis 0 differ; one carries an error.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let stack = (Tensor::from([1.0, 3.0]), Tensor::from([[1], [2]]));
+    /// let [_, (x, n)] = &Tree::unstack(&stack)?[..] else { unreachable!() };
+    /// assert_eq!((x.item::<f64>()?, n.shape()), (3.0, &[1][..]));
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    fn unstack(&self) -> Result<Vec<Self>> {
+        ravel::unstack(self)
+    }
+
+    /// The entries along axis 0 of every tensor, each with the structure of this tree, for a pattern that
+    /// names them. Where there are not `N`, each carries the error.
+    #[track_caller]
+    fn unstack_array<const N: usize>(&self) -> [Self; N] {
+        operation("unstack_array", || {
+            let mut entries: Vec<[Tensor; N]> = Vec::new();
+            self.visit(&mut |leaf| entries.push(leaf.unstack_array()));
+            std::array::from_fn(|i| {
+                let mut next = entries.iter();
+                self.rebuild(&mut |old| next.next().map_or_else(|| old.clone(), |x| x[i].clone()))
+            })
+        })
     }
 
     /// The tree itself, or the first error that one of its tensors carries.

@@ -122,7 +122,7 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::ArgReduce { .. }
         | Op::Sort(_)
         | Op::Betainc
-        | Op::Cholesky
+        | Op::Cholesky { .. }
         | Op::Lu
         | Op::Qr { .. }
         | Op::Switch(_)

@@ -96,7 +96,7 @@ pub(crate) fn of_op(op: &Op, operands: &[&TensorType], results: &[TensorType]) -
             of_product(batch, m, n, k, operands[0].dtype.size() as f64)
         }
         // Cubic in the size of the matrix.
-        Op::Solve { .. } | Op::Lu | Op::Cholesky => {
+        Op::Solve { .. } | Op::Lu | Op::Cholesky { .. } => {
             let (Some(size), Some(element)) = (n(0), operands.first()) else { return START };
             START + bytes(element) * (0.1 + size as f64 * 0.02) + read * size as f64 * 0.02
         }

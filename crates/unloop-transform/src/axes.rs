@@ -1,6 +1,6 @@
 //! Which axis `vmap` maps: an integer, [`Shared`], or a tree of these.
 
-use unloop_graph::{ErrorKind, Structure};
+use unloop_graph::{AxisNumber, ErrorKind, Structure};
 
 use crate::Arguments;
 
@@ -19,58 +19,105 @@ pub enum AxisSpec {
     Children(Vec<AxisSpec>),
 }
 
+/// What says which axis of an argument is mapped: an integer, [`Shared`], an [`AxisSpec`], or a tuple,
+/// a `Vec`, an array or a slice of these, with one entry for each child of a tree.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an axis that `vmap` maps",
+    label = "not an axis",
+    note = "an axis is an integer, or `Shared` for an argument that all examples have in common; for a tree it may be a list or a tuple of these, with one entry a child"
+)]
+pub trait IntoAxis {
+    /// The axis, or those of the children.
+    fn into_axis(self) -> AxisSpec;
+}
+
+macro_rules! integer_axes {
+    ($($t:ty)+) => {$(
+        impl IntoAxis for $t {
+            fn into_axis(self) -> AxisSpec {
+                AxisSpec::Axis(self.number())
+            }
+        }
+
+        impl<Args: Arguments> IntoAxes<Args> for $t {
+            fn into_axes(self) -> Vec<AxisSpec> {
+                vec![self.into_axis(); Args::ARITY]
+            }
+        }
+    )+};
+}
+integer_axes! { i32 i64 isize u32 u64 usize }
+
 impl From<i32> for AxisSpec {
     fn from(axis: i32) -> AxisSpec {
-        AxisSpec::Axis(axis as isize)
+        axis.into_axis()
     }
 }
 
 impl From<Shared> for AxisSpec {
-    fn from(_: Shared) -> AxisSpec {
+    fn from(shared: Shared) -> AxisSpec {
+        shared.into_axis()
+    }
+}
+
+impl IntoAxis for Shared {
+    fn into_axis(self) -> AxisSpec {
         AxisSpec::Shared
     }
 }
 
-impl<X: Into<AxisSpec>> From<Vec<X>> for AxisSpec {
-    fn from(children: Vec<X>) -> AxisSpec {
-        AxisSpec::Children(children.into_iter().map(Into::into).collect())
+impl IntoAxis for AxisSpec {
+    fn into_axis(self) -> AxisSpec {
+        self
     }
 }
 
-impl<X: Into<AxisSpec>, const N: usize> From<[X; N]> for AxisSpec {
-    fn from(children: [X; N]) -> AxisSpec {
-        AxisSpec::Children(children.into_iter().map(Into::into).collect())
+impl<X: IntoAxis> IntoAxis for Vec<X> {
+    fn into_axis(self) -> AxisSpec {
+        AxisSpec::Children(self.into_iter().map(X::into_axis).collect())
+    }
+}
+
+impl<X: IntoAxis, const N: usize> IntoAxis for [X; N] {
+    fn into_axis(self) -> AxisSpec {
+        AxisSpec::Children(self.into_iter().map(X::into_axis).collect())
+    }
+}
+
+impl<X: IntoAxis + Clone> IntoAxis for &[X] {
+    fn into_axis(self) -> AxisSpec {
+        self.to_vec().into_axis()
     }
 }
 
 /// The axes of all arguments of a function: a tuple with one entry an argument, or one integer for
 /// all of them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which axis of each argument `vmap` maps",
+    label = "not one axis an argument",
+    note = "one integer stands for all arguments; else a tuple has one entry an argument, as in `(0, Shared)`, and `(0,)` for a single one",
+    note = "an entry is an integer, or `Shared` for an argument that all examples have in common; for a tree it may be a list or a tuple of these"
+)]
 pub trait IntoAxes<Args> {
     /// One entry an argument.
     fn into_axes(self) -> Vec<AxisSpec>;
 }
 
-impl<Args: Arguments> IntoAxes<Args> for i32 {
-    fn into_axes(self) -> Vec<AxisSpec> {
-        vec![self.into(); Args::ARITY]
-    }
-}
-
 macro_rules! axes_of_tuples {
     ($($($arg:ident $axis:ident)+;)+) => {$(
-        impl<$($arg, $axis: Into<AxisSpec>),+> IntoAxes<($($arg,)+)> for ($($axis,)+) {
+        impl<$($arg, $axis: IntoAxis),+> IntoAxes<($($arg,)+)> for ($($axis,)+) {
             #[allow(non_snake_case)]
             fn into_axes(self) -> Vec<AxisSpec> {
                 let ($($axis,)+) = self;
-                vec![$($axis.into()),+]
+                vec![$($axis.into_axis()),+]
             }
         }
 
-        impl<$($axis: Into<AxisSpec>),+> From<($($axis,)+)> for AxisSpec {
+        impl<$($axis: IntoAxis),+> IntoAxis for ($($axis,)+) {
             #[allow(non_snake_case)]
-            fn from(children: ($($axis,)+)) -> AxisSpec {
-                let ($($axis,)+) = children;
-                AxisSpec::Children(vec![$($axis.into()),+])
+            fn into_axis(self) -> AxisSpec {
+                let ($($axis,)+) = self;
+                AxisSpec::Children(vec![$($axis.into_axis()),+])
             }
         }
     )+};

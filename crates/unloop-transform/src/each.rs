@@ -5,7 +5,8 @@ use std::ops::{Add, Div, Mul, Rem, Sub};
 
 use unloop_graph::stack::deeper;
 use unloop_graph::{
-    AtIndex, DType, ErrorKind, Index, IndexArg, LoopIndices, Place, Result, Tensor, Trace, Tree,
+    AtIndex, DType, DimensionIndex, ErrorKind, Given, Index, IndexArg, LoopIndices, Operand, Place,
+    Result, Tensor, Trace, Tree,
 };
 
 use crate::interpret::{error, execute};
@@ -93,8 +94,15 @@ impl From<IndexValue> for IndexArg {
     }
 }
 
+impl Operand for IndexValue {
+    fn given(&self) -> Given<'_> {
+        Given::Index(&self.0)
+    }
+}
+
 macro_rules! at_index {
     ($($t:ty)+) => {$(
+        impl DimensionIndex for $t {}
         impl AtIndex for $t {
             fn into_args(self) -> smallvec::SmallVec<[IndexArg; 4]> {
                 [self.into()].into_iter().collect()
@@ -153,20 +161,6 @@ macro_rules! index_arithmetic {
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor {
                 self.$method(&other)
-            }
-        }
-        impl $trait<IndexValue> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: IndexValue) -> Tensor {
-                self.$method(other.0.cast(self.dtype()))
-            }
-        }
-        impl $trait<IndexValue> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: IndexValue) -> Tensor {
-                (&self).$method(other)
             }
         }
     )+};

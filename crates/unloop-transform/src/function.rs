@@ -5,27 +5,35 @@
 
 use unloop_graph::{Structure, Tensor, Tree};
 
-/// The arguments of a function, as the tuple of their owned types: `(A,)`, `(A, B)`, ….
-pub trait Arguments: Sized + Send + Sync {
-    /// The type of a function of these arguments: `dyn Fn(&A, &B, …) -> R`.
-    type DynFn<'f, R: 'f>: ?Sized + Send + Sync + 'f
-    where
-        Self: 'f;
+/// How a function takes its arguments: by reference.
+///
+/// This asks nothing of the types, so that the compiler knows those of a closure before it finds that
+/// one is no tree, and names that one only.
+pub trait Signature: Sized {
     /// References to the arguments: `(&A, &B, …)`.
     type Refs<'a>: Copy
     where
         Self: 'a;
+    /// The type of a function of these arguments: `dyn Fn(&A, &B, …) -> R`.
+    type DynFn<'f, R: 'f>: ?Sized + Send + Sync + 'f
+    where
+        Self: 'f;
+
+    /// Makes a callable of a function.
+    fn boxed<'f, R: 'f>(f: impl Function<Self, Output = R> + 'f) -> Box<Self::DynFn<'f, R>>
+    where
+        Self: 'f;
+}
+
+/// The arguments of a function, as the tuple of their owned types: `(A,)`, `(A, B)`, …. Each is a
+/// [`Tree`] that is `Send` and `Sync`.
+pub trait Arguments: Signature + Send + Sync {
     /// The first argument, which `grad` differentiates.
     type First: Tree;
     /// The arguments as one tree: `A` itself for one argument, else the tuple.
     type Packed: Tree;
     /// How many arguments there are.
     const ARITY: usize;
-
-    /// Makes a callable of a function.
-    fn boxed<'f, R: 'f>(f: impl Function<Self, Output = R> + 'f) -> Box<Self::DynFn<'f, R>>
-    where
-        Self: 'f;
 
     /// References to the parts of a tuple.
     fn refs(&self) -> Self::Refs<'_>;
@@ -67,8 +75,15 @@ pub trait Arguments: Sized + Send + Sync {
 /// A function that can be transformed.
 ///
 /// Implemented for every `Fn(&A, &B, …) -> R` of up to 8 arguments that is `Send + Sync`, and for
-/// what transforms return. Closures annotate their parameters: `|x: &Tensor| …`.
-pub trait Function<Args: Arguments>: Send + Sync {
+/// what transforms return, by value or by reference. Closures annotate their parameters:
+/// `|x: &Tensor| …`.
+#[diagnostic::on_unimplemented(
+    message = "transforms take functions of references to tensors, or to other trees, with annotated types",
+    label = "not a function of one to eight references of known types",
+    note = "a closure annotates its parameters, as in `|x: &Tensor, p: &Params| …`; instead of a `Tensor` it takes a `&Tensor`, instead of a slice a `&Vec<Tensor>`, instead of a pair of references two parameters",
+    note = "numbers and settings are captured by the closure instead of being passed"
+)]
+pub trait Function<Args: Signature>: Send + Sync {
     /// What the function returns.
     type Output;
 
@@ -82,25 +97,9 @@ macro_rules! arity {
         impl<$first: Tree + Send + Sync, $($name: Tree + Send + Sync),*> Arguments
             for ($first, $($name,)*)
         {
-            type DynFn<'f, R: 'f> = dyn Fn(&$first, $(&$name),*) -> R + Send + Sync + 'f
-            where
-                Self: 'f;
-            type Refs<'a> = (&'a $first, $(&'a $name,)*)
-            where
-                Self: 'a;
             type First = $first;
             type Packed = $packed;
             const ARITY: usize = $count;
-
-            #[allow(non_snake_case)]
-            fn boxed<'f, R: 'f>(
-                f: impl Function<Self, Output = R> + 'f,
-            ) -> Box<Self::DynFn<'f, R>>
-            where
-                Self: 'f,
-            {
-                Box::new(move |$first: &$first, $($name: &$name),*| f.call(($first, $($name,)*)))
-            }
 
             #[allow(non_snake_case)]
             fn refs(&self) -> Self::Refs<'_> {
@@ -144,8 +143,26 @@ macro_rules! arity {
             }
         }
 
-        impl<Func, Ret, $first: Tree + Send + Sync, $($name: Tree + Send + Sync),*>
-            Function<($first, $($name,)*)> for Func
+        impl<$first, $($name),*> Signature for ($first, $($name,)*) {
+            type Refs<'a> = (&'a $first, $(&'a $name,)*)
+            where
+                Self: 'a;
+            type DynFn<'f, R: 'f> = dyn Fn(&$first, $(&$name),*) -> R + Send + Sync + 'f
+            where
+                Self: 'f;
+
+            #[allow(non_snake_case)]
+            fn boxed<'f, R: 'f>(
+                f: impl Function<Self, Output = R> + 'f,
+            ) -> Box<Self::DynFn<'f, R>>
+            where
+                Self: 'f,
+            {
+                Box::new(move |$first: &$first, $($name: &$name),*| f.call(($first, $($name,)*)))
+            }
+        }
+
+        impl<Func, Ret, $first, $($name),*> Function<($first, $($name,)*)> for Func
         where
             Func: Fn(&$first, $(&$name),*) -> Ret + Send + Sync,
         {
@@ -175,13 +192,13 @@ arity!(8 (A, B, C, D, E, G, H, I), args => args, tree => tree.refs(); A B C D E 
 macro_rules! callable {
     ($(#[$doc:meta])* $name:ident $(with $source:ident: $source_type:ty)?) => {
         $(#[$doc])*
-        pub struct $name<'f, Args: $crate::Arguments + 'f, R: 'f> {
+        pub struct $name<'f, Args: $crate::Signature + 'f, R: 'f> {
             function: std::sync::Arc<dyn $crate::Function<Args, Output = R> + 'f>,
             callable: std::sync::Arc<Args::DynFn<'f, R>>,
             $($source: $source_type,)?
         }
 
-        impl<'f, Args: $crate::Arguments + 'f, R: 'f> $name<'f, Args, R> {
+        impl<'f, Args: $crate::Signature + 'f, R: 'f> $name<'f, Args, R> {
             fn from_function(
                 f: impl $crate::Function<Args, Output = R> + 'f,
                 $($source: $source_type,)?
@@ -213,21 +230,40 @@ macro_rules! callable {
             }
         }
 
-        impl<'f, Args: $crate::Arguments + 'f, R: 'f> std::ops::Deref for $name<'f, Args, R> {
+        impl<'f, Args: $crate::Signature + 'f, R: 'f> std::ops::Deref for $name<'f, Args, R> {
             type Target = Args::DynFn<'f, R>;
             fn deref(&self) -> &Self::Target {
                 &self.callable
             }
         }
 
-        impl<'f, Args: $crate::Arguments + 'f, R: 'f> $crate::Function<Args> for $name<'f, Args, R> {
+        // Not a hint for who gives something that is no function.
+        #[diagnostic::do_not_recommend]
+        impl<'f, Args: $crate::Signature + 'f, R: 'f> $crate::Function<Args> for $name<'f, Args, R> {
             type Output = R;
             fn call(&self, args: Args::Refs<'_>) -> R {
                 self.function.call(args)
             }
         }
 
-        impl<'f, Args: $crate::Arguments + 'f, R: 'f> Clone for $name<'f, Args, R> {
+        #[diagnostic::do_not_recommend]
+        impl<'f, Args: $crate::Signature + 'f, R: 'f> $crate::Function<Args> for &$name<'f, Args, R> {
+            type Output = R;
+            fn call(&self, args: Args::Refs<'_>) -> R {
+                self.function.call(args)
+            }
+        }
+
+        $crate::function::into_fn!($name; A);
+        $crate::function::into_fn!($name; A B);
+        $crate::function::into_fn!($name; A B C);
+        $crate::function::into_fn!($name; A B C D);
+        $crate::function::into_fn!($name; A B C D E);
+        $crate::function::into_fn!($name; A B C D E G);
+        $crate::function::into_fn!($name; A B C D E G H);
+        $crate::function::into_fn!($name; A B C D E G H I);
+
+        impl<'f, Args: $crate::Signature + 'f, R: 'f> Clone for $name<'f, Args, R> {
             fn clone(&self) -> Self {
                 Self {
                     function: self.function.clone(),
@@ -240,24 +276,40 @@ macro_rules! callable {
 }
 pub(crate) use callable;
 
+/// The callable as a value of a type that implements `Fn`.
+macro_rules! into_fn {
+    ($of:ident; $($name:ident)+) => {
+        impl<'f, R: 'f, $($name: unloop_graph::Tree + Send + Sync + 'f),+> $of<'f, ($($name,)+), R> {
+            /// The function for those who take an `impl Fn`; `&*f` is it for those who take a
+            /// `&dyn Fn`, or a function by reference.
+            #[allow(non_snake_case)]
+            pub fn into_fn(self) -> impl Fn($(&$name),+) -> R + Clone + Send + Sync + 'f {
+                let callable = self.callable;
+                move |$($name: &$name),+| callable($($name),+)
+            }
+        }
+    };
+}
+pub(crate) use into_fn;
+
 /// A function behind a shared pointer.
-pub(crate) struct Shared<'f, Args: Arguments, R>(
+pub(crate) struct Shared<'f, Args: Signature, R>(
     pub(crate) std::sync::Arc<dyn Function<Args, Output = R> + 'f>,
 );
 
-impl<'f, Args: Arguments + 'f, R: 'f> Shared<'f, Args, R> {
+impl<'f, Args: Signature + 'f, R: 'f> Shared<'f, Args, R> {
     pub fn new(f: impl Function<Args, Output = R> + 'f) -> Self {
         Shared(std::sync::Arc::new(f))
     }
 }
 
-impl<Args: Arguments, R> Clone for Shared<'_, Args, R> {
+impl<Args: Signature, R> Clone for Shared<'_, Args, R> {
     fn clone(&self) -> Self {
         Shared(self.0.clone())
     }
 }
 
-impl<Args: Arguments, R> Function<Args> for Shared<'_, Args, R> {
+impl<Args: Signature, R> Function<Args> for Shared<'_, Args, R> {
     type Output = R;
     fn call(&self, args: Args::Refs<'_>) -> R {
         self.0.call(args)
@@ -265,7 +317,7 @@ impl<Args: Arguments, R> Function<Args> for Shared<'_, Args, R> {
 }
 
 /// Transforms may also be passed by reference.
-impl<Args: Arguments, R> Function<Args> for &Shared<'_, Args, R> {
+impl<Args: Signature, R> Function<Args> for &Shared<'_, Args, R> {
     type Output = R;
     fn call(&self, args: Args::Refs<'_>) -> R {
         self.0.call(args)

@@ -1,14 +1,14 @@
 //! `jacfwd`, `jacrev`, `hessian` and `hvp`: whole matrices of derivatives, one pass for every element,
 //! all passes at once or in chunks.
 
-use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree};
+use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree, operation};
 
 use crate::control::scan;
 use crate::function::{Shared, callable};
 use crate::gradient::grad;
 use crate::interpret::{Call, error, execute, failed};
 use crate::linear::linearize;
-use crate::{Arguments, Function};
+use crate::{Arguments, Function, Signature};
 
 callable! {
     /// The Jacobian of a function; made by [`jacfwd`], [`jacrev`] and [`hessian`].
@@ -105,7 +105,7 @@ where
 }
 
 /// The second derivatives of a scalar function in its first argument, a tensor: its shape is the
-/// argument's, twice. Forward over reverse mode.
+/// argument's, twice. Forward over reverse mode. [`hessian_tree`] takes trees.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -121,6 +121,35 @@ where
     F: Function<Args, Output = Tensor> + 'f,
 {
     jacfwd(grad(f))
+}
+
+/// [`hessian`] in a first argument that is a tree: for each of its tensors, in order, the second
+/// derivatives of that tensor's elements and of all, as a tree of the argument's type. Tensor `j` of
+/// element `i` has the shape of tensor `i` followed by that of tensor `j`. One matrix for all numbers
+/// of the tree is the [`hessian`] of a function of its vector; see [`ravel`](unloop_graph::ravel).
+///
+/// ```
+/// # use unloop_graph::{Tensor, ravel};
+/// # use unloop_transform::{hessian, hessian_tree};
+/// let f = |(x, y): &(Tensor, Tensor)| (x * x * y).sum();
+/// let at = (Tensor::from([1.0, 2.0]), Tensor::from(3.0));
+/// // Of x and x, x and y; of y and x, y and y.
+/// let [(xx, xy), (yx, yy)] = &hessian_tree(f)(&at)[..] else { unreachable!() };
+/// assert_eq!((xx.shape(), xy.shape()), (&[2, 2][..], &[2][..]));
+/// assert_eq!((yx.to_vec::<f64>()?, yy.item::<f64>()?), (vec![2.0, 4.0], 0.0));
+///
+/// let (vector, unravel) = ravel(&at);
+/// let matrix = hessian(|v: &Tensor| f(&unravel(v)))(&vector);
+/// assert_eq!(matrix.shape(), [3, 3]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+#[track_caller]
+pub fn hessian_tree<'f, Args, F>(f: F) -> JacobianTree<'f, Args, Vec<Args::First>>
+where
+    Args: Arguments + 'f,
+    F: Function<Args, Output = Tensor> + 'f,
+{
+    operation("hessian_tree", || jacfwd_tree(grad(f)))
 }
 
 /// The Hessian of a scalar function times a direction, without the Hessian: `hvp(f)(&x, &v)` is
@@ -146,7 +175,7 @@ where
 }
 
 /// What a Jacobian is made of.
-struct JacobianOf<'f, Args: Arguments> {
+struct JacobianOf<'f, Args: Signature> {
     f: Shared<'f, Args, Tensor>,
     mode: Mode,
     /// Passes at once.
@@ -160,7 +189,7 @@ impl<'f, Args: Arguments> JacobianOf<'f, Args> {
     }
 }
 
-impl<Args: Arguments> Clone for JacobianOf<'_, Args> {
+impl<Args: Signature> Clone for JacobianOf<'_, Args> {
     fn clone(&self) -> Self {
         JacobianOf { f: self.f.clone(), ..*self }
     }

@@ -1,5 +1,6 @@
 //! `jit`: a function compiled once for each structure, shapes and dtypes of its arguments.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use unloop_graph::backend::{self, Executable};
@@ -11,7 +12,7 @@ use crate::{Arguments, Function};
 
 callable! {
     /// A compiled function; made by [`jit`].
-    Jit
+    Jit with counts: Arc<Counts>
 }
 
 /// Compiles a function: the first call with arguments of some structure, shapes and dtypes traces
@@ -19,7 +20,7 @@ callable! {
 ///
 /// The function runs only while it is traced: what it captures from outside is captured by value
 /// then, and what it does besides computing (printing) happens then. The 32 programs last used are
-/// kept.
+/// kept, or as many as [`Jit::capacity`] says.
 ///
 /// Inside another transform the function is traced into that transform's program.
 ///
@@ -36,10 +37,36 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + Send + Sync + 'f,
 {
-    Jit::from_function(Compiler { f, programs: Mutex::default() })
+    let counts = Arc::new(Counts::default());
+    Jit::from_function(Compiler { f, programs: Mutex::default(), counts: counts.clone() }, counts)
 }
 
-impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
+impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
+    /// The same function that keeps at most `programs` compiled programs, those last used. More take more
+    /// memory; fewer than there are structures, shapes and dtypes of arguments in turn make it compile
+    /// again and again.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// # use unloop_transform::jit;
+    /// let sum = jit(|x: &Tensor| x.sum()).capacity(1);
+    /// let (short, long) = (Tensor::ones(DType::F64, 2), Tensor::ones(DType::F64, 3));
+    /// for x in [&short, &short, &long, &short] {
+    ///     sum(x).check()?;
+    /// }
+    /// assert_eq!(sum.compilations(), 3);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    pub fn capacity(self, programs: usize) -> Jit<'f, Args, R> {
+        self.counts.capacity.store(programs, Ordering::Relaxed);
+        self
+    }
+
+    /// How often the function has been compiled. More often than there are structures, shapes and dtypes
+    /// of arguments: it keeps too few programs.
+    pub fn compilations(&self) -> usize {
+        self.counts.compilations.load(Ordering::Relaxed)
+    }
     /// What compiling for these arguments does to the program: before, after, the predicted costs and
     /// the rules that made the difference. Print it.
     ///
@@ -57,7 +84,9 @@ impl<Args: Arguments, R: Tree> Jit<'_, Args, R> {
         let call = traced::<Args, R>(&*self.function, args)?;
         let captured: Vec<Tensor> = call.captured().collect();
         let known = Tensor::arrays(&captured).unwrap_or_default();
-        backend::explain(&call.program.graph, &known)
+        let mut explanation = backend::explain(&call.program.graph, &known)?;
+        explanation.notes.extend(self.counts.note());
+        Ok(explanation)
     }
 
     /// Compiles for these arguments without running: traces, rewrites and plans.
@@ -100,10 +129,41 @@ struct Compiler<F, R> {
     f: F,
     /// The compiled programs, the last used at the end.
     programs: Mutex<Vec<Arc<Compiled<R>>>>,
+    counts: Arc<Counts>,
 }
 
-/// How many programs are kept.
-const LIMIT: usize = 32;
+/// How many programs of a function there are.
+struct Counts {
+    /// How many are kept.
+    capacity: AtomicUsize,
+    /// How many have been compiled.
+    compilations: AtomicUsize,
+    /// How many have made room for others.
+    evicted: AtomicUsize,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let (compilations, evicted) = Default::default();
+        Counts { capacity: AtomicUsize::new(32), compilations, evicted }
+    }
+}
+
+impl Counts {
+    /// A remark on programs that have made room for others.
+    fn note(&self) -> Option<String> {
+        let evicted = self.evicted.load(Ordering::Relaxed);
+        (evicted > 0).then(|| {
+            format!(
+                "this function has been compiled {} times, and {evicted} of its programs have been \
+                 dropped, as it keeps {}: .capacity(n) keeps more, and arguments of fewer shapes need \
+                 fewer",
+                self.compilations.load(Ordering::Relaxed),
+                self.capacity.load(Ordering::Relaxed)
+            )
+        })
+    }
+}
 
 struct Compiled<R> {
     structures: Vec<Structure>,
@@ -151,6 +211,17 @@ impl<F, R: Tree + Send + Sync> Compiler<F, R> {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a program that has just been compiled.
+    fn keep(&self, program: Arc<Compiled<R>>) {
+        self.counts.compilations.fetch_add(1, Ordering::Relaxed);
+        let mut programs = self.lock();
+        programs.push(program);
+        let capacity = self.counts.capacity.load(Ordering::Relaxed);
+        let beyond = programs.len().saturating_sub(capacity);
+        programs.drain(..beyond);
+        self.counts.evicted.fetch_add(beyond, Ordering::Relaxed);
+    }
+
     fn run<Args: Arguments>(&self, args: Args::Refs<'_>, mut inputs: Vec<Array>) -> Result<R>
     where
         F: Function<Args, Output = R>,
@@ -184,11 +255,7 @@ impl<F, R: Tree + Send + Sync> Compiler<F, R> {
                 // The traced tensors would keep their whole trace alive.
                 let result = call.result.map_leaves(|_| Tensor::from(0.0));
                 let compiled = Arc::new(Compiled { structures, types, program, captured, result });
-                let mut programs = self.lock();
-                if programs.len() >= LIMIT {
-                    programs.remove(0);
-                }
-                programs.push(compiled.clone());
+                self.keep(compiled.clone());
                 compiled
             }
         };

@@ -23,7 +23,7 @@ mod rules;
 mod vectorize;
 mod vmap;
 
-pub use axes::{AxisSpec, IntoAxes, Shared};
+pub use axes::{AxisSpec, IntoAxes, IntoAxis, Shared};
 pub use check::{check_grads, eval_shape};
 pub use collective::{
     all_gather, axis_index, axis_size, permute_examples, pmax, pmean, pmin, psum,
@@ -37,14 +37,14 @@ pub use derivative::{
     Jvp, Linearize, Pullback, Pushforward, Vjp, jvp, linear_transpose, linearize, vjp,
 };
 pub use each::{EachIndex, IndexValue, each, each_to};
-pub use function::{Arguments, Function};
+pub use function::{Arguments, Function, Signature};
 pub use gradient::{
     All, Grad, GradWithAux, Selection, ValueAndGrad, grad, grad_with_aux, value_and_grad,
     value_and_grad_with_aux,
 };
 pub use interpret::{at_once, eval};
 pub use jacobian::{
-    Jacobian, JacobianTree, hessian, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
+    Jacobian, JacobianTree, hessian, hessian_tree, hvp, jacfwd, jacfwd_tree, jacrev, jacrev_tree,
 };
 pub use jit::{Jit, Plan, jit};
 pub use vectorize::{Vectorize, vectorize};

@@ -1,14 +1,16 @@
 //! `vmap`: a function of one example becomes a function of all of them.
 
 use unloop_graph::shape::normalize_axis;
-use unloop_graph::{ErrorKind, Graph, Place, Result, Shape, Structure, Tensor, TensorType, Tree};
+use unloop_graph::{
+    AxisNumber, ErrorKind, Graph, Place, Result, Shape, Structure, Tensor, TensorType, Tree,
+};
 
 use crate::collective::{POSITION, bind};
 use crate::control::scan;
 use crate::function::{self, callable};
 use crate::interpret::{Call, error, execute, failed, forget, operands};
 use crate::rules::{Batched, batch};
-use crate::{Arguments, AxisSpec, Function, IntoAxes};
+use crate::{Arguments, AxisSpec, Function, IntoAxes, Signature};
 
 callable! {
     /// A function lifted over an axis; made by [`vmap`].
@@ -20,8 +22,8 @@ callable! {
 /// [`Vmap::out_axis`]).
 ///
 /// `axes` has one entry an argument: the axis to map, negative from the end; [`Shared`] for an
-/// argument that all examples share; or a tree of these for an argument that is a tree. One integer
-/// stands for all arguments.
+/// argument that all examples share; or a list or tuple of these for an argument that is a tree, with one
+/// entry a child. One integer stands for all arguments.
 ///
 /// [`Shared`]: crate::Shared
 ///
@@ -63,8 +65,8 @@ fn lifted<'f, Args: Arguments + 'f, R: Tree + 'f>(how: Lift<'f, Args, R>) -> Vma
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// The same function with its results stacked along another axis, negative from the end.
     #[track_caller]
-    pub fn out_axis(self, axis: isize) -> Vmap<'f, Args, R> {
-        lifted(Lift { out_axis: axis, place: Place::of("vmap"), ..self.how })
+    pub fn out_axis(self, axis: impl AxisNumber) -> Vmap<'f, Args, R> {
+        lifted(Lift { out_axis: axis.number(), place: Place::of("vmap"), ..self.how })
     }
 
     /// Names the mapped axis, so that the function can ask all examples for something:
@@ -94,7 +96,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
 }
 
 /// How a function is lifted.
-pub(crate) struct Lift<'f, Args: Arguments, R> {
+pub(crate) struct Lift<'f, Args: Signature, R> {
     f: function::Shared<'f, Args, R>,
     axes: Vec<AxisSpec>,
     out_axis: isize,
@@ -103,7 +105,7 @@ pub(crate) struct Lift<'f, Args: Arguments, R> {
     place: Place,
 }
 
-impl<Args: Arguments, R> Clone for Lift<'_, Args, R> {
+impl<Args: Signature, R> Clone for Lift<'_, Args, R> {
     fn clone(&self) -> Self {
         let (f, axes, name) = (self.f.clone(), self.axes.clone(), self.name.clone());
         Lift { f, axes, name, ..*self }

@@ -28,7 +28,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use ndarray::Dimension;
 use num_complex::Complex as Number;
 use unloop_derive::Tree;
-use unloop_graph::{AxisList, DType, Element, Place, Result, Shape, Tensor, operation};
+use unloop_graph::{
+    AxisList, DType, Element, Operand, Place, Result, Shape, Tensor, operands, operation,
+};
 
 /// A tensor of complex numbers.
 #[derive(Clone, Tree)]
@@ -68,8 +70,11 @@ impl Complex {
 
     /// Of lengths and angles (radians).
     #[track_caller]
-    pub fn from_polar(length: &Tensor, angle: &Tensor) -> Complex {
-        operation("from_polar", || Complex { re: length * angle.cos(), im: length * angle.sin() })
+    pub fn from_polar(length: impl Operand, angle: impl Operand) -> Complex {
+        operation("from_polar", || {
+            let [length, angle] = operands([&length, &angle]);
+            Complex { re: &length * angle.cos(), im: &length * angle.sin() }
+        })
     }
 
     /// Of an array of complex numbers.
@@ -344,33 +349,65 @@ operator! {
     Div div divide;
 }
 
-/// Scaling by a real number, or by a tensor of real numbers.
-macro_rules! scale {
-    ($($trait:ident $method:ident $t:ty;)+) => {$(
-        impl $trait<$t> for &Complex {
+/// With a real number, or with a tensor of real numbers.
+macro_rules! with_real {
+    ($($trait:ident $method:ident ($z:ident, $x:ident) $f:expr, $reverse:expr;)+) => {$(
+        impl<O: Operand> $trait<O> for &Complex {
             type Output = Complex;
             #[track_caller]
-            fn $method(self, factor: $t) -> Complex {
-                operation(stringify!($method), || Complex {
-                    re: (&self.re).$method(factor),
-                    im: (&self.im).$method(factor),
+            fn $method(self, x: O) -> Complex {
+                operation(stringify!($method), || {
+                    let ($z, $x) = (self, &x);
+                    $f
                 })
             }
         }
-        impl $trait<$t> for Complex {
+        impl<O: Operand> $trait<O> for Complex {
             type Output = Complex;
             #[track_caller]
-            fn $method(self, factor: $t) -> Complex {
-                (&self).$method(factor)
+            fn $method(self, x: O) -> Complex {
+                (&self).$method(x)
             }
         }
+        with_real!(@first f64, $trait $method ($z, $x) $reverse);
+        with_real!(@first i32, $trait $method ($z, $x) $reverse);
+        with_real!(@first &Tensor, $trait $method ($z, $x) $reverse);
+        with_real!(@first Tensor, $trait $method ($z, $x) $reverse);
     )+};
+    (@first $t:ty, $trait:ident $method:ident ($z:ident, $x:ident) $reverse:expr) => {
+        impl $trait<&Complex> for $t {
+            type Output = Complex;
+            #[track_caller]
+            fn $method(self, $z: &Complex) -> Complex {
+                operation(stringify!($method), || {
+                    let $x = &self;
+                    $reverse
+                })
+            }
+        }
+        impl $trait<Complex> for $t {
+            type Output = Complex;
+            #[track_caller]
+            fn $method(self, z: Complex) -> Complex {
+                self.$method(&z)
+            }
+        }
+    };
 }
-scale! {
-    Mul mul f64;
-    Mul mul &Tensor;
-    Div div f64;
-    Div div &Tensor;
+with_real! {
+    Add add (z, x) shifted(z, &z.re + x), shifted(z, &z.re + x);
+    Sub sub (z, x) shifted(z, &z.re - x), shifted(&-z, -(&z.re - x));
+    Mul mul (z, x) Complex { re: &z.re * x, im: &z.im * x }, Complex { re: &z.re * x, im: &z.im * x };
+    Div div (z, x) Complex { re: &z.re / x, im: &z.im / x }, {
+        let re = z.re.ones_like() * x;
+        divide(&Complex { im: re.zeros_like(), re }, z)
+    };
+}
+
+/// A number with another real part, of whose shape the imaginary one is.
+fn shifted(z: &Complex, re: Tensor) -> Complex {
+    let im = if z.im.rank() == 0 { z.im.broadcast_to(re.shape()) } else { z.im.clone() };
+    Complex { re, im }
 }
 
 impl Neg for &Complex {

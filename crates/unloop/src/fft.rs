@@ -21,7 +21,8 @@ use rustfft::{FftDirection, FftNum, FftPlanner};
 use unloop_graph::op::HostOp;
 use unloop_graph::shape::{normalize_axes, normalize_axis};
 use unloop_graph::{
-    Array, AxisList, DType, Element, Error, ErrorKind, Place, Tensor, TensorType, operation,
+    Array, AxisList, AxisNumber, DType, Element, Error, ErrorKind, Place, Tensor, TensorType,
+    operation,
 };
 use unloop_transform::host_call;
 
@@ -161,20 +162,23 @@ fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
 
 /// The transform along an axis.
 #[track_caller]
-pub fn fft(z: &Complex, axis: isize) -> Complex {
+pub fn fft(z: &Complex, axis: impl AxisNumber) -> Complex {
+    let axis = axis.number();
     operation("fft", || along(z, axis, false))
 }
 
 /// The inverse of [`fft`].
 #[track_caller]
-pub fn ifft(z: &Complex, axis: isize) -> Complex {
+pub fn ifft(z: &Complex, axis: impl AxisNumber) -> Complex {
+    let axis = axis.number();
     operation("ifft", || along(z, axis, true))
 }
 
 /// The transform along an axis of real numbers: the first half of the spectrum, `n/2 + 1` values; the
 /// others are their conjugates.
 #[track_caller]
-pub fn rfft(x: &Tensor, axis: isize) -> Complex {
+pub fn rfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
+    let axis = axis.number();
     operation("rfft", || {
         let z = along(&Complex::from_real(x), axis, false);
         match normalize_axis(axis, x.rank()) {
@@ -187,7 +191,8 @@ pub fn rfft(x: &Tensor, axis: isize) -> Complex {
 /// The real numbers, `n` along an axis, of which `z` is the [`rfft`]. The imaginary parts at 0 and, for
 /// even `n`, at `n/2` do not count.
 #[track_caller]
-pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
+pub fn irfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
+    let axis = axis.number();
     let place = Place::of("irfft");
     place.scope(|| {
         let at = match normalize_axis(axis, z.re.rank()) {
@@ -216,13 +221,15 @@ pub fn irfft(z: &Complex, n: usize, axis: isize) -> Tensor {
 /// The transform of a spectrum that is symmetric (the first half of which is given) to `n` real
 /// numbers: [`irfft`] of the conjugate, not scaled.
 #[track_caller]
-pub fn hfft(z: &Complex, n: usize, axis: isize) -> Tensor {
+pub fn hfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
+    let axis = axis.number();
     operation("hfft", || irfft(&z.conj(), n, axis) * n as f64)
 }
 
 /// The inverse of [`hfft`].
 #[track_caller]
-pub fn ihfft(x: &Tensor, axis: isize) -> Complex {
+pub fn ihfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
+    let axis = axis.number();
     operation("ihfft", || {
         let n = normalize_axis(axis, x.rank()).map_or(1, |at| x.shape()[at]);
         rfft(x, axis).conj() / n as f64

@@ -20,7 +20,7 @@ fn number(like: &Tensor, value: f64) -> Tensor {
     Tensor::full((), value).cast(like.dtype())
 }
 
-fn epsilon(dtype: DType) -> f64 {
+pub(crate) fn epsilon(dtype: DType) -> f64 {
     if dtype == DType::F32 { f32::EPSILON.into() } else { f64::EPSILON }
 }
 

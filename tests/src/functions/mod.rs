@@ -3,6 +3,7 @@
 
 mod arguments;
 mod library;
+mod models;
 mod tensor;
 mod transforms;
 
@@ -119,7 +120,7 @@ fn take<'a, P: Parameter<'a>>(arg: Option<&'a Arg>) -> P::Type {
 
 /// Every public function.
 pub fn functions() -> Vec<Function> {
-    [tensor::functions(), library::functions(), transforms::functions()]
+    [tensor::functions(), library::functions(), models::functions(), transforms::functions()]
         .into_iter()
         .flatten()
         .collect()

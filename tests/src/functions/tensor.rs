@@ -1,6 +1,6 @@
 //! The functions of `Tensor`.
 
-use unloop::{IndexArg, Tensor};
+use unloop::{DType, IndexArg, Tensor};
 
 use super::{Function, carried, table};
 
@@ -24,7 +24,7 @@ fn elementwise() -> Vec<Function> {
             to_radians to_degrees sinc nan_to_num modf ndtr log_ndtr gamma_sign
         }
         [Elementwise Differentiable] (x: Positive) {
-            sqrt rsqrt recip log log2 log10 lgamma digamma gamma factorial entr log1mexp
+            sqrt rsqrt recip log ln log2 log10 lgamma digamma gamma factorial entr log1mexp
         }
         [Elementwise Differentiable] (x: AboveMinusOne) { log1p }
         [Elementwise Differentiable] (x: AboveOne) { acosh }
@@ -37,7 +37,7 @@ fn elementwise() -> Vec<Function> {
 
         [Elementwise Differentiable] (x: Numbers, y: Like) { maximum minimum }
         [Elementwise Differentiable] (x: Positive, y: LikePositive) {
-            pow igamma igammac xlogy rel_entr kl_div betaln beta poch boxcox boxcox1p comb
+            pow powf igamma igammac xlogy rel_entr kl_div betaln beta poch boxcox boxcox1p comb
         }
         [Elementwise Differentiable] (x: AboveMinusOne, y: Like) { xlog1py }
         [Elementwise Differentiable] (x: Real, y: Like) {
@@ -84,7 +84,7 @@ fn elementwise() -> Vec<Function> {
 fn rearranging() -> Vec<Function> {
     table! { "Tensor";
         [Differentiable] (x: Anything, shape: Reshaped) { reshape }
-        [Differentiable] (x: Anything) { flatten }
+        [Differentiable] (x: Anything) { flatten ravel }
         [Differentiable] (x: Matrix) { t }
         [Differentiable] (x: Matrices) { mt }
         [Differentiable] (x: Ranked, axes: Order) { permute }
@@ -96,6 +96,7 @@ fn rearranging() -> Vec<Function> {
         };
         [Differentiable] (x: Ranked, axis: Axis) { expand_dims unstack }
         [Differentiable] (x: Narrow, axis: Axis) { squeeze }
+        [Differentiable] fn unstack_array(x: Ranked) => x.unstack_array::<2>();
         [Differentiable] (x: Ranked, start: Sizes, limit: Sizes, step: Sizes) { slice }
         [Differentiable] (x: Ranked, axis: Axis, start: Size, limit: Size) { slice_axis }
         [Differentiable] (x: Ranked, amounts: Amounts, fill: One) { pad }
@@ -145,6 +146,10 @@ fn rearranging() -> Vec<Function> {
         [] (x: Counts, length: Size) { bincount }
         [Differentiable] fn bincount_weighted(weights: Real, x: LikeIndex, length: Size) =>
             x.bincount_weighted(weights, length);
+        [Differentiable] fn segment_sum(x: Ranked, count: Size) => {
+            let segments = Tensor::iota(DType::I32, x.shape().first().copied().unwrap_or(0), 0) % 2;
+            x.segment_sum(&segments, count)
+        };
         [] (x: Real, edges: SortedSame) { histogram }
         [] (x: Counts, count: Size, dtype: ADType) { one_hot }
         [] (x: Numbers, size: Size) { unique }
@@ -164,7 +169,7 @@ fn reducing() -> Vec<Function> {
     table! { "Tensor";
         [Differentiable] (x: Numbers) { sum prod max min }
         [Differentiable] (x: Real) {
-            mean variance std norm nansum nanprod nanmean nanmax nanmin nanvar nanstd
+            mean variance std norm safe_norm nansum nanprod nanmean nanmax nanmin nanvar nanstd
         }
         [] (x: Bits) { all any }
         [] (x: Numbers) { argmax argmin count_nonzero }
@@ -173,7 +178,7 @@ fn reducing() -> Vec<Function> {
         }
         [Differentiable] (x: RankedReal, axes: Axes) {
             mean_axis mean_keep variance_axis variance_keep std_axis std_keep norm_axis norm_keep
-            logsumexp softmax log_softmax
+            safe_norm_axis safe_norm_keep             logsumexp softmax log_softmax
         }
         [] (x: RankedBits, axes: Axes) { all_axis all_keep any_axis any_keep }
         [] (x: RankedNumbers, axis: Axis) {
@@ -246,7 +251,8 @@ fn matrices() -> Vec<Function> {
         [Differentiable] (a: Square, b: RightSide) { solve solve_lower solve_upper }
         [Differentiable] (a: Square, b: RightSide, how: Triangle) { triangular_solve }
         [Differentiable] (a: Square) { inv det slogdet }
-        [Differentiable] (a: Definite) { cholesky eigh }
+        [Differentiable] (a: Definite) { cholesky try_cholesky eigh }
+        [] (a: Definite) { is_positive_definite }
         [Differentiable] (a: MatrixReal) { qr singular_values }
         [Differentiable] fn lu(a: Square) => a.lu();
         [Differentiable] fn svd(a: MatrixReal) => a.svd();

@@ -7,10 +7,10 @@ use unloop::op::HostOp;
 use unloop::prelude::*;
 use unloop::{
     Array, IndexArg, Jit, Result, TensorType, all_gather, associative_scan, axis_index, axis_size,
-    check_grads, custom_jvp, custom_vjp, eval_shape, grad_with_aux, host_call, hvp, jacfwd_tree,
-    jacrev_tree, linear_transpose, linearize, map, permute_examples, pmax, pmean, pmin, psum,
-    reduce, scan_reverse, scan_times, switch, value_and_grad_with_aux, vectorize,
-    while_loop_at_most,
+    check_grads, custom_jvp, custom_vjp, eval_shape, grad_with_aux, hessian_tree, host_call, hvp,
+    jacfwd_tree, jacrev_tree, linear_transpose, linearize, map, permute_examples, pmax, pmean,
+    pmin, psum, ravel, reduce, scan_reverse, scan_times, switch, value_and_grad_with_aux,
+    vectorize, while_loop_at_most,
 };
 
 use super::{Function, carried, table};
@@ -59,6 +59,7 @@ fn derivatives() -> Vec<Function> {
         [Differentiable] fn jacfwd_tree(x: Anything) => jacfwd_tree(|x: &Tensor| x.sin())(x);
         [Differentiable] fn jacrev_tree(x: Anything) => jacrev_tree(|x: &Tensor| x.sin())(x);
         [Differentiable] fn hessian(x: Anything) => hessian(smooth)(x);
+        [Differentiable] fn hessian_tree(x: Anything) => hessian_tree(smooth)(x);
         [Differentiable] fn hvp(x: Numbers, t: Like) => hvp(smooth)(x, t);
         [Differentiable] fn checkpoint(x: Anything) => checkpoint(|x: &Tensor| x.sin())(x);
         [Differentiable] fn custom_jvp(x: Numbers) =>
@@ -76,6 +77,16 @@ fn derivatives() -> Vec<Function> {
 
 fn lifting() -> Vec<Function> {
     table! { "";
+        [Differentiable] fn ravel(x: Real, y: Like) => {
+            let (vector, unravel) = ravel(&(x.clone(), y.clone()));
+            (unravel(&vector), vector)
+        };
+        [Differentiable] fn stack(x: Anything, y: Like) =>
+            carried(<(Tensor,)>::stack([(x.clone(),), (y.clone(),)]).map(|stack| stack.0));
+        [Differentiable] fn unstack(x: Ranked) => {
+            let trees = (x.clone(),).unstack();
+            trees.map_or_else(|e| vec![Tensor::error(e)], |all| all.into_iter().map(|t| t.0).collect())
+        };
         [Differentiable] fn vmap(x: RankedNumbers, axis: ExampleAxis) => vmap(|x: &Tensor| x.clone(), axis)(x);
         [Differentiable] fn vmap(x: RankedNumbers, axis: ExampleAxis, out: Axis) =>
             vmap(|x: &Tensor| x + x, axis).out_axis(out)(x);
@@ -133,9 +144,9 @@ fn control() -> Vec<Function> {
             while_loop_at_most(limit, more, |c: &Tensor| c + 1.0, x)
         };
         [Differentiable] fn cond(x: Anything, on: Condition) =>
-            cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip(&[]), x);
+            cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip([0; 0]), x);
         [Differentiable] fn switch(x: Anything, which: Position) => {
-            let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&|x| x.clone(), &|x| x.flip(&[])];
+            let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&|x| x.clone(), &|x| x.flip([0; 0])];
             switch(which, &branches, x)
         };
         [Differentiable] fn associative_scan(x: RankedNumbers) =>

@@ -259,7 +259,7 @@ fn is_iterative(graph: &Graph, examples: usize) -> bool {
 /// example by itself would cost more than its arithmetic. The program's inputs have so many elements.
 fn repeats(graph: &Graph, node: &Node, (examples, inputs): (usize, usize)) -> bool {
     match &node.op {
-        Op::While(_) | Op::Scan(_) | Op::Cholesky | Op::Lu => true,
+        Op::While(_) | Op::Scan(_) | Op::Cholesky { .. } | Op::Lu => true,
         Op::Dot(dims) => {
             let extents = |v: ValueId, batch: &[usize]| -> usize {
                 let shape = &graph.ty(v).shape;

@@ -339,7 +339,10 @@ impl Unroller {
                 computed(ids)
             }
             Op::Dot(dims) => self.dot(dims, &operands[0], &operands[1], ty).and_then(computed),
-            Op::Cholesky => self.each_matrix(operands, ty, |s, m| s.cholesky(&m[0])),
+            // A single matrix that is checked is an error, which numbers cannot tell of.
+            Op::Cholesky { checked } if ty.rank() > 2 || !checked => {
+                self.each_matrix(operands, ty, |s, m| s.cholesky(&m[0]))
+            }
             Op::TriangularSolve(how) => {
                 let (lower, transpose, unit) = (how.lower, how.transpose, how.unit_diagonal);
                 self.each_matrix(operands, ty, |s, m| {
@@ -364,6 +367,7 @@ impl Unroller {
             Op::Scatter(scatter) => self.scatter(scatter, operands, ty).and_then(computed),
             Op::Lu => self.lu(&operands[0], types),
             Op::Solve { .. }
+            | Op::Cholesky { .. }
             | Op::Betainc
             | Op::ArgReduce { .. }
             | Op::Sort(_)

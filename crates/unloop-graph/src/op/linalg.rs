@@ -130,9 +130,10 @@ fn for_each_matrix(ty: &TensorType, mut f: impl FnMut(&[usize]) -> Vec<f64>) -> 
     })
 }
 
-pub(super) fn cholesky(a: &Array, ty: &TensorType) -> Array {
+pub(super) fn cholesky(a: &Array, checked: bool, ty: &TensorType) -> Result<Array, ErrorKind> {
     let n = ty.shape[ty.rank() - 1];
-    for_each_matrix(ty, |batch| {
+    let mut has_failed = false;
+    let factors = for_each_matrix(ty, |batch| {
         let a = Matrix::read(a, batch);
         let mut l = Matrix { columns: n, values: vec![0.0; n * n] };
         for j in 0..n {
@@ -144,11 +145,16 @@ pub(super) fn cholesky(a: &Array, ty: &TensorType) -> Array {
             }
             // Zero pivots too: a matrix that is not positive definite has no factor.
             if l.at(j, j) <= 0.0 || l.at(j, j).is_nan() {
+                has_failed = true;
                 return vec![f64::NAN; n * n];
             }
         }
         l.values
-    })
+    });
+    match has_failed && checked && ty.rank() == 2 {
+        true => Err(ErrorKind::NotPositiveDefinite),
+        false => Ok(factors),
+    }
 }
 
 /// Gaussian elimination with partial pivoting, in place; the pivot row of each step.

@@ -112,8 +112,11 @@ pub enum Op {
     /// `(x, …) → (y, …)`: rearranged along an axis in the order of the first ones.
     Sort(Sort),
     /// `(a[…,n,n]) → l[…,n,n]`: lower Cholesky factor; reads the lower triangle. A matrix that is
-    /// not positive definite gives NaN.
-    Cholesky,
+    /// not positive definite gives NaN; a single one that is `checked` is an error.
+    Cholesky {
+        /// Whether a single matrix that is not positive definite is an error.
+        checked: bool,
+    },
     /// `(a[…,m,n]) → (lu[…,m,n], pivots i32[…,k], permutation i32[…,m])`, `k = min(m, n)`: partial
     /// pivoting; `a[permutation] = l·u`, with the unit lower and the upper factor packed in one.
     Lu,
@@ -192,7 +195,7 @@ impl Op {
             Op::ArgReduce { op, .. } => op.name(),
             Op::Dot(_) => "dot",
             Op::Sort(_) => "sort",
-            Op::Cholesky => "cholesky",
+            Op::Cholesky { .. } => "cholesky",
             Op::Lu => "lu",
             Op::Qr { .. } => "qr",
             Op::Svd { .. } => "svd",
@@ -278,7 +281,7 @@ impl Op {
             }
             Op::Dot(dims) => smallvec![dims.infer(args(operands)?)?],
             Op::Sort(sort) => sort.infer(operands)?,
-            Op::Cholesky => smallvec![linalg::infer_cholesky(args(operands)?)?],
+            Op::Cholesky { .. } => smallvec![linalg::infer_cholesky(args(operands)?)?],
             Op::Lu => linalg::infer_lu(args(operands)?)?,
             Op::Qr { full } => decompose::infer_qr(args(operands)?, *full)?,
             Op::Svd { full, vectors } => decompose::infer_svd(args(operands)?, *full, *vectors)?,
@@ -338,7 +341,7 @@ impl Op {
             Op::ArgReduce { op, axis, .. } => one(op.evaluate(&operands[0], *axis, ty)),
             Op::Dot(dims) => one(dims.evaluate(&operands[0], &operands[1], ty)),
             Op::Sort(sort) => Ok(sort.evaluate(operands, types)),
-            Op::Cholesky => one(linalg::cholesky(&operands[0], ty)),
+            Op::Cholesky { checked } => one(linalg::cholesky(&operands[0], *checked, ty)?),
             Op::Lu => Ok(linalg::lu(&operands[0], types)),
             Op::Qr { .. } => Ok(decompose::qr(&operands[0], types)),
             Op::Svd { .. } => Ok(decompose::svd(&operands[0], types)),
@@ -411,7 +414,7 @@ impl fmt::Display for Op {
             | Op::Clamp
             | Op::Betainc
             | Op::StopGradient
-            | Op::Cholesky
+            | Op::Cholesky { checked: false }
             | Op::Lu
             | Op::Eigh
             | Op::Qr { full: false }
@@ -419,6 +422,7 @@ impl fmt::Display for Op {
             Op::Qr { full: true } | Op::Svd { full: true, vectors: true } => {
                 write!(f, "{name}[full]")
             }
+            Op::Cholesky { checked: true } => write!(f, "{name}[checked]"),
             Op::Svd { vectors: false, .. } => write!(f, "{name}[values]"),
             Op::Convert(dtype) | Op::Bitcast(dtype) => write!(f, "{name}[{dtype}]"),
             Op::Reshape(shape) => write!(f, "{name}[{shape}]"),

@@ -1,5 +1,6 @@
 //! Rearrangements composed of the operations.
 
+use super::axes::AxisNumber;
 use super::composed;
 use crate::error::operation;
 use crate::shape::normalize_axis;
@@ -185,7 +186,8 @@ composed! {
     /// assert_eq!(Tensor::from([1, 2, 3, 4]).roll(1, 0).to_vec::<i32>()?, [4, 1, 2, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
-    roll(x, shift: i64, axis: isize) -> Tensor {
+    roll(x, shift: i64, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("roll", axis, Place::here()) {
             Ok(axis) => axis,
             Err(error) => return error,
@@ -206,7 +208,8 @@ composed! {
     }
 
     /// Each entry along an axis `count` times, one after the other.
-    repeat(x, count: usize, axis: isize) -> Tensor {
+    repeat(x, count: usize, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("repeat", axis, Place::here()) {
             Ok(axis) => axis,
             Err(error) => return error,
@@ -250,7 +253,8 @@ composed! {
     }
 
     /// Parts along an axis that end at the given positions, and the rest.
-    split_at(x, positions: &[usize], axis: isize) -> Vec<Tensor> {
+    split_at(x, positions: &[usize], axis: impl AxisNumber) -> Vec<Tensor> {
+        let axis = axis.number();
         let at = match x.axis("split_at", axis, Place::here()) {
             Ok(axis) => axis,
             Err(error) => return vec![error; positions.len() + 1],
@@ -263,7 +267,8 @@ composed! {
 
     /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it does
     /// not divide evenly.
-    split(x, count: usize, axis: isize) -> Vec<Tensor> {
+    split(x, count: usize, axis: impl AxisNumber) -> Vec<Tensor> {
+        let axis = axis.number();
         /// Who asks for more parts gets no more errors than this.
         const ERRORS: usize = 1 << 12;
         let failed = |error: Tensor| vec![error; count.clamp(1, ERRORS)];
@@ -282,7 +287,8 @@ composed! {
     }
 
     /// The entries along an axis, without it.
-    unstack(x, axis: isize) -> Vec<Tensor> {
+    unstack(x, axis: impl AxisNumber) -> Vec<Tensor> {
+        let axis = axis.number();
         let at = match x.axis("unstack", axis, Place::here()) {
             Ok(axis) => axis,
             Err(error) => return vec![error],

@@ -3,7 +3,7 @@
 use super::Repr;
 use crate::error::{Error, ErrorKind, Place, operation};
 use crate::memory::{copied, vec_with_room};
-use crate::{Array, Element, Result, Shape, Tensor};
+use crate::{Array, Axes, Element, Result, Shape, Tensor};
 use ndarray::{ArrayBase, ArrayD, ArrayView, Data, Dimension, IxDyn, OwnedRepr};
 
 fn vector<T: Element>(values: Vec<T>) -> Tensor {
@@ -44,9 +44,23 @@ impl<T: Element> From<Vec<T>> for Tensor {
 }
 
 /// A vector (rank 1).
+impl<T: Element> From<&Vec<T>> for Tensor {
+    fn from(values: &Vec<T>) -> Tensor {
+        values[..].into()
+    }
+}
+
+/// A vector (rank 1).
 impl<T: Element> From<&[T]> for Tensor {
     fn from(values: &[T]) -> Tensor {
         copy(values.len().into(), copied(values))
+    }
+}
+
+/// A vector (rank 1).
+impl<T: Element, const N: usize> From<&[T; N]> for Tensor {
+    fn from(values: &[T; N]) -> Tensor {
+        values[..].into()
     }
 }
 
@@ -71,9 +85,21 @@ impl<T: Element, const L: usize, const M: usize, const N: usize> From<[[[T; N]; 
     }
 }
 
-/// An owned ndarray; in row-major order its elements are moved, not copied.
+/// An owned ndarray; its elements are moved, not copied, unless they have gaps or run backwards.
 impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
     fn from(array: ndarray::Array<T, D>) -> Tensor {
+        // Elements that lie close together in another order of axes, as in the array of a transposed
+        // matrix, are an ordinary tensor with its axes permuted.
+        let array = array.into_dyn();
+        let mut order: Axes = (0..array.ndim()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(array.strides()[axis]));
+        if !array.is_standard_layout()
+            && array.view().permuted_axes(&order[..]).is_standard_layout()
+        {
+            let mut back: Axes = smallvec::smallvec![0; order.len()];
+            order.iter().enumerate().for_each(|(i, &axis)| back[axis] = i);
+            return Tensor::from(array.permuted_axes(&order[..])).permute_axes(back);
+        }
         let shape = Shape::from(array.shape());
         if array.is_standard_layout() {
             let (values, offset) = array.into_raw_vec_and_offset();
@@ -89,7 +115,7 @@ impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
     }
 }
 
-/// The elements of an ndarray or a view of one, in any memory layout, copied.
+/// The elements of an ndarray or a view of one, in any memory layout, copied once.
 impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Tensor {
     fn from(array: &ArrayBase<S, D>) -> Tensor {
         let values = match array.as_slice() {
@@ -103,7 +129,7 @@ impl<T: Element, S: Data<Elem = T>, D: Dimension> From<&ArrayBase<S, D>> for Ten
     }
 }
 
-/// The elements of a view, in any memory layout, copied.
+/// The elements of a view, in any memory layout, copied once.
 impl<T: Element, D: Dimension> From<ArrayView<'_, T, D>> for Tensor {
     fn from(view: ArrayView<'_, T, D>) -> Tensor {
         (&view).into()

@@ -54,7 +54,13 @@ impl Tensor {
     /// A number in this tensor's dtype, as a scalar tensor.
     #[track_caller]
     pub(crate) fn literal(&self, value: Number) -> Tensor {
-        Tensor::full_of((), Scalar::new(self.dtype(), value))
+        Tensor::number(self.dtype(), value)
+    }
+
+    /// A number in a dtype, as a scalar tensor.
+    #[track_caller]
+    pub(crate) fn number(dtype: DType, value: Number) -> Tensor {
+        Tensor::full_of((), Scalar::new(dtype, value))
     }
 
     /// The identity matrix of `n` rows.

@@ -1,6 +1,7 @@
 //! Cumulative reductions. Composed of slices and elementwise operations, so every transform knows
 //! them.
 
+use super::axes::AxisNumber;
 use crate::error::{Place, operation};
 use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
@@ -182,7 +183,8 @@ impl Tensor {
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[track_caller]
-    pub fn cumsum(&self, axis: isize) -> Tensor {
+    pub fn cumsum(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("cumsum", || {
             self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
         })
@@ -190,7 +192,8 @@ impl Tensor {
 
     /// Products of all elements up to each one along an axis; integers wrap.
     #[track_caller]
-    pub fn cumprod(&self, axis: isize) -> Tensor {
+    pub fn cumprod(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("cumprod", || {
             self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
         })
@@ -198,7 +201,8 @@ impl Tensor {
 
     /// The largest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
-    pub fn cummax(&self, axis: isize) -> Tensor {
+    pub fn cummax(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("cummax", || {
             self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
         })
@@ -206,7 +210,8 @@ impl Tensor {
 
     /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
-    pub fn cummin(&self, axis: isize) -> Tensor {
+    pub fn cummin(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("cummin", || {
             self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
         })
@@ -214,19 +219,27 @@ impl Tensor {
 
     /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
     #[track_caller]
-    pub fn cumlogsumexp(&self, axis: isize) -> Tensor {
+    pub fn cumlogsumexp(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("cumlogsumexp", || self.cumlogsumexp_from(axis, Direction::Forward))
     }
 
     /// [`Tensor::cumsum`] and its kin from either end.
     #[track_caller]
-    pub fn cumulative_reduce(&self, op: ReduceOp, axis: isize, direction: Direction) -> Tensor {
+    pub fn cumulative_reduce(
+        &self,
+        op: ReduceOp,
+        axis: impl AxisNumber,
+        direction: Direction,
+    ) -> Tensor {
+        let axis = axis.number();
         operation("cumulative_reduce", || self.cumulative_op(op.name(), op, axis, direction))
     }
 
     /// [`Tensor::cumlogsumexp`] from either end.
     #[track_caller]
-    pub fn cumlogsumexp_from(&self, axis: isize, direction: Direction) -> Tensor {
+    pub fn cumlogsumexp_from(&self, axis: impl AxisNumber, direction: Direction) -> Tensor {
+        let axis = axis.number();
         operation("cumlogsumexp_from", || {
             let place = Place::here();
             if let Some(error) = self.require_float("cumlogsumexp", place) {

@@ -1,6 +1,7 @@
 //! Windows at computed positions, moved inside where they would stick out; and gathering along an
 //! axis.
 
+use super::axes::AxisNumber;
 use smallvec::SmallVec;
 
 use crate::error::{Place, operation};
@@ -84,13 +85,15 @@ impl Tensor {
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[track_caller]
-    pub fn take(&self, indices: &Tensor, axis: isize) -> Tensor {
+    pub fn take(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("take", || self.take_with(indices, axis, IndexMode::Error))
     }
 
     /// [`Tensor::take`] with positions out of bounds moved to the nearest one.
     #[track_caller]
-    pub fn take_clipped(&self, indices: &Tensor, axis: isize) -> Tensor {
+    pub fn take_clipped(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("take_clipped", || self.take_with(indices, axis, IndexMode::Clip))
     }
 
@@ -126,7 +129,8 @@ impl Tensor {
     /// # Errors
     /// Shapes that do not fit; positions out of bounds (positions count from 0).
     #[track_caller]
-    pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
+    pub fn take_along_axis(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let place = Place::of("take_along_axis");
         if let Some(error) = [self, indices].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();

@@ -1,5 +1,8 @@
 //! Elementwise methods. Operands have equal shapes, or one is a scalar.
 
+use std::borrow::Cow;
+
+use super::operand::{Elementwise, Operand, expanded, typed, with_operands};
 use crate::error::{ErrorKind, Place, operation};
 use crate::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
 
@@ -35,8 +38,10 @@ macro_rules! unary_methods {
 
 unary_methods! {
     /// `|x|`. Of the least integer of a signed dtype, which has no magnitude there, itself.
+    #[doc(alias = "absolute")]
     abs => Abs,
     /// -1, 0 or 1; signed zeros and NaN stay.
+    #[doc(alias = "signum")]
     sign => Sign,
     /// The largest integer not above each element.
     floor => Floor,
@@ -55,6 +60,7 @@ unary_methods! {
     /// Cube root.
     cbrt => Cbrt,
     /// `1/x`.
+    #[doc(alias = "reciprocal")]
     recip => Reciprocal,
     /// `x·x`.
     square => Square,
@@ -63,10 +69,13 @@ unary_methods! {
     /// `2ˣ`.
     exp2 => Exp2,
     /// `eˣ - 1`, accurate near zero.
+    #[doc(alias = "exp_m1")]
     expm1 => Expm1,
     /// Natural logarithm.
+    #[doc(alias = "ln")]
     log => Log,
     /// `ln(1 + x)`, accurate near zero.
+    #[doc(alias = "ln_1p")]
     log1p => Log1p,
     /// Sine, of radians.
     sin => Sin,
@@ -75,10 +84,13 @@ unary_methods! {
     /// Tangent, of radians.
     tan => Tan,
     /// Arc sine, in radians.
+    #[doc(alias = "arcsin")]
     asin => Asin,
     /// Arc cosine, in radians.
+    #[doc(alias = "arccos")]
     acos => Acos,
     /// Arc tangent, in radians.
+    #[doc(alias = "arctan")]
     atan => Atan,
     /// Hyperbolic sine.
     sinh => Sinh,
@@ -93,14 +105,19 @@ unary_methods! {
     /// Inverse hyperbolic tangent.
     atanh => Atanh,
     /// The logistic function `1/(1 + e⁻ˣ)`.
+    #[doc(alias = "expit")]
+    #[doc(alias = "logistic")]
     sigmoid => Logistic,
     /// The error function.
     erf => Erf,
     /// The complementary error function `1 - erf(x)`, accurate for large `x`.
     erfc => Erfc,
     /// Inverse of the error function.
+    #[doc(alias = "erfinv")]
     erf_inv => ErfInv,
     /// Logarithm of the absolute value of the gamma function.
+    #[doc(alias = "ln_gamma")]
+    #[doc(alias = "gammaln")]
     lgamma => Lgamma,
     /// Derivative of `lgamma`.
     digamma => Digamma,
@@ -111,39 +128,46 @@ unary_methods! {
     /// Logical not of booleans, bitwise not of integers.
     logical_not => Not,
     /// Whether each element is neither infinite nor NaN, as bool.
+    #[doc(alias = "isfinite")]
     is_finite => IsFinite,
     /// The number of one bits of each integer.
     count_ones => PopulationCount,
 }
 
 macro_rules! binary_methods {
-    ($($(#[$doc:meta])* $method:ident => $family:ident($kind:ident::$op:ident),)+) => {
-        impl Tensor {$(
+    ($($(#[$doc:meta])* $method:ident => $family:ident($kind:ident::$op:ident),)+) => {$(
+        with_operands! {
             $(#[$doc])*
-            #[track_caller]
-            pub fn $method(&self, other: &Tensor) -> Tensor {
-                elementwise(Place::of(stringify!($method)), Op::$family($kind::$op), &[self, other])
+            $method(x, y) -> Tensor {
+                elementwise(Place::here(), Op::$family($kind::$op), &[x, y])
             }
-        )+}
-    };
+        }
+    )+};
 }
 
 binary_methods! {
     /// `xʸ`.
+    #[doc(alias = "powf")]
+    #[doc(alias = "power")]
     pow => Binary(BinaryOp::Pow),
-    /// The angle of the point `(other, self)` in radians, from -π to π.
+    /// The angle of the point `(y, x)` of `x.atan2(y)` in radians, from -π to π.
+    #[doc(alias = "arctan2")]
     atan2 => Binary(BinaryOp::Atan2),
-    /// The derivative of `digamma` at `other` of order `self`, a whole number. NaN for another order
+    /// The derivative of `digamma` at `y` of order `x`, a whole number. NaN for another order
     /// and below -100,000; at poles ∞ for odd orders and NaN for even ones.
     polygamma => Binary(BinaryOp::Polygamma),
-    /// The regularised lower incomplete gamma function `P(self, other)`. NaN outside of `self > 0`,
-    /// `other >= 0`; orders up to about a million keep ten digits.
+    /// The regularised lower incomplete gamma function `P(x, y)`. NaN outside of `x > 0`,
+    /// `y >= 0`; orders up to about a million keep ten digits.
+    #[doc(alias = "gammainc")]
     igamma => Binary(BinaryOp::Igamma),
-    /// The regularised upper incomplete gamma function `Q(self, other) = 1 - P(self, other)`.
+    /// The regularised upper incomplete gamma function `Q(x, y) = 1 - P(x, y)`.
+    #[doc(alias = "gammaincc")]
     igammac => Binary(BinaryOp::Igammac),
     /// The larger of each pair; NaN if either is NaN.
+    #[doc(alias = "max")]
     maximum => Binary(BinaryOp::Max),
     /// The smaller of each pair; NaN if either is NaN.
+    #[doc(alias = "min")]
     minimum => Binary(BinaryOp::Min),
     /// Logical and of booleans, bitwise and of integers.
     logical_and => Binary(BinaryOp::And),
@@ -158,39 +182,100 @@ binary_methods! {
     /// Bits shifted right, filled with zeros.
     shift_right_logical => Binary(BinaryOp::ShiftRightLogical),
     /// `x == y`, as bool.
+    #[doc(alias = "eq")]
     equal => Compare(CompareOp::Eq),
     /// `x != y`, as bool.
+    #[doc(alias = "ne")]
     not_equal => Compare(CompareOp::Ne),
     /// `x < y`, as bool.
+    #[doc(alias = "lt")]
     less => Compare(CompareOp::Lt),
     /// `x <= y`, as bool.
+    #[doc(alias = "le")]
     less_equal => Compare(CompareOp::Le),
     /// `x > y`, as bool.
+    #[doc(alias = "gt")]
     greater => Compare(CompareOp::Gt),
     /// `x >= y`, as bool.
+    #[doc(alias = "ge")]
     greater_equal => Compare(CompareOp::Ge),
 }
 
 impl Tensor {
+    /// The natural logarithm, as Rust calls it: [`Tensor::log`].
+    #[track_caller]
+    pub fn ln(&self) -> Tensor {
+        operation("ln", || self.log())
+    }
+}
+
+with_operands! {
+    /// [`Tensor::pow`], as Rust calls it for floats.
+    powf(x, y) -> Tensor { Tensor::pow(x, y) }
+}
+
+with_operands! {
+    /// Each element of `x` moved into `low..=high`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([-3.0, 0.5]);
+    /// assert_eq!(x.clamp(-1.0, 1.0).to_vec::<f64>()?, [-1.0, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[doc(alias = "clip")]
+    clamp(x, low, high) -> Tensor { elementwise(Place::here(), Op::Clamp, &[low, x, high]) }
+}
+
+with_operands! {
+    /// The regularised incomplete beta function `Iₓ(a, b)`, elementwise. NaN outside of `a > 0`, `b > 0`,
+    /// `0 <= x <= 1`. Differentiable in `x`.
+    betainc(x, a, b) -> Tensor {
+        let wide = |t: &Tensor| match t.rank() == 0 && x.rank() > 0 {
+            true => t.broadcast_to(x.shape()),
+            false => t.clone(),
+        };
+        Tensor::apply1(Op::Betainc, &[&wide(a), &wide(b), x])
+    }
+}
+
+impl Elementwise {
     /// Where this bool tensor is true the element of `on_true`, else that of `on_false`. Both are
     /// computed; a derivative flows only into the one chosen.
+    ///
+    /// NaN and ∞ of the other do not matter for the value, but do for the derivative: the other gets
+    /// the derivative 0, and 0 times an infinite slope, as of `√x` at 0, is NaN. Choose what is put in
+    /// as well, so that the slope is finite:
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// let x = Tensor::from([-1.0, 4.0]);
-    /// let positive = x.greater(&Tensor::from(0.0));
-    /// assert_eq!(positive.select(&x, &Tensor::from(0.0)).to_vec::<f64>()?, [0.0, 4.0]);
+    /// let positive = x.greater(0.0);
+    /// let root = positive.select(positive.select(&x, 1.0).sqrt(), 0.0);
+    /// assert_eq!(root.to_vec::<f64>()?, [0.0, 2.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[doc(alias = "where")]
     #[track_caller]
-    pub fn select(&self, on_true: &Tensor, on_false: &Tensor) -> Tensor {
-        operation("select", || elementwise(Place::here(), Op::Select, &[self, on_true, on_false]))
+    pub fn select(&self, on_true: impl Operand, on_false: impl Operand) -> Tensor {
+        operation("select", || {
+            let (on_true, on_false) = (on_true.given(), on_false.given());
+            let is_wide = on_true.is_broadcast() || on_false.is_broadcast();
+            let [on_true, on_false] = typed([on_true, on_false]);
+            let all = [Cow::Borrowed(&self.0), on_true, on_false];
+            let [mask, on_true, on_false] = if is_wide { expanded(all) } else { all };
+            Tensor::select(&mask, &on_true, &on_false)
+        })
     }
+}
 
-    /// Each element moved into `low..=high`.
+impl Tensor {
+    /// Where `mask` is true the element of `on_true`, else that of `on_false`.
+    ///
+    /// The method of this name takes numbers as well; this function of tensors is for transforms.
     #[track_caller]
-    pub fn clamp(&self, low: &Tensor, high: &Tensor) -> Tensor {
-        operation("clamp", || elementwise(Place::here(), Op::Clamp, &[low, self, high]))
+    pub fn select(mask: &Tensor, on_true: &Tensor, on_false: &Tensor) -> Tensor {
+        operation("select", || elementwise(Place::here(), Op::Select, &[mask, on_true, on_false]))
     }
 
     /// The elements in another dtype: floats are rounded to nearest, become integers by truncation
@@ -259,20 +344,5 @@ impl Tensor {
         let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
         (!dtype.is_float() || self.as_error().is_some())
             .then(|| Tensor::fail(op, kind, place, self))
-    }
-}
-
-impl Tensor {
-    /// The regularised incomplete beta function `Iₓ(a, b)` of `self` as `x`, elementwise. NaN outside
-    /// of `a > 0`, `b > 0`, `0 <= x <= 1`. Differentiable in `x`.
-    #[track_caller]
-    pub fn betainc(&self, a: &Tensor, b: &Tensor) -> Tensor {
-        operation("betainc", || {
-            let wide = |t: &Tensor| match t.rank() == 0 && self.rank() > 0 {
-                true => t.broadcast_to(self.shape()),
-                false => t.clone(),
-            };
-            Tensor::apply1(Op::Betainc, &[&wide(a), &wide(b), self])
-        })
     }
 }

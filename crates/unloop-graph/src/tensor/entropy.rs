@@ -75,10 +75,10 @@ fn inside(x: &Tensor, y: &Tensor, f: fn([&Tensor; 2]) -> Tensor) -> [Tensor; 3] 
 
 composed! {
     /// `x·ln(y)`, 0 where `x` is 0.
-    xlogy(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
+    xlogy(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
 
     /// `x·ln(1 + y)`, 0 where `x` is 0.
-    xlog1py(x, y: &Tensor) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
+    xlog1py(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
 
     /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
     entr(x) -> Tensor {
@@ -89,13 +89,13 @@ composed! {
     }
 
     /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain.
-    rel_entr(x, y: &Tensor) -> Tensor {
+    rel_entr(x, y: Operand) -> Tensor {
         let [inner, outer, both] = inside(x, y, weighted_ratio);
         both.select(&inner, &outer)
     }
 
     /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`.
-    kl_div(x, y: &Tensor) -> Tensor {
+    kl_div(x, y: Operand) -> Tensor {
         let [inner, outer, both] = inside(x, y, divergence);
         both.select(&inner, &(outer - x + y))
     }

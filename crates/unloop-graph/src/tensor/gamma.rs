@@ -139,7 +139,7 @@ composed! {
     }
 
     /// The logarithm of the beta function.
-    betaln(x, y: &Tensor) -> Tensor {
+    betaln(x, y: Operand) -> Tensor {
         let positive = x.greater(&x.zeros_like()) & y.greater(&y.zeros_like());
         let one = x.literal(Number::Float(1.0));
         let eight = x.literal(Number::Float(8.0));
@@ -165,7 +165,7 @@ composed! {
     }
 
     /// The beta function.
-    beta(x, y: &Tensor) -> Tensor {
+    beta(x, y: Operand) -> Tensor {
         let least = x.less_equal(y).select(x, y);
         let small = least.greater(&least.zeros_like()) & least.less(&least.literal(Number::Float(SMALL)));
         let one = x.literal(Number::Float(1.0));
@@ -179,7 +179,7 @@ composed! {
     }
 
     /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
-    poch(x, m: &Tensor) -> Tensor {
+    poch(x, m: Operand) -> Tensor {
         // Γ(x)/Γ(x) is 1 at poles, too.
         let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
         let none = pole & m.equal(&m.zeros_like());
@@ -203,7 +203,7 @@ composed! {
     }
 
     /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
-    comb(x, y: &Tensor) -> Tensor {
+    comb(x, y: Operand) -> Tensor {
         let rest = x - y;
         let zero = rest.zeros_like();
         let inside = rest.greater_equal(&zero) & y.greater_equal(&y.zeros_like());

@@ -1,10 +1,13 @@
 //! Indexing: `x.at((i, .., 1..4))` reads, `x.set(index, v)` and `x.add_at(index, v)` return new
 //! tensors. Every dimension is indexed, so the shape of the result can be read off the expression.
 
-use std::ops::{Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo};
+use std::ops::{
+    Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
+};
 
 use smallvec::SmallVec;
 
+use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{
     Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, require_index,
@@ -33,31 +36,59 @@ pub enum IndexArg {
     Loop(Index),
 }
 
-/// One index a dimension: a tuple of indices, or a single one for a vector.
+/// One index a dimension: a tuple of indices, a list of those of one type, or a single one for a vector.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not index a tensor",
+    label = "not one index a dimension",
+    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`; a tuple has one a dimension, as in `x.at((i, .., 1..4))`",
+    note = "where a mask is true, `mask.select(&x, other)` chooses"
+)]
 pub trait AtIndex {
     /// The indices, one a dimension.
     fn into_args(self) -> SmallVec<[IndexArg; 4]>;
 }
 
-fn range<T: Copy + Into<i64>>(range: &impl RangeBounds<T>, step: usize) -> IndexArg {
+/// An index of one dimension.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not index a dimension of a tensor",
+    label = "not an index",
+    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`"
+)]
+pub trait DimensionIndex: Into<IndexArg> {}
+
+fn range<T: Position>(range: &impl RangeBounds<T>) -> IndexArg {
     let start = match range.start_bound() {
-        Bound::Included(&s) => Some(s.into()),
-        Bound::Excluded(&s) => Some(s.into().saturating_add(1)),
+        Bound::Included(&s) => Some(s.position()),
+        Bound::Excluded(&s) => Some(s.position().saturating_add(1)),
         Bound::Unbounded => None,
     };
     let end = match range.end_bound() {
         // `..=-1` is the whole axis.
-        Bound::Included(&e) if e.into() == -1 => None,
-        Bound::Included(&e) => Some(e.into().saturating_add(1)),
-        Bound::Excluded(&e) => Some(e.into()),
+        Bound::Included(&e) if e.position() == -1 => None,
+        Bound::Included(&e) => Some(e.position().saturating_add(1)),
+        Bound::Excluded(&e) => Some(e.position()),
         Bound::Unbounded => None,
     };
-    IndexArg::Range { start, end, step }
+    IndexArg::Range { start, end, step: 1 }
 }
 
 /// Every `step`-th position of a range, as an index: `x.at(strided(0..10, 2))`.
-pub fn strided(bounds: impl RangeBounds<i64>, step: usize) -> IndexArg {
-    range(&bounds, step)
+pub fn strided(range: impl IndexRange, step: usize) -> IndexArg {
+    match range.into() {
+        IndexArg::Range { start, end, .. } => IndexArg::Range { start, end, step },
+        other => other,
+    }
+}
+
+/// A range of integers of any type, as an index.
+pub trait IndexRange: Into<IndexArg> {}
+
+impl IndexRange for RangeFull {}
+
+/// An integer type, as a position.
+trait Position: Copy {
+    /// The position; one that no axis can have stays out of bounds.
+    fn position(self) -> i64;
 }
 
 macro_rules! index_args {
@@ -67,6 +98,7 @@ macro_rules! index_args {
                 $arg
             }
         }
+        impl DimensionIndex for $t {}
         impl AtIndex for $t {
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 [self.into()].into_iter().collect()
@@ -75,28 +107,38 @@ macro_rules! index_args {
     )+};
 }
 
-/// A `usize` as a position; one that no axis can have stays out of bounds.
-fn wide(i: usize) -> i64 {
-    i.try_into().unwrap_or(i64::MAX)
+macro_rules! integers {
+    ($($t:ty)+) => {$(
+        impl Position for $t {
+            fn position(self) -> i64 {
+                self.try_into().unwrap_or(i64::MAX)
+            }
+        }
+        impl IndexRange for Range<$t> {}
+        impl IndexRange for RangeFrom<$t> {}
+        impl IndexRange for RangeTo<$t> {}
+        impl IndexRange for RangeInclusive<$t> {}
+        impl IndexRange for RangeToInclusive<$t> {}
+        index_args! {
+            $t: i => IndexArg::Position(i.position());
+            Range<$t>: r => range(&r);
+            RangeFrom<$t>: r => range(&r);
+            RangeTo<$t>: r => range(&r);
+            RangeInclusive<$t>: r => range(&r);
+            RangeToInclusive<$t>: r => range(&r);
+        }
+    )+};
 }
+integers! { i32 i64 isize u32 u64 usize }
 
 index_args! {
-    i32: i => IndexArg::Position(i.into());
-    i64: i => IndexArg::Position(i);
-    isize: i => IndexArg::Position(i as i64);
-    usize: i => IndexArg::Position(wide(i));
     RangeFull: _all => IndexArg::Range { start: None, end: None, step: 1 };
-    Range<i32>: r => range(&r, 1);
-    RangeFrom<i32>: r => range(&r, 1);
-    RangeTo<i32>: r => range(&r, 1);
-    RangeInclusive<i32>: r => range(&r, 1);
-    Range<usize>: r => range(&(wide(r.start)..wide(r.end)), 1);
-    RangeFrom<usize>: r => range(&(wide(r.start)..), 1);
-    RangeTo<usize>: r => range(&(..wide(r.end)), 1);
     Tensor: t => IndexArg::Computed(t);
     &Tensor: t => IndexArg::Computed(t.clone());
     Index: i => IndexArg::Loop(i);
 }
+
+impl DimensionIndex for IndexArg {}
 
 impl AtIndex for IndexArg {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
@@ -110,15 +152,33 @@ impl AtIndex for () {
     }
 }
 
-impl AtIndex for Vec<IndexArg> {
+impl<T: DimensionIndex> AtIndex for Vec<T> {
     fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self.into()
+        self.into_iter().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex, const N: usize> AtIndex for [T; N] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self.into_iter().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex + Clone> AtIndex for &[T] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self.iter().cloned().map(T::into).collect()
+    }
+}
+
+impl<T: DimensionIndex + Clone, const N: usize> AtIndex for &[T; N] {
+    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
+        self[..].into_args()
     }
 }
 
 macro_rules! index_tuples {
     ($($($name:ident)+;)+) => {$(
-        impl<$($name: Into<IndexArg>),+> AtIndex for ($($name,)+) {
+        impl<$($name: DimensionIndex),+> AtIndex for ($($name,)+) {
             #[allow(non_snake_case)]
             fn into_args(self) -> SmallVec<[IndexArg; 4]> {
                 let ($($name,)+) = self;
@@ -455,42 +515,50 @@ impl Tensor {
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) replaced by `value`, which has
-    /// the part's shape or is a scalar. Where computed positions repeat, the last one counts.
+    /// the part's shape or is a scalar or a number. Where computed positions repeat, the last one counts.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1, 2, 3]).set(1..3, &Tensor::from([7, 8]));
-    /// assert_eq!(x.to_vec::<i32>()?, [1, 7, 8]);
+    /// let x = Tensor::from([1, 2, 3]).set(1..3, &Tensor::from([7, 8])).add_at(0, 5);
+    /// assert_eq!(x.to_vec::<i32>()?, [6, 7, 8]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[track_caller]
-    pub fn set(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("set", || self.write("set", index.into_args(), value, ScatterOp::Set))
+    pub fn set(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("set", || self.write("set", index.into_args(), value.given(), ScatterOp::Set))
     }
 
     /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
     /// positions repeat, all are added.
     #[track_caller]
-    pub fn add_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("add_at", || self.write("add_at", index.into_args(), value, ScatterOp::Add))
+    pub fn add_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("add_at", || {
+            self.write("add_at", index.into_args(), value.given(), ScatterOp::Add)
+        })
     }
 
     /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
     #[track_caller]
-    pub fn mul_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("mul_at", || self.write("mul_at", index.into_args(), value, ScatterOp::Mul))
+    pub fn mul_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("mul_at", || {
+            self.write("mul_at", index.into_args(), value.given(), ScatterOp::Mul)
+        })
     }
 
     /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
-    pub fn min_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("min_at", || self.write("min_at", index.into_args(), value, ScatterOp::Min))
+    pub fn min_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("min_at", || {
+            self.write("min_at", index.into_args(), value.given(), ScatterOp::Min)
+        })
     }
 
     /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
     #[track_caller]
-    pub fn max_at(&self, index: impl AtIndex, value: &Tensor) -> Tensor {
-        operation("max_at", || self.write("max_at", index.into_args(), value, ScatterOp::Max))
+    pub fn max_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
+        operation("max_at", || {
+            self.write("max_at", index.into_args(), value.given(), ScatterOp::Max)
+        })
     }
 
     #[track_caller]
@@ -498,11 +566,13 @@ impl Tensor {
         &self,
         op: &'static str,
         args: SmallVec<[IndexArg; 4]>,
-        value: &Tensor,
+        value: Given<'_>,
         how: ScatterOp,
     ) -> Tensor {
         let place = Place::here();
-        if let Some(error) = [self, value].into_iter().find(|t| t.as_error().is_some()) {
+        let is_wide = value.is_broadcast();
+        let [_, value] = &typed([Given::Tensor(self), value]);
+        if let Some(error) = [self, &**value].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }
         if let Some(error) = failed_index(&args) {
@@ -555,8 +625,9 @@ impl Tensor {
                 .collect();
             let visible: Shape =
                 (0..region.rank()).filter(|a| !gone.contains(a)).map(|a| region[a]).collect();
-            if value.rank() != 0 && *value.shape() != *visible {
-                let right = value.shape().into();
+            let right = Shape::from(value.shape());
+            let fits = right == visible || right.rank() == 0;
+            if !fits && !(is_wide && visible.broadcast(&right).as_ref() == Some(&visible)) {
                 let kind = ErrorKind::ShapeMismatch { left: visible, right };
                 return Tensor::fail(op, kind, place, self);
             }

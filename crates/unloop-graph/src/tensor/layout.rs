@@ -1,7 +1,10 @@
 //! Methods that move elements: reshape, transpose, broadcast, slice, pad, concatenate, stack, flip.
 
+use super::axes::{AxisList, AxisNumber};
+use super::nested::TensorList;
 use smallvec::SmallVec;
 
+use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{Pad, PadAxis, Slice};
 use crate::shape::{normalize_axes, normalize_axis};
@@ -26,6 +29,12 @@ impl Tensor {
         operation("flatten", || self.reshape(self.size()))
     }
 
+    /// All elements in one axis, as NumPy calls it: [`Tensor::flatten`].
+    #[track_caller]
+    pub fn ravel(&self) -> Tensor {
+        operation("ravel", || self.flatten())
+    }
+
     /// The axes in reverse order: of a matrix, the transposed one.
     #[track_caller]
     pub fn t(&self) -> Tensor {
@@ -33,9 +42,10 @@ impl Tensor {
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
+    #[doc(alias = "transpose")]
     #[track_caller]
-    pub fn permute(&self, axes: &[isize]) -> Tensor {
-        operation("permute", || match normalize_axes(axes, self.rank()) {
+    pub fn permute(&self, axes: impl AxisList) -> Tensor {
+        operation("permute", || match normalize_axes(&axes.axes(), self.rank()) {
             Ok(axes) => self.permute_axes(axes),
             Err(kind) => Tensor::fail("permute", kind, Place::here(), self),
         })
@@ -51,7 +61,8 @@ impl Tensor {
 
     /// Two axes exchanged.
     #[track_caller]
-    pub fn swap_axes(&self, a: isize, b: isize) -> Tensor {
+    pub fn swap_axes(&self, a: impl AxisNumber, b: impl AxisNumber) -> Tensor {
+        let (a, b) = (a.number(), b.number());
         operation("swap_axes", || {
             let rank = self.rank();
             match (normalize_axis(a, rank), normalize_axis(b, rank)) {
@@ -123,7 +134,8 @@ impl Tensor {
 
     /// A new axis of size 1 at `axis`, which may be negative to count from the end of the result.
     #[track_caller]
-    pub fn expand_dims(&self, axis: isize) -> Tensor {
+    pub fn expand_dims(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("expand_dims", || match normalize_axis(axis, self.rank() + 1) {
             Ok(axis) => self.reshape(Shape::from(self.shape()).with(axis, 1)),
             Err(kind) => Tensor::fail("expand_dims", kind, Place::here(), self),
@@ -132,7 +144,8 @@ impl Tensor {
 
     /// Without an axis of size 1.
     #[track_caller]
-    pub fn squeeze(&self, axis: isize) -> Tensor {
+    pub fn squeeze(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("squeeze", || {
             let kind = match normalize_axis(axis, self.rank()) {
                 Ok(axis) if self.shape()[axis] == 1 => {
@@ -180,7 +193,8 @@ impl Tensor {
 
     /// The elements `start..limit` along one axis, all along the others.
     #[track_caller]
-    pub fn slice_axis(&self, axis: isize, start: usize, limit: usize) -> Tensor {
+    pub fn slice_axis(&self, axis: impl AxisNumber, start: usize, limit: usize) -> Tensor {
+        let axis = axis.number();
         operation("slice_axis", || match normalize_axis(axis, self.rank()) {
             Ok(axis) => {
                 let (mut from, mut to) = (vec![0; self.rank()], self.shape().to_vec());
@@ -194,7 +208,7 @@ impl Tensor {
     /// `before` and `after` elements of the scalar `fill` added around every axis, given as one
     /// pair an axis.
     #[track_caller]
-    pub fn pad(&self, amounts: &[(usize, usize)], fill: &Tensor) -> Tensor {
+    pub fn pad(&self, amounts: &[(usize, usize)], fill: impl Operand) -> Tensor {
         operation("pad", || {
             let axes = amounts.iter().map(|&(low, high)| PadAxis {
                 low: low.try_into().unwrap_or(i64::MAX),
@@ -208,8 +222,9 @@ impl Tensor {
     /// The general padding: elements of the scalar `fill` before, after and between the elements of
     /// every axis; negative amounts cut off.
     #[track_caller]
-    pub fn pad_with(&self, pad: Pad, fill: &Tensor) -> Tensor {
+    pub fn pad_with(&self, pad: Pad, fill: impl Operand) -> Tensor {
         operation("pad_with", || {
+            let [_, fill] = &typed([Given::Tensor(self), fill.given()]);
             if pad.0.len() != self.rank() {
                 return Tensor::apply1(Op::Pad(pad), &[self, fill]);
             }
@@ -236,8 +251,10 @@ impl Tensor {
     /// assert_eq!(Tensor::concatenate(&[&a, &b], 0).to_vec::<i32>()?, [1, 2, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[doc(alias = "concat")]
     #[track_caller]
-    pub fn concatenate(tensors: &[&Tensor], axis: isize) -> Tensor {
+    pub fn concatenate(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
+        let (tensors, axis) = (&tensors.list()[..], axis.number());
         operation("concatenate", || {
             let place = Place::here();
             let Some(first) = tensors.first() else {
@@ -256,8 +273,17 @@ impl Tensor {
     }
 
     /// Tensors of one shape side by side along a new axis.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, y) = (Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0]));
+    /// assert_eq!(Tensor::stack([&x, &y], 0).to_vec::<f64>()?, [1.0, 2.0, 3.0, 4.0]);
+    /// assert_eq!(Tensor::stack(&vec![x, y], 1).to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
-    pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
+    pub fn stack(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
+        let (tensors, axis) = (&tensors.list()[..], axis.number());
         let place = Place::of("stack");
         place.scope(|| {
             if let Some((first, rest)) = tensors.split_first() {
@@ -280,8 +306,8 @@ impl Tensor {
 
     /// The elements along some axes in reverse order.
     #[track_caller]
-    pub fn flip(&self, axes: &[isize]) -> Tensor {
-        operation("flip", || match normalize_axes(axes, self.rank()) {
+    pub fn flip(&self, axes: impl AxisList) -> Tensor {
+        operation("flip", || match normalize_axes(&axes.axes(), self.rank()) {
             Ok(axes) if axes.is_empty() => self.clone(),
             Ok(mut axes) => {
                 axes.sort_unstable();

@@ -1,5 +1,6 @@
 //! Products of vectors and matrices, factorisations and solves. Leading axes are stacks.
 
+use super::axes::AxisList;
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::TriangularSolve;
 use crate::shape::normalize_axes;
@@ -74,10 +75,15 @@ impl Tensor {
     /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the
     /// other. What remains: this tensor's other axes, then the other's.
     #[track_caller]
-    pub fn tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
+    pub fn tensordot(
+        &self,
+        other: &Tensor,
+        axes: impl AxisList,
+        other_axes: impl AxisList,
+    ) -> Tensor {
         operation("tensordot", || {
-            let left = normalize_axes(axes, self.rank());
-            match (left, normalize_axes(other_axes, other.rank())) {
+            let left = normalize_axes(&axes.axes(), self.rank());
+            match (left, normalize_axes(&other_axes.axes(), other.rank())) {
                 (Ok(left), Ok(right)) => self.contract("tensordot", other, &left, &right, &[], &[]),
                 (Err(kind), _) | (_, Err(kind)) => {
                     Tensor::fail("tensordot", kind, Place::here(), self)
@@ -213,20 +219,73 @@ impl Tensor {
     }
 
     /// The lower triangular factor `l` with `l · lᵀ = (a + aᵀ)/2`, for a symmetric positive definite
-    /// matrix or a stack of them. A matrix that is not positive definite gives NaN.
+    /// matrix or a stack of them. A matrix that is not positive definite, or has NaN, gives NaN: in
+    /// every element of its own factor, and in no other of a stack. [`Tensor::try_cholesky`] makes
+    /// that an error, [`Tensor::is_positive_definite`] tells which members of a stack have a factor.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let l = Tensor::from([[4.0, 2.0], [2.0, 5.0]]).cholesky();
+    /// assert_eq!(l.to_vec::<f64>()?, [2.0, 0.0, 1.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
     pub fn cholesky(&self) -> Tensor {
-        let place = Place::of("cholesky");
-        if self.rank() < 2 {
-            return Tensor::apply1(Op::Cholesky, &[self]);
-        }
-        place.scope(|| {
-            let [.., m, n] = *self.shape() else { return Tensor::apply1(Op::Cholesky, &[self]) };
-            match m == n && self.dtype().is_float() {
-                true => Tensor::apply1(Op::Cholesky, &[&((self + self.mt()) * 0.5)]),
-                false => Tensor::apply1(Op::Cholesky, &[self]),
+        operation("cholesky", || self.symmetric_cholesky(false))
+    }
+
+    /// [`Tensor::cholesky`] with an error for a matrix that has no factor, as [`Tensor::solve`] has
+    /// for a singular one.
+    ///
+    /// # Errors
+    /// Carried, also out of `jit`: [`ErrorKind::NotPositiveDefinite`] when a single matrix is not
+    /// positive definite or has NaN. In a stack (also one made by `vmap`) such a member fills its own
+    /// factor with NaN and disturbs no other; [`Tensor::is_positive_definite`] tells which.
+    ///
+    /// ```
+    /// # use unloop_graph::{ErrorKind, Tensor};
+    /// let covariance = Tensor::from([[1.0, 2.0], [2.0, 1.0]]);
+    /// let error = covariance.try_cholesky().check().cloned().unwrap_err();
+    /// assert_eq!(*error.kind(), ErrorKind::NotPositiveDefinite);
+    /// // More on the diagonal helps.
+    /// let jitter = 1.5 * Tensor::eye(covariance.dtype(), 2);
+    /// assert!((covariance + jitter).try_cholesky().check().is_ok());
+    /// ```
+    #[track_caller]
+    pub fn try_cholesky(&self) -> Tensor {
+        operation("try_cholesky", || self.symmetric_cholesky(true))
+    }
+
+    /// Whether a matrix has a Cholesky factor, in floating point: a scalar of dtype bool, or one for
+    /// each matrix of a stack. Beside [`Tensor::cholesky`] in a compiled function, the factor is
+    /// computed once.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let stack = Tensor::from([[[2.0, 1.0], [1.0, 2.0]], [[1.0, 2.0], [2.0, 1.0]]]);
+    /// assert_eq!(stack.is_positive_definite().to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn is_positive_definite(&self) -> Tensor {
+        operation("is_positive_definite", || {
+            let factor = self.symmetric_cholesky(false);
+            match factor.as_error() {
+                Some(_) => factor,
+                None => factor.is_nan().any_axis(vec![-2, -1]).logical_not(),
             }
         })
+    }
+
+    #[track_caller]
+    fn symmetric_cholesky(&self, checked: bool) -> Tensor {
+        let op = Op::Cholesky { checked };
+        match *self.shape() {
+            [.., m, n] if m == n && self.dtype().is_float() => {
+                Tensor::apply1(op, &[&((self + self.mt()) * 0.5)])
+            }
+            _ => Tensor::apply1(op, &[self]),
+        }
     }
 
     /// The LU factorisation with partial pivoting of a matrix, or of each of a stack: the packed

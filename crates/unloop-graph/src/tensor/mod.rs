@@ -2,6 +2,7 @@
 //! error of an operation that could not be done. All operations go through [`Tensor::apply`].
 
 mod arrange;
+mod axes;
 mod convert;
 mod create;
 mod cumulative;
@@ -16,9 +17,11 @@ mod gamma;
 mod index;
 mod layout;
 mod linalg;
+mod nested;
 mod nn;
 mod normal;
 mod numeric;
+mod operand;
 mod operators;
 mod reduce;
 mod search;
@@ -31,26 +34,40 @@ mod window;
 use smallvec::{SmallVec, smallvec};
 
 /// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
-/// tensor. Errors name the line that calls the method.
+/// tensor. Errors name the line that calls the method. Arguments of type `Operand` are tensors in the
+/// body, and tensors or numbers for the caller.
 macro_rules! composed {
-    ($($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block)+) => {
-        impl crate::Tensor {$(
+    () => {};
+    ($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        crate::tensor::operand::with_operands! {
+            $(#[$doc])* $name($x $(, $y)+) -> $result $body
+        }
+        composed! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        impl crate::Tensor {
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $arg: $ty)*) -> $result {
                 let $x = self;
                 crate::operation(stringify!($name), || $body)
             }
-        )+}
+        }
+        composed! { $($rest)* }
     };
 }
 use composed;
 
 pub use arrange::PadMode;
+pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
-pub use index::{AtIndex, IndexArg, strided};
+pub use index::{AtIndex, DimensionIndex, IndexArg, IndexRange, strided};
+pub use nested::{Nested, TensorList};
+pub use operand::{Elementwise, Given, Operand, operands};
 pub use operators::Broadcast;
-pub use reduce::AxisList;
+
 pub use window::{Conv, WindowAxis};
 
 use crate::error::{Error, ErrorKind, Place};
@@ -60,9 +77,25 @@ use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 
 /// An n-dimensional array of one dtype, or a stand-in for one inside a transform.
 ///
+/// The elementwise functions of several operands, such as `x.maximum(y)`, are methods of [`Elementwise`],
+/// to which every tensor dereferences.
+///
 /// Operations on concrete tensors compute at once. Inside `vmap`, `grad`, `jit` and the other
 /// transforms a tensor is *traced*: it has a shape and a dtype, but no value yet. Cloning is cheap;
 /// tensors never change.
+///
+/// Arithmetic of integers wraps around at the bounds of their dtype, also in sums, products and
+/// powers. An integer divided by 0 is -1 (of u32 the largest one), and the remainder is the dividend.
+/// Floats follow IEEE 754. All of this is as in JAX.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// let x = Tensor::from([7, i32::MAX]);
+/// assert_eq!((&x + 1).to_vec::<i32>()?, [8, i32::MIN]);
+/// assert_eq!((&x / 0).to_vec::<i32>()?, [-1, -1]);
+/// assert_eq!((&x % 0).to_vec::<i32>()?, [7, i32::MAX]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 ///
 /// An operation that cannot be done yields a tensor that carries the [`Error`]; later operations
 /// pass it on, and it comes out as `Err` where values leave: [`Tensor::check`],

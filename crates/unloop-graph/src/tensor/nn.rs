@@ -1,7 +1,7 @@
 //! Functions of neural networks, composed of the operations, in their stable forms.
 
+use super::axes::{AxisList, AxisNumber};
 use super::composed;
-use super::reduce::AxisList;
 use crate::error::{Place, operation};
 use crate::{ErrorKind, Tensor};
 
@@ -133,7 +133,8 @@ composed! {
     }
 
     /// One half of an axis times the sigmoid of the other. <https://arxiv.org/abs/1612.08083>
-    glu(x, axis: isize) -> Tensor {
+    glu(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let n = match x.axis("glu", axis, Place::here()) {
             Ok(at) => x.shape()[at],
             Err(error) => return error,
@@ -165,7 +166,8 @@ composed! {
     }
 
     /// `log(mean(exp(x)))` along an axis; does not overflow.
-    logmeanexp(x, axis: isize) -> Tensor {
+    logmeanexp(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         match x.axis("logmeanexp", axis, Place::here()) {
             Ok(at) => x.logsumexp(vec![axis]) - (x.shape()[at] as f64).ln(),
             Err(error) => error,
@@ -173,7 +175,8 @@ composed! {
     }
 
     /// Mean 0 and variance 1 along an axis: `(x - mean)/√(variance + epsilon)`.
-    standardize(x, axis: isize, epsilon: f64) -> Tensor {
+    standardize(x, axis: impl AxisNumber, epsilon: f64) -> Tensor {
+        let axis = axis.number();
         let centred = x - x.mean_keep(vec![axis]).broadcast();
         let variance = centred.square().mean_keep(vec![axis]) + epsilon;
         centred * variance.rsqrt().broadcast()

@@ -3,6 +3,7 @@
 use std::f64::consts::{LN_2, LN_10, PI};
 
 use super::composed;
+use super::operand::{Given, Operand, tensors};
 use super::slopes::Slopes;
 use crate::{DType, ErrorKind, Number, Place, Tensor};
 
@@ -117,7 +118,7 @@ composed! {
     }
 
     /// `√(x² + y²)` without overflow on the way.
-    hypot(x, y: &Tensor) -> Tensor {
+    hypot(x, y: Operand) -> Tensor {
         // The result does not depend on the scale, so neither do its derivatives.
         let scale = x.abs().maximum(&y.abs()).stop_gradient();
         let infinite = x.is_infinite() | y.is_infinite();
@@ -130,17 +131,17 @@ composed! {
     }
 
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
-    logaddexp2(x, y: &Tensor) -> Tensor {
+    logaddexp2(x, y: Operand) -> Tensor {
         log_sum(x, y, |gap| gap.exp2().log1p() / LN_2)
     }
 
     /// `ln(eˣ + eʸ)`, without overflow.
-    logaddexp(x, y: &Tensor) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
+    logaddexp(x, y: Operand) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
 
     /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
     /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
-    /// `y = 0` and NaN for infinite `x`. The derivative is 0.
-    floor_div(x, y: &Tensor) -> Tensor {
+    /// `y = 0` (of integers a number without meaning) and NaN for infinite `x`. The derivative is 0.
+    floor_div(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             let quotient = x / y;
@@ -157,9 +158,9 @@ composed! {
         by_zero.select(&ratio, &signed).stop_gradient()
     }
 
-    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). The
-    /// derivative in `x` is 1.
-    modulo(x, y: &Tensor) -> Tensor {
+    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). For
+    /// `y = 0` it is NaN, of integers `x`. The derivative in `x` is 1.
+    modulo(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             return apart.select(&(&rest + y), &rest);
@@ -180,13 +181,13 @@ composed! {
     }
 
     /// The magnitude of `x` with the sign of `y`.
-    copy_sign(x, y: &Tensor) -> Tensor {
+    copy_sign(x, y: Operand) -> Tensor {
         let magnitude = x.abs();
         y.sign_bit().select(&-&magnitude, &magnitude)
     }
 
     /// The next number of the dtype after `x` towards `y`.
-    next_after(x, y: &Tensor) -> Tensor {
+    next_after(x, y: Operand) -> Tensor {
         let Float { bits: dtype, sign, magnitude, .. } = float(x.dtype());
         let bits = x.bitcast(dtype);
         let (zero, one) = (bits.zeros_like(), bits.ones_like());
@@ -202,7 +203,7 @@ composed! {
     }
 
     /// `x·2ⁿ` for integers `n`, rounded once.
-    ldexp(x, n: &Tensor) -> Tensor {
+    ldexp(x, n: Operand) -> Tensor {
         if let (true, None) = (!n.dtype().is_int(), n.as_error()) {
             let kind = ErrorKind::UnsupportedDType { dtype: n.dtype(), expected: "integer exponents" };
             return Tensor::fail("ldexp", kind, Place::here(), x);
@@ -224,7 +225,7 @@ composed! {
     }
 
     /// 0 below zero, 1 above, and `at_zero` at 0.
-    heaviside(x, at_zero: &Tensor) -> Tensor {
+    heaviside(x, at_zero: Operand) -> Tensor {
         let zero = x.zeros_like();
         let step = x.greater(&zero).cast(x.dtype());
         x.equal(&zero).select(&at_zero.broadcast_to(x.shape()), &x.is_nan().select(x, &step))
@@ -241,10 +242,10 @@ composed! {
     is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
 
     /// The larger of two; the other one where one is NaN.
-    fmax(x, y: &Tensor) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
+    fmax(x, y: Operand) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
 
     /// The smaller of two; the other one where one is NaN.
-    fmin(x, y: &Tensor) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
+    fmin(x, y: Operand) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
 
     /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
     /// Numbers that have no digits there stay as they are.
@@ -268,9 +269,10 @@ composed! {
     }
 
     /// Whether elements are equal within `absolute + relative·|y|`. NaN is close to nothing.
-    is_close(x, y: &Tensor, relative: f64, absolute: f64) -> Tensor {
-        let near = (x - y).abs().less_equal(&(y.abs() * relative + absolute));
-        x.equal(y) | (&near & y.is_finite().broadcast_to(near.shape()))
+    is_close(x, y: impl Operand, relative: f64, absolute: f64) -> Tensor {
+        let [x, y] = tensors([Given::Tensor(x), y.given()]);
+        let near = (&*x - &*y).abs().less_equal(y.abs() * relative + absolute);
+        x.equal(&*y) | (&near & y.is_finite().broadcast_to(near.shape()))
     }
 
     /// The logarithm of the odds, `ln(x/(1 - x))`.
@@ -309,7 +311,7 @@ composed! {
     }
 
     /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
-    boxcox(x, y: &Tensor) -> Tensor {
+    boxcox(x, y: Operand) -> Tensor {
         let slopes = Slopes {
             name: "boxcox",
             in_each: [
@@ -349,7 +351,7 @@ composed! {
 
     /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0. One that the dtype
     /// does not hold, that of its least number and itself or 0, wraps to the least number.
-    gcd(x, y: &Tensor) -> Tensor {
+    gcd(x, y: Operand) -> Tensor {
         // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
         let steps = if x.dtype().size() == 8 { 92 } else { 46 };
         // Of negative numbers, which every magnitude has, unless there are none.
@@ -366,7 +368,7 @@ composed! {
 
     /// The least common multiple of integers, never negative; of 0 and anything it is 0. One that the
     /// dtype does not hold wraps.
-    lcm(x, y: &Tensor) -> Tensor {
+    lcm(x, y: Operand) -> Tensor {
         let divisor = x.gcd(y);
         let zero = divisor.equal(&divisor.zeros_like());
         (x / zero.select(&divisor.ones_like(), &divisor) * y).abs()

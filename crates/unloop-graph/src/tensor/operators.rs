@@ -1,10 +1,15 @@
-//! Rust's operators on tensors, with tensors, with literals, and with [`Broadcast`] operands.
+//! Rust's operators on tensors, with any [`Operand`]; numbers in front are literals.
 
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
+use std::iter::{Product, Sum};
+use std::ops::{
+    Add, AddAssign, BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Div, DivAssign,
+    Mul, MulAssign, Neg, Not, Rem, RemAssign, Sub, SubAssign,
+};
 
 use super::elementwise::elementwise;
-use crate::error::{ErrorKind, Place};
-use crate::{BinaryOp, DType, Number, Op, Shape, Tensor, UnaryOp};
+use super::operand::{Given, Operand, tensors};
+use crate::error::{Place, operation};
+use crate::{BinaryOp, Op, Tensor, UnaryOp};
 
 /// An operand to which NumPy's broadcasting rule applies: shapes are aligned at the last axis, and
 /// axes of size 1 (or missing ones) repeat. Made by [`Tensor::broadcast`].
@@ -26,172 +31,68 @@ impl Tensor {
     }
 }
 
-/// Expands both operands to their common shape by NumPy's rule.
+impl Operand for Broadcast {
+    fn given(&self) -> Given<'_> {
+        Given::Broadcast(&self.0)
+    }
+}
+
+/// An operator on two operands, at the caller's line.
 #[track_caller]
-fn broadcast_both(name: &'static str, op: BinaryOp, x: &Tensor, y: &Tensor) -> Tensor {
-    let place = Place::of(name);
-    let (left, right) = (Shape::from(x.shape()), Shape::from(y.shape()));
-    place.scope(|| match left.broadcast(&right) {
-        Some(shape) => {
-            let expand = |t: &Tensor| match t.as_error() {
-                Some(_) => t.clone(),
-                None => t.broadcast_to(&shape),
-            };
-            elementwise(place, Op::Binary(op), &[&expand(x), &expand(y)])
-        }
-        None => match y.as_error() {
-            Some(_) => y.clone(),
-            None => {
-                let why = "NumPy's rule needs equal sizes or 1, aligned at the last axis".into();
-                Tensor::fail(name, ErrorKind::Incompatible { left, right, why }, place, x)
-            }
-        },
+fn binary(name: &'static str, op: BinaryOp, operands: [Given<'_>; 2]) -> Tensor {
+    operation(name, || {
+        let [x, y] = tensors(operands);
+        elementwise(Place::here(), Op::Binary(op), &[&x, &y])
     })
 }
 
-/// An operator on two tensors, at the caller's line.
-#[track_caller]
-fn binary(name: &'static str, op: BinaryOp, operands: &[&Tensor; 2]) -> Tensor {
-    elementwise(Place::of(name), Op::Binary(op), operands)
-}
-
-/// A float literal in the dtype of the tensor that it meets, which must be a float.
-#[track_caller]
-fn float_literal(value: f64, like: &Tensor, op: BinaryOp) -> Tensor {
-    if like.dtype().is_float() || like.as_error().is_some() {
-        return like.literal(Number::Float(value));
-    }
-    let kind = ErrorKind::DTypeMismatch { left: like.dtype(), right: DType::F64 };
-    Tensor::fail(op.name(), kind, Place::here(), like)
-}
-
-/// An integer literal in the dtype of the tensor that it meets.
-#[track_caller]
-fn int_literal(value: i32, like: &Tensor, _: BinaryOp) -> Tensor {
-    like.literal(Number::Int(value.into()))
-}
-
-macro_rules! with_literal {
-    ($trait:ident $method:ident $op:ident, $t:ty, $literal:ident) => {
-        impl $trait<$t> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: $t) -> Tensor {
-                let other = $literal(other, self, BinaryOp::$op);
-                binary(stringify!($method), BinaryOp::$op, &[self, &other])
-            }
-        }
-        impl $trait<$t> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: $t) -> Tensor {
-                (&self).$method(other)
-            }
-        }
-        impl $trait<&Tensor> for $t {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                let this = $literal(self, other, BinaryOp::$op);
-                binary(stringify!($method), BinaryOp::$op, &[&this, other])
-            }
-        }
-        impl $trait<Tensor> for $t {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor {
-                self.$method(&other)
-            }
-        }
-    };
-}
-
 macro_rules! binary_operator {
-    ($trait:ident $method:ident $op:ident) => {
-        impl $trait<&Tensor> for &Tensor {
-            type Output = Tensor;
+    ($trait:ident $method:ident $op:ident, $assign:ident $in_place:ident, $($number:ty)*) => {
+        binary_operator!(@of &Tensor, $trait $method $op);
+        binary_operator!(@of Tensor, $trait $method $op);
+        binary_operator!(@of Broadcast, $trait $method $op);
+        $(
+            binary_operator!(@number $number, &Tensor, $trait $method $op);
+            binary_operator!(@number $number, Tensor, $trait $method $op);
+            binary_operator!(@number $number, Broadcast, $trait $method $op);
+        )*
+
+        impl<O: Operand> $assign<O> for Tensor {
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                binary(stringify!($method), BinaryOp::$op, &[self, other])
+            fn $in_place(&mut self, other: O) {
+                *self = binary(stringify!($method), BinaryOp::$op, [self.given(), other.given()]);
             }
         }
-        impl $trait<Tensor> for &Tensor {
+    };
+    (@of $t:ty, $trait:ident $method:ident $op:ident) => {
+        impl<O: Operand> $trait<O> for $t {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor {
-                self.$method(&other)
+            fn $method(self, other: O) -> Tensor {
+                binary(stringify!($method), BinaryOp::$op, [self.given(), other.given()])
             }
         }
-        impl $trait<&Tensor> for Tensor {
+    };
+    (@number $number:ty, $t:ty, $trait:ident $method:ident $op:ident) => {
+        impl $trait<$t> for $number {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                (&self).$method(other)
-            }
-        }
-        impl $trait<Tensor> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor {
-                (&self).$method(&other)
-            }
-        }
-        impl $trait<Broadcast> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(stringify!($method), BinaryOp::$op, self, &other.0)
-            }
-        }
-        impl $trait<Broadcast> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(stringify!($method), BinaryOp::$op, &self, &other.0)
-            }
-        }
-        impl $trait<&Tensor> for Broadcast {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, other)
-            }
-        }
-        impl $trait<Tensor> for Broadcast {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor {
-                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, &other)
-            }
-        }
-        impl $trait<Broadcast> for Broadcast {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Broadcast) -> Tensor {
-                broadcast_both(stringify!($method), BinaryOp::$op, &self.0, &other.0)
+            fn $method(self, other: $t) -> Tensor {
+                binary(stringify!($method), BinaryOp::$op, [self.given(), other.given()])
             }
         }
     };
 }
 
-macro_rules! arithmetic {
-    ($($trait:ident $method:ident $op:ident;)+) => {$(
-        binary_operator!($trait $method $op);
-        with_literal!($trait $method $op, f64, float_literal);
-        with_literal!($trait $method $op, i32, int_literal);
-    )+};
-}
-
-arithmetic! {
-    Add add Add;
-    Sub sub Sub;
-    Mul mul Mul;
-    Div div Div;
-    Rem rem Rem;
-}
-binary_operator!(BitAnd bitand And);
-binary_operator!(BitOr bitor Or);
-binary_operator!(BitXor bitxor Xor);
+// More types of numbers in front would leave open which one a literal is.
+binary_operator!(Add add Add, AddAssign add_assign, f64 i32);
+binary_operator!(Sub sub Sub, SubAssign sub_assign, f64 i32);
+binary_operator!(Mul mul Mul, MulAssign mul_assign, f64 i32);
+binary_operator!(Div div Div, DivAssign div_assign, f64 i32);
+binary_operator!(Rem rem Rem, RemAssign rem_assign, f64 i32);
+binary_operator!(BitAnd bitand And, BitAndAssign bitand_assign, bool);
+binary_operator!(BitOr bitor Or, BitOrAssign bitor_assign, bool);
+binary_operator!(BitXor bitxor Xor, BitXorAssign bitxor_assign, bool);
 
 macro_rules! unary_operator {
     ($trait:ident $method:ident $op:ident) => {
@@ -217,10 +118,33 @@ unary_operator!(Not not Not);
 
 /// The sum of tensors of one shape; of none: the f64 scalar 0. The standard library's `sum` does not
 /// say who calls it, so its errors name no line.
-impl std::iter::Sum for Tensor {
+impl Sum for Tensor {
     fn sum<I: Iterator<Item = Tensor>>(iter: I) -> Tensor {
         // The iterator itself runs the user's code, at its own lines.
         let add = |a: Tensor, b: Tensor| Place::without_line("sum").scope(|| a + b);
         iter.reduce(add).unwrap_or_else(|| 0.0.into())
+    }
+}
+
+/// The sum of tensors of one shape, as that of tensors by value.
+impl<'a> Sum<&'a Tensor> for Tensor {
+    fn sum<I: Iterator<Item = &'a Tensor>>(iter: I) -> Tensor {
+        iter.cloned().sum()
+    }
+}
+
+/// The product of tensors of one shape; of none: the f64 scalar 1. Its errors name no line, as those of
+/// the sum.
+impl Product for Tensor {
+    fn product<I: Iterator<Item = Tensor>>(iter: I) -> Tensor {
+        let multiply = |a: Tensor, b: Tensor| Place::without_line("product").scope(|| a * b);
+        iter.reduce(multiply).unwrap_or_else(|| 1.0.into())
+    }
+}
+
+/// The product of tensors of one shape, as that of tensors by value.
+impl<'a> Product<&'a Tensor> for Tensor {
+    fn product<I: Iterator<Item = &'a Tensor>>(iter: I) -> Tensor {
+        iter.cloned().product()
     }
 }

@@ -1,45 +1,10 @@
 //! Reductions: over all axes (`sum()`), over some (`sum_axis(0)`, `sum_axis([0, -1])`), and keeping
 //! the reduced axes with size 1 (`sum_keep(0)`).
 
+use super::axes::{AxisList, AxisNumber};
 use crate::error::{ErrorKind, Place, operation};
 use crate::shape::{normalize_axes, normalize_axis};
 use crate::{ArgReduceOp, Axes, DType, Number, Op, ReduceOp, Shape, Tensor};
-
-/// One axis or several; negative ones count from the end.
-pub trait AxisList {
-    /// The axes as given.
-    fn axes(&self) -> Vec<isize>;
-}
-
-impl AxisList for i32 {
-    fn axes(&self) -> Vec<isize> {
-        vec![*self as isize]
-    }
-}
-
-impl AxisList for isize {
-    fn axes(&self) -> Vec<isize> {
-        vec![*self]
-    }
-}
-
-impl<const N: usize> AxisList for [i32; N] {
-    fn axes(&self) -> Vec<isize> {
-        self.iter().map(|&a| a as isize).collect()
-    }
-}
-
-impl AxisList for &[isize] {
-    fn axes(&self) -> Vec<isize> {
-        self.to_vec()
-    }
-}
-
-impl AxisList for Vec<isize> {
-    fn axes(&self) -> Vec<isize> {
-        self.clone()
-    }
-}
 
 /// The operations that have the three forms.
 #[derive(Clone, Copy)]
@@ -140,13 +105,15 @@ impl Tensor {
 
     /// Position of the first largest element along an axis, as i64; NaN counts as largest.
     #[track_caller]
-    pub fn argmax_axis(&self, axis: isize) -> Tensor {
+    pub fn argmax_axis(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("argmax_axis", || self.arg_reduce(ArgReduceOp::Max, Some(axis)))
     }
 
     /// Like [`Tensor::argmax_axis`]; the axis stays, with size 1.
     #[track_caller]
-    pub fn argmax_keep(&self, axis: isize) -> Tensor {
+    pub fn argmax_keep(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("argmax_keep", || {
             let position = self.argmax_axis(axis);
             match normalize_axis(axis, self.rank()) {
@@ -164,13 +131,15 @@ impl Tensor {
 
     /// Position of the first smallest element along an axis, as i64; NaN counts as smallest.
     #[track_caller]
-    pub fn argmin_axis(&self, axis: isize) -> Tensor {
+    pub fn argmin_axis(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("argmin_axis", || self.arg_reduce(ArgReduceOp::Min, Some(axis)))
     }
 
     /// Like [`Tensor::argmin_axis`]; the axis stays, with size 1.
     #[track_caller]
-    pub fn argmin_keep(&self, axis: isize) -> Tensor {
+    pub fn argmin_keep(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("argmin_keep", || {
             let position = self.argmin_axis(axis);
             match normalize_axis(axis, self.rank()) {
@@ -182,9 +151,13 @@ impl Tensor {
 }
 
 macro_rules! reductions {
-    ($($what:literal $how:expr, $all:ident $axis:ident $keep:ident;)+) => {
+    ($($(#[$more:meta])* $what:literal $how:expr, $all:ident $axis:ident $keep:ident;)+) => {
         impl Tensor {$(
             #[doc = concat!($what, " of all elements, a scalar.")]
+            #[doc = ""]
+            #[doc = concat!("Along some axes: [`Tensor::", stringify!($axis), "`], which drops them, and")]
+            #[doc = concat!("[`Tensor::", stringify!($keep), "`], which keeps them with size 1.")]
+            $(#[$more])*
             #[track_caller]
             pub fn $all(&self) -> Tensor {
                 operation(stringify!($all), || self.reduce($how, None, false))
@@ -208,7 +181,9 @@ macro_rules! reductions {
 reductions! {
     "The sum" Reduction::Op(ReduceOp::Sum), sum sum_axis sum_keep;
     "The product" Reduction::Op(ReduceOp::Prod), prod prod_axis prod_keep;
+    /// Of two tensors, element by element: `x.maximum(y)`, [`Tensor::maximum`].
     "The largest" Reduction::Op(ReduceOp::Max), max max_axis max_keep;
+    /// Of two tensors, element by element: `x.minimum(y)`, [`Tensor::minimum`].
     "The smallest" Reduction::Op(ReduceOp::Min), min min_axis min_keep;
     "Whether all are true," Reduction::Op(ReduceOp::And), all all_axis all_keep;
     "Whether any is true," Reduction::Op(ReduceOp::Or), any any_axis any_keep;
@@ -263,7 +238,8 @@ impl Tensor {
         self - self.mean_keep(axes).broadcast()
     }
 
-    /// The Euclidean norm `√Σx²` of all elements.
+    /// The Euclidean norm `√Σx²` of all elements. Its gradient `x/‖x‖` is NaN at the origin, as in
+    /// JAX; that of [`Tensor::safe_norm`] is 0 there.
     #[track_caller]
     pub fn norm(&self) -> Tensor {
         operation("norm", || self.square().sum().sqrt())
@@ -279,5 +255,39 @@ impl Tensor {
     #[track_caller]
     pub fn norm_keep(&self, axes: impl AxisList) -> Tensor {
         operation("norm_keep", || self.square().sum_keep(axes).sqrt())
+    }
+
+    /// [`Tensor::norm`] whose derivatives of all orders are 0 at the origin, where the norm has none:
+    /// distances whose points may coincide.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([3.0, -4.0]).safe_norm().item::<f64>()?, 5.0);
+    /// assert_eq!(Tensor::from([0.0, 0.0]).safe_norm().item::<f64>()?, 0.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn safe_norm(&self) -> Tensor {
+        operation("safe_norm", || self.square().sum().sqrt_or_zero())
+    }
+
+    /// [`Tensor::safe_norm`] along one axis or several, which disappear.
+    #[track_caller]
+    pub fn safe_norm_axis(&self, axes: impl AxisList) -> Tensor {
+        operation("safe_norm_axis", || self.square().sum_axis(axes).sqrt_or_zero())
+    }
+
+    /// [`Tensor::safe_norm`] along one axis or several, which stay with size 1.
+    #[track_caller]
+    pub fn safe_norm_keep(&self, axes: impl AxisList) -> Tensor {
+        operation("safe_norm_keep", || self.square().sum_keep(axes).sqrt_or_zero())
+    }
+
+    /// The square root, without a derivative at 0.
+    #[track_caller]
+    fn sqrt_or_zero(&self) -> Tensor {
+        let is_zero = self.equal(0.0);
+        // The root that is not taken must not be infinite in derivatives.
+        is_zero.select(0.0, is_zero.select(1.0, self).sqrt())
     }
 }

@@ -1,6 +1,8 @@
 //! Searching, counting and sets, with results of fixed sizes.
 
+use super::axes::AxisNumber;
 use super::composed;
+use super::index::IndexArg;
 use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp, require_index};
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};
@@ -50,6 +52,31 @@ composed! {
     bincount_weighted(x, weights: &Tensor, length: usize) -> Tensor {
         let zeros = Tensor::zeros(weights.dtype(), length);
         put(&zeros, &x.flatten(), &weights.flatten(), ScatterOp::Add)
+    }
+
+    /// The sums of entries along axis 0 by segment: entry `i` counts for segment `segments[i]` of `count`,
+    /// in any order.
+    ///
+    /// # Errors
+    /// Carried: a segment that is not below `count`, not one segment an entry.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    /// let sums = x.segment_sum(&Tensor::from([0, 2, 0, 2]), 3);
+    /// assert_eq!(sums.to_vec::<f64>()?, [4.0, 0.0, 6.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    segment_sum(x, segments: &Tensor, count: usize) -> Tensor {
+        if let (0, None) = (x.rank(), x.as_error()) {
+            let kind = ErrorKind::WrongRank { expected: "entries along an axis", shape: Shape::scalar() };
+            return Tensor::fail("segment_sum", kind, Place::here(), x);
+        }
+        let mut shape = Shape::from(x.shape());
+        shape.iter_mut().take(1).for_each(|size| *size = count);
+        let rest = (1..x.rank()).map(|_| IndexArg::from(..));
+        let index = std::iter::once(IndexArg::from(segments)).chain(rest);
+        Tensor::zeros(x.dtype(), shape).add_at(index.collect::<Vec<_>>(), x)
     }
 
     /// How many elements lie in each bin between sorted `edges`, as i64; the last bin has both its
@@ -115,7 +142,8 @@ composed! {
     count_nonzero(x) -> Tensor { x.not_equal(&x.zeros_like()).cast(DType::I64).sum() }
 
     /// How many elements along some axes are not zero, as i64.
-    count_nonzero_axis(x, axis: isize) -> Tensor {
+    count_nonzero_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         x.not_equal(&x.zeros_like()).cast(DType::I64).sum_axis(vec![axis])
     }
 
@@ -180,7 +208,8 @@ impl Tensor {
     /// The positions, as i64, that sort by several keys of one shape along an axis; the last key
     /// counts first.
     #[track_caller]
-    pub fn lexsort(keys: &[&Tensor], axis: isize) -> Tensor {
+    pub fn lexsort(keys: &[&Tensor], axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let place = Place::of("lexsort");
         let Some(first) = keys.first() else { return Tensor::zeros(DType::I64, 0) };
         let at = match normalize_axis(axis, first.rank()) {

@@ -1,5 +1,6 @@
 //! Convolution of vectors, and windows.
 
+use super::axes::AxisNumber;
 use std::f64::consts::{PI, TAU};
 
 use super::composed;
@@ -89,7 +90,8 @@ composed! {
 
     /// Angles along an axis, moved by whole turns so that none is further than `π` from the one
     /// before.
-    unwrap_angles(x, axis: isize) -> Tensor {
+    unwrap_angles(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let step = x.diff(1, axis);
         let turn = &step - ((&step + PI) / TAU).floor() * TAU;
         // A step of exactly half a turn keeps its direction.

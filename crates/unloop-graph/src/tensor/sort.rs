@@ -1,5 +1,6 @@
 //! Sorting, and what is made of it.
 
+use super::axes::AxisNumber;
 use crate::error::{Place, operation};
 use crate::op::Sort;
 use crate::shape::normalize_axis;
@@ -12,9 +13,10 @@ impl Tensor {
     pub fn sort_by(
         operands: &[&Tensor],
         keys: usize,
-        axis: isize,
+        axis: impl AxisNumber,
         descending: bool,
     ) -> Vec<Tensor> {
+        let axis = axis.number();
         operation("sort_by", || {
             let place = Place::here();
             let Some(&first) = operands.first() else { return Vec::new() };
@@ -39,14 +41,16 @@ impl Tensor {
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[track_caller]
-    pub fn sort(&self, axis: isize) -> Tensor {
+    pub fn sort(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("sort", || Tensor::sort_by(&[self], 1, axis, false).swap_remove(0))
     }
 
     /// The positions, as i64, that sort an axis: `x.take_along_axis(&x.argsort(a), a)` is
     /// `x.sort(a)`. Equal elements keep their order.
     #[track_caller]
-    pub fn argsort(&self, axis: isize) -> Tensor {
+    pub fn argsort(&self, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         operation("argsort", || self.sorted_positions(axis, false).1)
     }
 
@@ -74,7 +78,8 @@ impl Tensor {
     /// The `k` largest elements along an axis, the largest first, and their positions as i64. NaN
     /// counts as largest, and the first of equal elements comes first.
     #[track_caller]
-    pub fn top_k(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
+    pub fn top_k(&self, k: usize, axis: impl AxisNumber) -> (Tensor, Tensor) {
+        let axis = axis.number();
         operation("top_k", || {
             let (values, positions) = self.sorted_positions(axis, true);
             if values.as_error().is_some() {

@@ -1,5 +1,6 @@
 //! Statistics, differences and integrals along axes.
 
+use super::axes::AxisNumber;
 use super::composed;
 use crate::{DType, ErrorKind, Number, Place, ReduceOp, Tensor};
 
@@ -8,19 +9,26 @@ composed! {
     nansum(x) -> Tensor { x.without_nan(0.0).sum() }
 
     /// The sum along an axis of the elements that are not NaN.
-    nansum_axis(x, axis: isize) -> Tensor { x.without_nan(0.0).sum_axis(vec![axis]) }
+    nansum_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.without_nan(0.0).sum_axis(vec![axis])
+    }
 
     /// The product of all elements that are not NaN.
     nanprod(x) -> Tensor { x.without_nan(1.0).prod() }
 
     /// The product along an axis of the elements that are not NaN.
-    nanprod_axis(x, axis: isize) -> Tensor { x.without_nan(1.0).prod_axis(vec![axis]) }
+    nanprod_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.without_nan(1.0).prod_axis(vec![axis])
+    }
 
     /// The mean of all elements that are not NaN.
     nanmean(x) -> Tensor { x.flatten().nanmean_axis(0) }
 
     /// The mean along an axis of the elements that are not NaN.
-    nanmean_axis(x, axis: isize) -> Tensor {
+    nanmean_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         x.require_float("nanmean_axis", Place::here())
             .unwrap_or_else(|| x.nansum_axis(axis) / x.numbers().sum_axis(vec![axis]))
     }
@@ -29,19 +37,26 @@ composed! {
     nanmax(x) -> Tensor { x.flatten().nanmax_axis(0) }
 
     /// The largest along an axis of the elements that are not NaN.
-    nanmax_axis(x, axis: isize) -> Tensor { x.nan_extreme(ReduceOp::Max, axis) }
+    nanmax_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nan_extreme(ReduceOp::Max, axis)
+    }
 
     /// The smallest of all elements that are not NaN; NaN if all are.
     nanmin(x) -> Tensor { x.flatten().nanmin_axis(0) }
 
     /// The smallest along an axis of the elements that are not NaN.
-    nanmin_axis(x, axis: isize) -> Tensor { x.nan_extreme(ReduceOp::Min, axis) }
+    nanmin_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nan_extreme(ReduceOp::Min, axis)
+    }
 
     /// The variance of all elements that are not NaN.
     nanvar(x) -> Tensor { x.flatten().nanvar_axis(0) }
 
     /// The variance along an axis of the elements that are not NaN.
-    nanvar_axis(x, axis: isize) -> Tensor {
+    nanvar_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let mean = x.nanmean_axis(axis).expand_dims(axis);
         (x - mean.broadcast()).square().nanmean_axis(axis)
     }
@@ -50,25 +65,41 @@ composed! {
     nanstd(x) -> Tensor { x.nanvar().sqrt() }
 
     /// The standard deviation along an axis of the elements that are not NaN.
-    nanstd_axis(x, axis: isize) -> Tensor { x.nanvar_axis(axis).sqrt() }
+    nanstd_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nanvar_axis(axis).sqrt()
+    }
 
     /// The position of the first largest along an axis of the elements that are not NaN; -1 if all are,
     /// as JAX has it.
-    nanargmax_axis(x, axis: isize) -> Tensor { x.nan_position(ReduceOp::Max, axis) }
+    nanargmax_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nan_position(ReduceOp::Max, axis)
+    }
 
     /// The position of the first smallest along an axis of the elements that are not NaN; -1 if all
     /// are, as JAX has it.
-    nanargmin_axis(x, axis: isize) -> Tensor { x.nan_position(ReduceOp::Min, axis) }
+    nanargmin_axis(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nan_position(ReduceOp::Min, axis)
+    }
 
     /// Running sums along an axis; NaN counts as 0.
-    nancumsum(x, axis: isize) -> Tensor { x.without_nan(0.0).cumsum(axis) }
+    nancumsum(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.without_nan(0.0).cumsum(axis)
+    }
 
     /// Running products along an axis; NaN counts as 1.
-    nancumprod(x, axis: isize) -> Tensor { x.without_nan(1.0).cumprod(axis) }
+    nancumprod(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.without_nan(1.0).cumprod(axis)
+    }
 
     /// The variance along an axis, divided by `n - ddof` instead of `n`; NaN where that is not positive,
     /// as JAX has it.
-    variance_ddof(x, axis: isize, ddof: usize) -> Tensor {
+    variance_ddof(x, axis: impl AxisNumber, ddof: usize) -> Tensor {
+        let axis = axis.number();
         let n = match x.axis("variance_ddof", axis, Place::here()) {
             Ok(at) => x.shape()[at],
             Err(error) => return error,
@@ -78,10 +109,14 @@ composed! {
     }
 
     /// The distance of the largest from the smallest along an axis.
-    peak_to_peak(x, axis: isize) -> Tensor { x.max_axis(vec![axis]) - x.min_axis(vec![axis]) }
+    peak_to_peak(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.max_axis(vec![axis]) - x.min_axis(vec![axis])
+    }
 
     /// The mean along an axis with `weights`, a vector along it.
-    average(x, axis: isize, weights: &Tensor) -> Tensor {
+    average(x, axis: impl AxisNumber, weights: &Tensor) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("average", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
@@ -99,7 +134,8 @@ composed! {
     /// assert_eq!(x.quantile(0.5, 0).item::<f64>()?, 2.5);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
-    quantile(x, q: f64, axis: isize) -> Tensor {
+    quantile(x, q: f64, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("quantile", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
@@ -121,7 +157,10 @@ composed! {
     }
 
     /// The middle element along an axis, or the mean of the two; NaN if any element is.
-    median(x, axis: isize) -> Tensor { x.quantile(0.5, axis) }
+    median(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.quantile(0.5, axis)
+    }
 
     /// The covariance of the rows of a matrix, one row a variable: divided by `n - 1`.
     covariance(x) -> Tensor {
@@ -138,7 +177,8 @@ composed! {
     }
 
     /// The differences of neighbours along an axis, `n` times over.
-    diff(x, n: usize, axis: isize) -> Tensor {
+    diff(x, n: usize, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("diff", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
@@ -161,7 +201,8 @@ composed! {
 
     /// The slope along an axis of a function given at points of distance `spacing`: central
     /// differences, one-sided at the ends.
-    slope(x, spacing: f64, axis: isize) -> Tensor {
+    slope(x, spacing: f64, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("slope", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
@@ -180,7 +221,8 @@ composed! {
 
     /// The integral along an axis of a function given at points of distance `spacing`, by the
     /// trapezoidal rule.
-    trapezoid(x, spacing: f64, axis: isize) -> Tensor {
+    trapezoid(x, spacing: f64, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
         let at = match x.axis("trapezoid", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
@@ -192,7 +234,7 @@ composed! {
     }
 
     /// The polynomial with these coefficients, the highest power first, at each element of `at`.
-    polynomial(x, at: &Tensor) -> Tensor {
+    polynomial(x, at: Operand) -> Tensor {
         let start = at.zeros_like();
         x.unstack(0).iter().fold(start, |sum, c| sum * at + c)
     }

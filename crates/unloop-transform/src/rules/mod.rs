@@ -116,7 +116,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_) => {
             custom::batch(op, operands, size)
         }
-        Op::Cholesky
+        Op::Cholesky { .. }
         | Op::Lu
         | Op::Qr { .. }
         | Op::Svd { .. }
@@ -180,7 +180,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_) => {
             custom::jvp(op, rule)
         }
-        Op::Cholesky => vec![Some(linalg::jvp_cholesky(rule))],
+        Op::Cholesky { .. } => vec![Some(linalg::jvp_cholesky(rule))],
         Op::Lu => linalg::jvp_lu(rule),
         Op::Qr { .. } => decompose::jvp_qr(rule),
         Op::Svd { vectors, .. } => decompose::jvp_svd(*vectors, rule),
@@ -265,7 +265,7 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
         Op::ArgReduce { .. }
         | Op::Sort(_)
-        | Op::Cholesky
+        | Op::Cholesky { .. }
         | Op::Lu
         | Op::Qr { .. }
         | Op::Svd { .. }

@@ -1,6 +1,6 @@
 //! Continuous distributions.
 
-use unloop_graph::{DType, Place, Shape, Tensor, operation};
+use unloop_graph::{DType, Operand, Place, Shape, Tensor, operands, operation};
 
 use super::discrete::signs;
 use super::{Key, gamma, invalid, loggamma, split, unit};
@@ -38,7 +38,13 @@ pub fn uniform(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 
 /// Numbers in `[low, high)`, in the dtype of the bounds, which are scalars or of the result's shape.
 #[track_caller]
-pub fn uniform_between(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn uniform_between(
+    key: &Key,
+    low: impl Operand,
+    high: impl Operand,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let [low, high] = &operation("uniform_between", || operands([&low, &high]));
     let (shape, place) = (shape.into(), Place::of("uniform_between"));
     place.scope(|| {
         let low = low.broadcast_to(&shape);
@@ -60,7 +66,13 @@ pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 
 /// Normal numbers between bounds, which are scalars or of the result's shape.
 #[track_caller]
-pub fn truncated_normal(key: &Key, low: &Tensor, high: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn truncated_normal(
+    key: &Key,
+    low: impl Operand,
+    high: impl Operand,
+    shape: impl Into<Shape>,
+) -> Tensor {
+    let [low, high] = &operation("truncated_normal", || operands([&low, &high]));
     let (shape, place) = (shape.into(), Place::of("truncated_normal"));
     place.scope(|| {
         let root = std::f64::consts::SQRT_2;
@@ -146,13 +158,15 @@ pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 
 /// Numbers of the Pareto distribution with minimum 1 and tail index `b`, a scalar or of the shape.
 #[track_caller]
-pub fn pareto(key: &Key, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn pareto(key: &Key, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [b] = &operation("pareto", || operands([&b]));
     operation("pareto", || (exponential(key, b.dtype(), shape) / b).exp())
 }
 
 /// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape.
 #[track_caller]
-pub fn rayleigh(key: &Key, scale: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn rayleigh(key: &Key, scale: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [scale] = &operation("rayleigh", || operands([&scale]));
     operation("rayleigh", || scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
 }
 
@@ -160,10 +174,11 @@ pub fn rayleigh(key: &Key, scale: &Tensor, shape: impl Into<Shape>) -> Tensor {
 #[track_caller]
 pub fn weibull_min(
     key: &Key,
-    scale: &Tensor,
-    concentration: &Tensor,
+    scale: impl Operand,
+    concentration: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
+    let [scale, concentration] = &operation("weibull_min", || operands([&scale, &concentration]));
     let (shape, place) = (shape.into(), Place::of("weibull_min"));
     place.scope(|| {
         let power = concentration.recip().broadcast_to(&shape);
@@ -173,7 +188,8 @@ pub fn weibull_min(
 
 /// `eˢᶻ` for normal `z` and a standard deviation `sigma`, a scalar or of the shape.
 #[track_caller]
-pub fn lognormal(key: &Key, sigma: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn lognormal(key: &Key, sigma: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [sigma] = &operation("lognormal", || operands([&sigma]));
     operation("lognormal", || (normal(key, sigma.dtype(), shape) * sigma).exp())
 }
 
@@ -187,10 +203,11 @@ pub fn maxwell(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 #[track_caller]
 pub fn double_sided_maxwell(
     key: &Key,
-    loc: &Tensor,
-    scale: &Tensor,
+    loc: impl Operand,
+    scale: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
+    let [loc, scale] = &operation("double_sided_maxwell", || operands([&loc, &scale]));
     let (shape, place) = (shape.into(), Place::of("double_sided_maxwell"));
     place.scope(|| {
         let [size, sign] = split(key);
@@ -203,11 +220,12 @@ pub fn double_sided_maxwell(
 #[track_caller]
 pub fn triangular(
     key: &Key,
-    left: &Tensor,
-    mode: &Tensor,
-    right: &Tensor,
+    left: impl Operand,
+    mode: impl Operand,
+    right: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
+    let [left, mode, right] = &operation("triangular", || operands([&left, &mode, &right]));
     let (shape, place) = (shape.into(), Place::of("triangular"));
     place.scope(|| {
         let [left, mode, right] = [left, mode, right].map(|x| x.broadcast_to(&shape));
@@ -221,7 +239,8 @@ pub fn triangular(
 
 /// Numbers of the Wald (inverse Gaussian) distribution with a mean and scale 1.
 #[track_caller]
-pub fn wald(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [mean] = &operation("wald", || operands([&mean]));
     let (shape, place) = (shape.into(), Place::of("wald"));
     place.scope(|| {
         let [k1, k2] = split(key);
@@ -236,7 +255,8 @@ pub fn wald(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
 
 /// Numbers of the beta distribution; the parameters are scalars or of the shape.
 #[track_caller]
-pub fn beta(key: &Key, a: &Tensor, b: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [a, b] = &operation("beta", || operands([&a, &b]));
     let (shape, place) = (shape.into(), Place::of("beta"));
     place.scope(|| {
         let [key_a, key_b] = split(key);
@@ -262,13 +282,15 @@ pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
 
 /// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape.
 #[track_caller]
-pub fn chisquare(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn chisquare(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [df] = &operation("chisquare", || operands([&df]));
     operation("chisquare", || loggamma(key, &(df / 2.0), shape).exp() * 2.0)
 }
 
 /// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape.
 #[track_caller]
-pub fn t(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [df] = &operation("t", || operands([&df]));
     let (shape, place) = (shape.into(), Place::of("t"));
     place.scope(|| {
         let [key_n, key_g] = split(key);
@@ -280,7 +302,8 @@ pub fn t(key: &Key, df: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the F distribution: quotients of two chi-squared numbers, each by its degrees of
 /// freedom.
 #[track_caller]
-pub fn f(key: &Key, above: &Tensor, below: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn f(key: &Key, above: impl Operand, below: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [above, below] = &operation("f", || operands([&above, &below]));
     let (shape, place) = (shape.into(), Place::of("f"));
     place.scope(|| {
         let [key_below, key_above] = split(key);

@@ -1,6 +1,6 @@
 //! Discrete distributions, permutations and choices.
 
-use unloop_graph::{DType, Place, Shape, Tensor, operation};
+use unloop_graph::{AxisNumber, DType, Operand, Place, Shape, Tensor, operands, operation};
 use unloop_transform::while_loop;
 
 use super::{Key, bits, gumbel, invalid, split, uniform};
@@ -32,7 +32,8 @@ pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tenso
 
 /// `true` with probability `p`, a scalar or of the shape.
 #[track_caller]
-pub fn bernoulli(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn bernoulli(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [p] = &operation("bernoulli", || operands([&p]));
     operation("bernoulli", || uniform(key, p.dtype(), shape).less(p))
 }
 
@@ -51,7 +52,8 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 /// The number of trials up to the first success of probability `p` (a scalar or of the shape), as
 /// i32; the largest one where there are more, as for `p = 0`. It is 0 for what is no probability.
 #[track_caller]
-pub fn geometric(key: &Key, p: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [p] = &operation("geometric", || operands([&p]));
     operation("geometric", || {
         let u = uniform(key, p.dtype(), shape);
         let u = u.equal(&u.zeros_like()).select(&u.ones_like(), &u);
@@ -81,7 +83,8 @@ pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tenso
 
 /// The entries of a tensor along an axis in random order; other axes keep their order within an entry.
 #[track_caller]
-pub fn shuffle(key: &Key, x: &Tensor, axis: isize) -> Tensor {
+pub fn shuffle(key: &Key, x: &Tensor, axis: impl AxisNumber) -> Tensor {
+    let axis = axis.number();
     operation("shuffle", || {
         let Some(&size) = usize::try_from(if axis < 0 { axis + x.rank() as isize } else { axis })
             .ok()
@@ -148,7 +151,8 @@ pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
 /// multiply uniform numbers (Knuth), larger ones reject (Hörmann, *The transformed rejection method
 /// for generating Poisson random variables*, 1993).
 #[track_caller]
-pub fn poisson(key: &Key, mean: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn poisson(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [mean] = &operation("poisson", || operands([&mean]));
     let (shape, place) = (shape.into(), Place::of("poisson"));
     place.scope(|| {
         // In single precision, whatever the dtype, as JAX has it.

@@ -1,7 +1,7 @@
 //! The gamma distribution. Marsaglia and Tsang, *A simple method for generating gamma variables*
 //! (2000); derivatives in the parameter by those of the distribution function.
 
-use unloop_graph::{BinaryOp, Op, Place, Shape, Tensor, operation};
+use unloop_graph::{BinaryOp, Op, Operand, Place, Shape, Tensor, operands, operation};
 use unloop_transform::{at_once, custom_jvp, vmap, while_loop};
 
 use super::{Key, exponential, normal, split, split_stack, uniform};
@@ -16,13 +16,15 @@ use super::{Key, exponential, normal, split, split_stack, uniform};
 /// # Ok::<(), unloop::Error>(())
 /// ```
 #[track_caller]
-pub fn gamma(key: &Key, a: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn gamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [a] = &operation("gamma", || operands([&a]));
     operation("gamma", || sample(key, a, shape.into(), false))
 }
 
 /// The logarithm of numbers of [`gamma`], accurate where these are too small for the dtype.
 #[track_caller]
-pub fn loggamma(key: &Key, a: &Tensor, shape: impl Into<Shape>) -> Tensor {
+pub fn loggamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
+    let [a] = &operation("loggamma", || operands([&a]));
     operation("loggamma", || sample(key, a, shape.into(), true))
 }
 

@@ -45,7 +45,7 @@ use unloop_transform::at_once;
 
 /// A key: what random numbers are made of. A tree of one tensor, so that it is an argument of any
 /// transform; under `vmap`, a stack of keys (of [`split_stack`]) gives each example its own.
-#[derive(Clone, Tree)]
+#[derive(Clone, Debug, Tree)]
 #[tree(crate = "crate")]
 pub struct Key {
     words: Tensor,
