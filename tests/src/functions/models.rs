@@ -11,6 +11,7 @@ pub fn functions() -> Vec<Function> {
     let mut all = losses();
     all.extend(layers());
     all.extend(optimisers());
+    all.extend(loops());
     all
 }
 
@@ -67,13 +68,19 @@ fn optimisers() -> Vec<Function> {
             let adam = Adam::new(rate).betas(decay, decay).epsilon(decay).weight_decay(decay);
             adam.update(g, &adam.init(x), x)
         };
-        [Composed] fn lbfgs(x: Real, steps: Times, history: Times) => {
-            let lbfgs = Lbfgs::new().steps(steps.min(3)).history(history.min(5));
-            lbfgs.minimize(|x: &Tensor| (x.sin() * x).sum(), x)
-        };
         [Composed] fn schedule(step: Position, start: OneChance, n: Size, m: Size) => {
             let before = Schedule::linear(start, 0.5, n).then(m, Schedule::exponential(start, 0.5, n));
             before.then(n, Schedule::cosine(start, 0.5, m).warm_up(n)).at(step)
+        };
+    }
+}
+
+/// What loops, and so takes no part in programs.
+fn loops() -> Vec<Function> {
+    table! { "";
+        [Composed] fn lbfgs(x: Real, steps: Times, history: Times) => {
+            let lbfgs = Lbfgs::new().steps(steps.min(3)).history(history.min(5));
+            lbfgs.minimize(|x: &Tensor| (x.sin() * x).sum(), x)
         };
         [Composed] fn batches(x: Ranked, size: Size) => match Batches::new(x, size, data::Last::Pad) {
             Err(error) => vec![Tensor::error(error)],
