@@ -449,8 +449,8 @@ impl Tensor {
             let visible: Shape =
                 (0..region.rank()).filter(|a| !gone.contains(a)).map(|a| region[a]).collect();
             let right = Shape::from(value.shape());
-            let fits = right == visible || right.rank() == 0;
-            if !fits && !(is_wide && visible.broadcast(&right).as_ref() == Some(&visible)) {
+            let repeats = is_wide && visible.broadcast(&right).as_ref() == Some(&visible);
+            if right != visible && right.rank() != 0 && !repeats {
                 let kind = ErrorKind::ShapeMismatch { left: visible, right };
                 return Tensor::fail(op, kind, place, self);
             }
