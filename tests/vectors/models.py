@@ -131,20 +131,34 @@ def minima():
     def loss(w):
         return jnp.sum(optax.losses.sigmoid_binary_cross_entropy(x @ w, y)) + 0.5 * jnp.sum(w**2)
 
-    w = jnp.zeros(3)
-    for _ in range(20):
-        w = w - jnp.linalg.solve(jax.hessian(loss)(w), jax.grad(loss)(w))
-    optimiser = optax.lbfgs()
-    found, state = jnp.zeros(3), optimiser.init(jnp.zeros(3))
-    for _ in range(30):
-        value, gradient = jax.value_and_grad(loss)(found)
-        updates, state = optimiser.update(gradient, state, found, value=value, grad=gradient, value_fn=loss)
-        found = optax.apply_updates(found, updates)
-    assert jnp.allclose(found, w, atol=1e-6)
+    def newton(_, w):
+        return w - jnp.linalg.solve(jax.hessian(loss)(w), jax.grad(loss)(w))
+
+    w = jax.lax.fori_loop(0, 20, newton, jnp.zeros(3))
     add("minimum", [x, y], [w, loss(w)])
 
 
+def quasi_newton():
+    """Steps of length 1 with a history of 3: the start, coefficients, and the parameters after each step."""
+    start, c = np.array([0.3, -0.2, 0.1, 0.25, -0.15]), np.linspace(1.0, 2.0, 5)
+
+    def f(x):
+        return jnp.sum(c * x**2) / 2 + jnp.sum(x**4)
+
+    optimiser = optax.lbfgs(1.0, memory_size=3, linesearch=None)
+
+    def step(carry, _):
+        x, state = carry
+        updates, state = optimiser.update(jax.grad(f)(x), state, x)
+        x = optax.apply_updates(x, updates)
+        return (x, state), x
+
+    _, steps = jax.lax.scan(step, (jnp.asarray(start), optimiser.init(start)), length=6)
+    add("lbfgs", [start, c], [steps])
+
+
 optimisers()
+quasi_newton()
 schedules()
 losses()
 initial_weights()

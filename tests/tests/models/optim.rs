@@ -202,6 +202,22 @@ fn likelihood(x: &Tensor, y: &Tensor, w: &Tensor) -> Tensor {
 }
 
 #[test]
+fn lbfgs_makes_the_steps_of_optax() {
+    let (inputs, outputs) = entry("lbfgs");
+    for (dtype, tolerance) in [(DType::F64, 1e-12), (DType::F32, 1e-6)] {
+        let [start, c] = [inputs[0].cast(dtype), inputs[1].cast(dtype)];
+        let f = |x: &Tensor| (&c * x.square()).sum() * 0.5 + x.powi(4).sum();
+        let lbfgs = Lbfgs::new().history(3);
+        let (mut x, mut state) = (start.clone(), lbfgs.init(f, &start));
+        for step in 0..6 {
+            (x, state) = lbfgs.update(f, &state, &x);
+            let expected = outputs[0].at((step, ..)).cast(dtype);
+            assert_eq!(difference(&x, &expected, tolerance), None, "step {step} in {dtype}");
+        }
+    }
+}
+
+#[test]
 fn lbfgs_finds_the_minimum_of_a_likelihood() -> Result<()> {
     let (inputs, outputs) = entry("minimum");
     for (dtype, tolerance, precision) in [(DType::F64, 1e-8, 1e-7), (DType::F32, 1e-3, 1e-3)] {
@@ -288,6 +304,8 @@ fn lbfgs_survives_values_that_are_no_numbers() -> Result<()> {
     assert_eq!(state.stuck.to_vec::<bool>()?, [false, true]);
     assert_eq!(difference(&x.at((1, ..)), &-start, 0.0), None);
     assert_eq!(difference(&x.at((0, ..)), &Tensor::full(3, 1e-5), 1e-8), None);
+    let (x, state) = Lbfgs::new().minimize(|x: &Tensor| (x - 1.0).sqrt(), &Tensor::from(0.0));
+    assert_eq!((x.item::<f64>()?, state.stuck.item::<bool>()?), (0.0, true));
     Ok(())
 }
 

@@ -118,7 +118,7 @@ impl Lbfgs {
         self.start(&f, params, Place::of("init"))
     }
 
-    /// The next parameters and state. There the function is at most what it was.
+    /// The next parameters and state. There the function is at most what it was, up to rounding.
     ///
     /// # Errors
     /// As of [`Lbfgs::init`].
@@ -191,8 +191,9 @@ impl Lbfgs {
             let slope_at = value_and_grad(|x: &Tensor| f.call((&unravel(x),)));
             let (direction, slope) = state.descent();
             let found = self.search(&|x| slope_at(x), &x, &direction, &slope, state);
-            let step = &direction * &found.length;
             let has_moved = found.length.greater(0.0);
+            // A direction of NaN leads nowhere.
+            let step = has_moved.select(&direction * &found.length, 0.0);
             let next = state.remembering(&step, &found, &has_moved);
             (unravel(&(x + step)), next)
         })
