@@ -7,15 +7,26 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, thread};
 
-use unloop_tests::fuzz::{BYTES, MEMORY, Target, bytes, smaller, text};
+use unloop_tests::fuzz::{BYTES, Target, bytes, smaller, text};
 
-/// How long a case may take.
+/// How long a case may take: in seconds of the processor's time, and, for one that waits for ever, of the
+/// clock's.
 const PATIENCE: Duration = Duration::from_secs(60);
+const WAITING: Duration = Duration::from_secs(600);
+
+/// The processor's time that a process has taken, where the system tells.
+fn processor_time(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name, which may hold anything: user and system time, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i)?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks(11)? + ticks(12)?)))
+}
 
 /// Address space of the process that runs cases, in kilobytes: what it takes itself, and the memory of
 /// a case several times over.
@@ -44,6 +55,7 @@ fn case(seed: u64) -> Vec<u8> {
 
 /// Runs one case, given by its seed or a file, and shows what it is.
 fn show(target: Target, which: &str) {
+    unloop::set_memory_limit(target.memory());
     let bytes = match which.parse() {
         Ok(seed) => case(seed),
         Err(_) => bytes(&fs::read_to_string(which).expect("a file")),
@@ -71,7 +83,7 @@ fn kind(fault: &str) -> String {
 /// Runs cases one after the other, and says before each which it is.
 fn child(target: Target, first: u64) {
     panic::set_hook(Box::new(|_| {}));
-    unloop::set_memory_limit(if target == Target::Hostile { MEMORY } else { usize::MAX });
+    unloop::set_memory_limit(target.memory());
     let run = |bytes: &[u8]| {
         panic::catch_unwind(|| target.run(bytes)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
@@ -120,13 +132,18 @@ fn parent(target: Target, end: Instant, mut seed: u64) {
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let (send, receive) = channel();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let taken = |child: &Child| processor_time(child.id()).unwrap_or_else(|| began.elapsed());
+        let (mut since, mut before) = (Instant::now(), taken(&child));
         let how = loop {
             if Instant::now() >= end {
                 break None;
             }
-            match receive.recv_timeout(PATIENCE) {
+            match receive.recv_timeout(Duration::from_secs(5)) {
                 Ok(line) => match line.split_once(' ') {
-                    Some(("case", number)) => seed = number.parse().expect("a seed"),
+                    Some(("case", number)) => {
+                        seed = number.parse().expect("a seed");
+                        (since, before) = (Instant::now(), taken(&child));
+                    }
                     Some(("fine", number)) => compared += number.parse::<usize>().unwrap_or(0),
                     Some(("fault", text)) => {
                         if kinds.insert(kind(text)) {
@@ -136,7 +153,14 @@ fn parent(target: Target, end: Instant, mut seed: u64) {
                     }
                     _ => {}
                 },
-                Err(RecvTimeoutError::Timeout) => break Some("hangs"),
+                Err(RecvTimeoutError::Timeout) => {
+                    // All threads count.
+                    if taken(&child).saturating_sub(before) > 2 * PATIENCE
+                        || since.elapsed() > WAITING
+                    {
+                        break Some("hangs");
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break Some("aborts"),
             }
         };

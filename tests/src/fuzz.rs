@@ -85,6 +85,14 @@ impl Target {
         }
     }
 
+    /// The limit of memory under which cases run.
+    pub fn memory(self) -> usize {
+        match self {
+            Target::Programs => usize::MAX,
+            Target::Hostile => MEMORY,
+        }
+    }
+
     /// The case that bytes make, for people to read, if it can be told without running it.
     pub fn describe(self, bytes: &[u8]) -> String {
         match self {
@@ -110,6 +118,17 @@ impl Target {
                 let case = hostile::Case::new(bytes);
                 case.fault().map_or(Ok(1), |fault| Err(format!("{case} {fault}")))
             }
+        }
+    }
+
+    /// Runs a case, as a fuzzer wants it.
+    ///
+    /// # Panics
+    /// If something is wrong.
+    pub fn survives(self, bytes: &[u8]) {
+        unloop::set_memory_limit(self.memory());
+        if let Err(fault) = self.run(bytes) {
+            panic!("{fault}");
         }
     }
 

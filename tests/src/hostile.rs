@@ -347,6 +347,12 @@ impl Case {
             Err(fault) => return Some(fault),
         };
         let error = results.iter().find_map(Tensor::as_error)?;
+        // A large constant takes no memory until a program that has it as a result runs.
+        let is_memory = matches!(error.kind(), unloop::ErrorKind::OutOfMemory { .. });
+        let is_constant = || call(&x).iter().all(|y| y.as_error().is_none());
+        if is_memory && error.op() == "run" && self.inside == Inside::Jit && is_constant() {
+            return None;
+        }
         let file = error.location().map_or("", |at| at.file());
         let ours = [self.function.at.0, file!()].contains(&file);
         (!ours).then(|| format!("names no line, or one of its own: {error}"))

@@ -7,10 +7,12 @@ pub mod draw;
 pub mod functions;
 pub mod fuzz;
 pub mod hostile;
+mod limit;
 mod operands;
 pub mod programs;
 
 pub use catalogue::{Case, cases, elementwise_cases};
 pub use compare::{assert_close, close, deviation, tolerance};
+pub use limit::Limit;
 pub use operands::{Layout, Operand, Values, tensor};
 pub mod vectors;

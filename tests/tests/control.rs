@@ -1,7 +1,7 @@
 //! Loops and choices that depend on values, under every transform.
 
 use unloop::prelude::*;
-use unloop::{Result, map, scan_reverse, scan_times, switch};
+use unloop::{ErrorKind, Result, map, scan_reverse, scan_times, switch};
 use unloop_tests::{assert_close, tensor};
 
 fn random(seed: u64, shape: &[usize]) -> Tensor {
@@ -308,5 +308,31 @@ fn scans_without_entries() -> Result<()> {
     assert!((slope - 2.0 * 85.0 / 8.0).abs() < 1e-12, "{slope}");
     let rows = jit(vmap(|x: &Tensor| decay(x).1, 0))(&Tensor::from([8.0, 2.0]));
     assert_eq!(rows.at((1, ..)).to_vec::<f64>()?, [4.0, 1.0, 0.25, 0.0625]);
+    Ok(())
+}
+
+/// Nothing of a branch is computed unless it is chosen, whatever it is made of.
+#[test]
+fn branches_that_are_not_chosen_do_nothing() -> Result<()> {
+    let (singular, b) = (Tensor::from([[1.0, 2.0], [2.0, 4.0]]), Tensor::from([1.0, 1.0]));
+    let solved = |on: &Tensor| {
+        cond(on, |b: &Tensor| singular.solve(&(&b.zeros_like() + 1.0)), Tensor::clone, &b)
+    };
+    let captured = |on: &Tensor| cond(on, |_: &Tensor| singular.solve(&b), Tensor::clone, &b);
+    for f in [&solved as &(dyn Fn(&Tensor) -> Tensor + Sync + Send), &captured] {
+        assert_eq!(f(&Tensor::from(false)).to_vec::<f64>()?, [1.0, 1.0]);
+        assert_eq!(jit(f)(&Tensor::from(false)).to_vec::<f64>()?, [1.0, 1.0]);
+        let error = jit(f).try_call((&Tensor::from(true),)).map(|x| x.check().map(drop));
+        let kind = error.and_then(|x| x).expect_err("singular").kind().clone();
+        assert_eq!(kind, ErrorKind::Singular);
+    }
+    // A derivative that is not finite does not come through either.
+    let f = |x: &Tensor| {
+        cond(&x.greater(&x.zeros_like()), |_: &Tensor| x.sqrt(), |_: &Tensor| x * 2.0, x)
+    };
+    for transformed in [grad(f), grad(|x: &Tensor| jit(f)(x))] {
+        assert_eq!(transformed(&Tensor::from(0.0)).item::<f64>()?, 2.0);
+        assert_eq!(transformed(&Tensor::from(4.0)).item::<f64>()?, 0.25);
+    }
     Ok(())
 }

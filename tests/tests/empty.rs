@@ -3,7 +3,7 @@
 
 use unloop::linalg::{self, Norm};
 use unloop::prelude::*;
-use unloop::{Complex, fft, polynomial, random};
+use unloop::{Complex, Result, Rewriting, fft, polynomial, random};
 
 fn ones(shape: &[usize]) -> Tensor {
     Tensor::ones(DType::F64, shape)
@@ -299,4 +299,21 @@ fn sizes(cases: &mut Cases, n: usize) {
             cases.one("irfftn", &[m, n, out], result, fits.then_some(&[m, out]));
         }
     }
+}
+
+/// What is written to nothing, and sums of nothing of what is not finite.
+#[test]
+fn nothing_has_derivatives_and_sums() -> Result<()> {
+    let x = Tensor::from([[1.0, 2.0], [2.0, 3.0]]);
+    let none = grad(|x: &Tensor| x.unique(0).0.sum())(&x);
+    assert_eq!(none.to_vec::<f64>()?, [0.0; 4]);
+    let sum = |x: &Tensor| (x * f64::INFINITY).zeros_like().digamma().sum();
+    let nothing = Tensor::zeros(DType::F64, [0, 5]);
+    let graph = jit(sum).graph((&nothing,))?;
+    for level in [Rewriting::Exact, Rewriting::Reassociating, Rewriting::Fast] {
+        let after = unloop_rewrite::explain(&graph, &[], level).after;
+        let sums = after.evaluate(&Tensor::arrays(&[nothing.clone()]).expect("concrete"))?;
+        assert_eq!(sums[0].to_vec::<f64>().expect("floats"), [0.0], "{level:?}");
+    }
+    Ok(())
 }

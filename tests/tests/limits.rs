@@ -12,30 +12,13 @@ use unloop::{
     random, release_memory, scan_times, set_memory_limit, switch, while_loop_at_most,
 };
 use unloop_graph::backend::use_reference;
-use unloop_tests::assert_close;
+use unloop_tests::{Limit, assert_close};
 
 /// Settings of the process, and what they change: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A limit of memory that ends with this: so many bytes more than are in use.
-struct Limit;
-
-impl Limit {
-    fn of(bytes: usize) -> Limit {
-        release_memory();
-        set_memory_limit(memory_in_use() + bytes);
-        Limit
-    }
-}
-
-impl Drop for Limit {
-    fn drop(&mut self) {
-        set_memory_limit(usize::MAX);
-    }
 }
 
 struct ByReference;

@@ -155,3 +155,18 @@ fn shuffles_and_choices_are_of_what_is_there() {
     let error = r::uniform(&r::key(0), DType::I32, 3).check().unwrap_err().to_string();
     assert!(error.contains("f32 or f64"), "{error}");
 }
+
+/// A mode at an end: the other side's root is 0, which must not come through.
+#[test]
+fn triangular_numbers_have_derivatives_when_the_mode_is_an_end() -> unloop::Result<()> {
+    let f = |p: &Tensor| {
+        let (low, mode, high) = (p.at((0,)), p.at((1,)), p.at((2,)));
+        r::triangular(&r::key(3), &low, &mode, &high, 50).sum()
+    };
+    for at in [[0.0, 0.0, 2.0], [0.0, 2.0, 2.0]] {
+        let gradient = grad(f)(&Tensor::from(at)).to_vec::<f64>()?;
+        // All of them move along with the three.
+        assert!((gradient.iter().sum::<f64>() - 50.0).abs() < 1e-9, "{gradient:?}");
+    }
+    Ok(())
+}

@@ -325,3 +325,18 @@ fn gathers_at_even_places_are_slices() {
         unloop_tests::assert_close(&p, &q, name);
     }
 }
+
+/// Factors are counted before they are taken apart: a product of many, or of itself again and again, is
+/// compiled at once.
+#[test]
+fn products_of_many_factors_are_compiled_at_once() {
+    let a = Tensor::from([[0.5, 0.25], [0.0, 1.0]]);
+    let power = |a: &Tensor, n| jit(move |a: &Tensor| unloop::linalg::matrix_power(a, n))(a);
+    let limit = Tensor::from([[0.0, 0.5], [0.0, 1.0]]);
+    unloop_tests::assert_close(&power(&a, i32::MAX), &limit, "a power");
+    let identity = Tensor::eye(DType::F64, 2);
+    unloop_tests::assert_close(&power(&identity, i32::MIN), &identity, "an inverse power");
+    let factors = |x: &Tensor| (0..40).fold(x.cos(), |y, i| y * (x * f64::from(i)).cos()).sum();
+    let x = Tensor::from([0.01, -0.02]);
+    unloop_tests::assert_close(&jit(factors)(&x), &factors(&x), "factors");
+}

@@ -6,7 +6,7 @@ use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType, cancel};
 
 use crate::memory::{ALIGN, Addresses, Arena};
 use crate::narrow::shorter_loop;
-use crate::parts::{Division, bytes, row};
+use crate::parts::{Division, row};
 use crate::plan::Plan;
 use crate::simd::Simd;
 
@@ -172,8 +172,8 @@ impl Loop {
         (shared, carry): (usize, usize),
         simd: Simd,
     ) -> Result<Loop> {
-        let results: SmallVec<[usize; 8]> = body.output_types().map(bytes).collect();
-        let inputs: SmallVec<[usize; 8]> = body.inputs().iter().map(bytes).collect();
+        let results: SmallVec<[usize; 8]> = body.output_types().map(TensorType::bytes).collect();
+        let inputs: SmallVec<[usize; 8]> = body.inputs().iter().map(TensorType::bytes).collect();
         Ok(Loop {
             condition: condition.map(|c| Plan::compile(c, simd)).transpose()?,
             body: Plan::compile(body, simd)?,
@@ -244,7 +244,7 @@ impl Parts {
         let inputs = body.inputs();
         let passed = &inputs[shared..shared + carry];
         // The examples are what most of what is passed on has along its first axis.
-        let largest = passed.iter().max_by_key(|ty| bytes(ty));
+        let largest = passed.iter().max_by_key(|ty| ty.bytes());
         let Some(&examples) = largest.and_then(|ty| ty.shape.first()) else { return Ok(None) };
         let has = |ty: &TensorType| Division::has(examples, ty);
         let state: usize = passed.iter().map(|ty| row(examples, ty)).sum();
@@ -268,7 +268,7 @@ impl Parts {
         let division = Division::new((examples, width), inputs.iter(), body.output_types());
         let mut parts = Parts { division, part: part?, rest: rest.transpose()? };
         // Entries of all examples lie as far apart as ever.
-        let entry = |ty: &TensorType| bytes(ty);
+        let entry = |ty: &TensorType| ty.bytes();
         for part in std::iter::once(&mut parts.part).chain(&mut parts.rest) {
             part.entries = inputs[shared + carry..].iter().map(entry).collect();
             part.stacks = body.output_types().skip(carry).map(entry).collect();

@@ -67,7 +67,9 @@ impl Decomposition {
             _ => return None,
         };
         let member = |ty: &TensorType| ty.shape[batch.len()..].iter().product();
-        let count: usize = batch.iter().product();
+        // There may be more matrices without elements than can be counted through.
+        let is_empty = results.iter().all(|r| r.1.shape.size() == 0);
+        let count: usize = if is_empty { 0 } else { batch.iter().product() };
         let is_small = matches!(kind, Kind::Qr(_)) && *m.max(n) <= ACROSS_LANES && m.min(n) > &0;
         let lanes = simd.qr_lanes(a.dtype == DType::F32);
         // Lanes without a matrix do the work of one.

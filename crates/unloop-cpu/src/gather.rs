@@ -301,7 +301,7 @@ impl ScatterStep {
         ScatterStep {
             windows: Windows::new(&roles, x.1, indices.1, &updates.1.shape),
             combine: combine.and_then(|op| simd.binary(op, x.1.dtype, Mode::VectorVector)),
-            bytes: x.1.shape.size() * x.1.dtype.size(),
+            bytes: x.1.bytes(),
             sources: [x.0, indices.0, updates.0],
             target: y.0,
         }

@@ -5,7 +5,6 @@ use unloop_graph::op::Host;
 use unloop_graph::{Array, ErrorKind, TensorType};
 
 use crate::memory::{Addresses, Output};
-use crate::parts::bytes;
 
 /// A host operation, ready to run.
 pub(crate) struct HostStep {
@@ -32,7 +31,7 @@ impl HostStep {
             let copy = Output::new(ty.dtype, ty.shape.size())?;
             // SAFETY: the buffer holds a value of this type, which the copy has room for.
             unsafe {
-                std::ptr::copy_nonoverlapping(memory.of(*buffer), copy.as_ptr(), bytes(ty));
+                std::ptr::copy_nonoverlapping(memory.of(*buffer), copy.as_ptr(), ty.bytes());
                 Ok(copy.finish(ty.shape.clone()))
             }
         };
@@ -44,7 +43,7 @@ impl HostStep {
             let result = result.to_standard()?;
             // SAFETY: the result has the type of the buffer's value.
             unsafe {
-                std::ptr::copy_nonoverlapping(result.as_ptr(), memory.of(*buffer), bytes(ty));
+                std::ptr::copy_nonoverlapping(result.as_ptr(), memory.of(*buffer), ty.bytes());
             }
         }
         Ok(())
@@ -52,7 +51,7 @@ impl HostStep {
 
     /// Bytes of the copies of operands, and of the results before they are copied.
     pub fn copies(&self) -> usize {
-        self.sources.iter().chain(&self.targets).map(|(_, ty)| bytes(ty)).sum()
+        self.sources.iter().chain(&self.targets).map(|(_, ty)| ty.bytes()).sum()
     }
 
     /// Bytes that the operation takes besides.

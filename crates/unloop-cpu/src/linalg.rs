@@ -80,7 +80,13 @@ impl Factorisation {
         let a = operands.first()?.1;
         let [batch @ .., m, n] = &a.shape[..] else { return None };
         let k = operands.get(1).and_then(|b| b.1.shape.last().copied()).unwrap_or(0);
-        let stack = (!batch.is_empty()).then(|| batch.iter().product());
+        // There may be more matrices without elements than can be counted through.
+        let is_empty = results.iter().all(|r| r.1.shape.size() == 0);
+        let stack = match (is_empty, batch) {
+            (true, _) => Some(0),
+            (false, []) => None,
+            (false, _) => Some(batch.iter().product()),
+        };
         let task = match kind {
             Kind::Cholesky { .. } => Some(Task::Cholesky),
             Kind::Solve { transpose } => Some(Task::Solve { transpose }),

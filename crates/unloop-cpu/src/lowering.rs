@@ -68,7 +68,7 @@ const LARGE_RESULT: usize = 12 << 20;
 const LARGE_IN_PLACE: usize = 1 << 16;
 
 fn bytes(ty: &TensorType) -> usize {
-    (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN)
+    ty.bytes().next_multiple_of(ALIGN)
 }
 
 /// Steps of a graph, with one buffer a value in memory, while they are compiled.
@@ -405,7 +405,7 @@ impl Lowering<'_> {
     /// Bytes of the values that a step reads and writes.
     fn bytes_of(&self, step: &Step) -> usize {
         let (reads, writes) = self.uses(step);
-        let size = |&v: &usize| self.types[v].shape.size() * self.types[v].dtype.size();
+        let size = |&v: &usize| self.types[v].bytes();
         reads.iter().chain(&writes).map(size).sum()
     }
 

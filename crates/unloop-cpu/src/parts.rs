@@ -67,12 +67,7 @@ impl Division {
 
 /// Bytes of one example of a value; zero if it has none.
 pub(crate) fn row(examples: usize, ty: &TensorType) -> usize {
-    if Division::has(examples, ty) { bytes(ty) / examples.max(1) } else { 0 }
-}
-
-/// Bytes of a value.
-pub(crate) fn bytes(ty: &TensorType) -> usize {
-    ty.shape.size() * ty.dtype.size()
+    if Division::has(examples, ty) { ty.bytes() / examples.max(1) } else { 0 }
 }
 
 /// A program for a part of its examples.

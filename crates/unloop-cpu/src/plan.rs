@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     parts: Option<Box<Parts>>,
     /// The same program in stages, some of which run on single numbers.
     stages: Vec<Stage>,
+    /// The program's largest operation, of which is told when there is no room.
+    largest: Place,
 }
 
 /// A part of a program, with the buffers of its inputs and outputs.
@@ -194,6 +196,7 @@ impl Plan {
             results,
             parts: None,
             stages: Vec::new(),
+            largest: graph.largest(),
         };
         let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
         if cuts
@@ -251,7 +254,7 @@ impl Plan {
             for (&v, ty) in stage.outputs.iter().zip(stage.graph.output_types()) {
                 buffers.entry(v).or_insert_with(|| {
                     self.homes.push(Home::Arena(self.arena_bytes));
-                    self.arena_bytes += (ty.shape.size() * ty.dtype.size()).next_multiple_of(ALIGN);
+                    self.arena_bytes += ty.bytes().next_multiple_of(ALIGN);
                     self.homes.len() - 1
                 });
             }
@@ -366,7 +369,7 @@ impl Plan {
         if self.arena_bytes > 0 {
             let kept = if self.keeps_arenas() { lock().pop() } else { None };
             let taken = arena.insert(kept.unwrap_or_else(Arena::new));
-            start = taken.reserve(self.arena_bytes).map_err(no_room)?;
+            start = taken.reserve(self.arena_bytes).map_err(|kind| self.no_room(kind))?;
         }
         let addresses: SmallVec<[*mut u8; 32]> = self
             .homes
@@ -388,6 +391,11 @@ impl Plan {
             lock().push(arena);
         }
         done
+    }
+
+    /// There is no room for a run, or none for its results: the largest operation is to blame.
+    fn no_room(&self, kind: ErrorKind) -> Error {
+        Error::new("run", kind, self.largest)
     }
 
     /// Whether the arena stays with the program; large ones are for whoever comes next.
@@ -450,10 +458,14 @@ impl Executable for Plan {
 
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check_inputs(inputs)?;
-        let inputs: SmallVec<[Array; 8]> =
-            inputs.iter().map(Array::to_standard).collect::<Result<_, _>>().map_err(no_room)?;
+        let inputs: SmallVec<[Array; 8]> = inputs
+            .iter()
+            .map(Array::to_standard)
+            .collect::<Result<_, _>>()
+            .map_err(|kind| self.no_room(kind))?;
         let results = self.results.iter().map(|(dtype, shape)| Output::new(*dtype, shape.size()));
-        let results: SmallVec<[Output; 4]> = results.collect::<Result<_, _>>().map_err(no_room)?;
+        let results: SmallVec<[Output; 4]> =
+            results.collect::<Result<_, _>>().map_err(|kind| self.no_room(kind))?;
         let address = |x: &Array| x.as_ptr().cast_mut();
         let from: SmallVec<[*mut u8; 8]> = inputs.iter().map(address).collect();
         let to: SmallVec<[*mut u8; 4]> = results.iter().map(Output::as_ptr).collect();
@@ -471,12 +483,8 @@ impl Executable for Plan {
             };
             if array.shape() == shape { Ok(array.clone()) } else { array.reshape(shape) }
         };
-        self.outputs.iter().map(output).collect::<Result<_, _>>().map_err(no_room)
+        self.outputs.iter().map(output).collect::<Result<_, _>>().map_err(|kind| self.no_room(kind))
     }
-}
-
-fn no_room(kind: ErrorKind) -> Error {
-    Error::new("run", kind, Place(None))
 }
 
 /// # Safety

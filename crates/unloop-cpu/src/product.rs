@@ -81,7 +81,7 @@ pub(crate) fn follows_product(graph: &Graph, node: usize, then: &Kernel) -> bool
     let dims = dims(graph, node);
     let extent = |axes: &[usize]| -> usize { axes.iter().map(|&a| right[a]).product() };
     let row = extent(&dims.rhs_free(right.rank())) * ty.dtype.size();
-    ty.shape.size() * ty.dtype.size() >= FOLLOWED_BYTES
+    ty.bytes() >= FOLLOWED_BYTES
         && row * PART_ROWS <= LARGEST_PART
         && extent(&dims.rhs_contract) <= PRODUCTS_PER_ROW * part_rows(row)
         && then.reduction.is_none()

@@ -51,20 +51,22 @@ impl Executable for Graph {
     /// As if all values lived to the end.
     fn peak_bytes(&self) -> usize {
         let computed = self.inputs().len() as u32..self.value_count() as u32;
-        let bytes = |v| self.ty(ValueId(v)).shape.size() * self.ty(ValueId(v)).dtype.size();
+        let bytes = |v| self.ty(ValueId(v)).bytes();
         computed.map(bytes).fold(0, usize::saturating_add)
     }
 }
 
-/// A compiled program that keeps the limit of memory.
-fn within_limit(program: Arc<dyn Executable>) -> Result<Arc<dyn Executable>> {
+/// There is no room for a program: its largest operation is to blame.
+fn no_room(graph: &Graph, kind: ErrorKind) -> Error {
+    Error::new("run", kind, graph.largest())
+}
+
+/// A program that was compiled of a graph, if it keeps the limit of memory.
+fn within_limit(graph: &Graph, program: Arc<dyn Executable>) -> Result<Arc<dyn Executable>> {
     let (needed, limit) = (program.peak_bytes(), memory_limit());
     match needed <= limit {
         true => Ok(program),
-        false => {
-            let kind = ErrorKind::OutOfMemory { needed, limit: Some(limit) };
-            Err(Error::new("run", kind, Place(None)))
-        }
+        false => Err(no_room(graph, ErrorKind::OutOfMemory { needed, limit: Some(limit) })),
     }
 }
 
@@ -126,7 +128,7 @@ pub fn set_rewriting(rewriting: Rewriting) {
 /// A program whose last inputs are always `known`, and the same ones with nothing twice: what repeats
 /// along an axis is one entry, which the program repeats.
 fn without_repeats(graph: &Graph, known: &[Array]) -> Result<(Graph, Vec<Array>)> {
-    let failed = |kind| Error::new("run", kind, Place(None));
+    let failed = |kind| no_room(graph, kind);
     let first = graph.inputs().len() - known.len().min(graph.inputs().len());
     let mut smaller = Vec::new();
     let mut arrays = Vec::with_capacity(known.len());
@@ -174,8 +176,9 @@ pub type Compiled = (Arc<dyn Executable>, Vec<Array>);
 /// first. The program takes other last inputs, which come with it.
 pub fn compile(graph: &Graph, known: &[Array]) -> Result<Compiled> {
     let (graph, known) = without_repeats(graph, known)?;
-    let program = backend().compile(&rewritten(&graph, &known)?.after, &known)?;
-    Ok((within_limit(program)?, known))
+    let graph = rewritten(&graph, &known)?.after;
+    let program = backend().compile(&graph, &known)?;
+    Ok((within_limit(&graph, program)?, known))
 }
 
 /// A bounded cache of compiled programs.
@@ -222,14 +225,15 @@ const WHOLE_NODES: usize = 4096;
 
 /// Runs a program once; a program that was run before is not compiled again.
 pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>> {
-    let afresh = |graph: &Graph| within_limit(backend().compile(graph, &[])?);
+    let afresh = |graph: &Graph| within_limit(graph, backend().compile(graph, &[])?);
     if graph.nodes().len() > WHOLE_NODES {
         return afresh(graph)?.run(inputs);
     }
     // A cached program knows the places where it was first used, not those of this graph: one that
     // fails is compiled and run again, so that the error names the right line.
     WHOLE.get(graph, afresh)?.run(inputs).or_else(|error| match error.kind() {
-        ErrorKind::Cancelled | ErrorKind::OutOfMemory { .. } => Err(error),
+        ErrorKind::Cancelled => Err(error),
+        ErrorKind::OutOfMemory { .. } => Err(no_room(graph, error.kind().clone())),
         _ => afresh(graph)?.run(inputs),
     })
 }
@@ -240,7 +244,7 @@ pub(crate) fn run_op(op: Op, operands: &[Array], types: Types, place: Place) -> 
     let name = op.name();
     let program = SINGLE.get(&(op, inputs), |(op, inputs)| {
         let graph = Graph::of_op(op.clone(), inputs.clone(), types, place);
-        within_limit(backend().compile(&graph, &[])?)
+        within_limit(&graph, backend().compile(&graph, &[])?)
     });
     // A cached program knows the place where it was first used, not this one; what fails around it is
     // this operation.

@@ -235,6 +235,16 @@ impl Graph {
         Ok(self.outputs.iter().filter_map(|v| values[v.index()].clone()).collect())
     }
 
+    /// Where the operation with the largest results stands, of which is told when there is no room for
+    /// the program; nowhere if that is a constant from outside.
+    pub fn largest(&self) -> Place {
+        let bytes = |v| self.types[v as usize].bytes();
+        let total = |node: &&Node| node.results().map(bytes).fold(0, usize::saturating_add);
+        let largest = self.nodes.iter().max_by_key(total);
+        let known = largest.filter(|node| node.place.line().is_some());
+        known.map_or(Place(None), |node| node.place.or_op(node.op.name()))
+    }
+
     /// Checks that arrays have the types of the inputs.
     pub fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
         let fits = inputs.len() == self.input_count

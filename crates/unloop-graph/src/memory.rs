@@ -19,8 +19,9 @@ static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// [`ErrorKind::OutOfMemory`], a program as soon as it is compiled if it could never run. The limit
 /// does not take back what is in use already.
 ///
-/// Not counted are vectors that have been handed over to the caller, programs themselves, and a
-/// megabyte or two that each thread keeps for its tiles and for the blocks of matrix products.
+/// Not counted are vectors that have been handed over to the caller, programs themselves, a megabyte
+/// or two that each thread keeps for its tiles, and the addresses that each thread reserves for the
+/// blocks of matrix products: twice the size of the last cache, of which it touches what it packs.
 pub fn set_memory_limit(bytes: usize) {
     LIMIT.store(bytes, Ordering::Relaxed);
 }

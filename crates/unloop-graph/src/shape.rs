@@ -262,6 +262,11 @@ impl TensorType {
     pub fn rank(&self) -> usize {
         self.shape.rank()
     }
+
+    /// The bytes of all elements.
+    pub fn bytes(&self) -> usize {
+        self.shape.size() * self.dtype.size()
+    }
 }
 
 impl fmt::Display for TensorType {

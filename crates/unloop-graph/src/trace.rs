@@ -3,7 +3,11 @@
 //! Every trace has fresh parameters. An operation is recorded in the newest trace among its
 //! operands; what comes from older traces, or is concrete, becomes an explicit input of the program,
 //! a *capture*. So transforms nest without levels or tags.
+//!
+//! A branch that may not be chosen ([`Trace::stage`]) records everything that happens in it, also what
+//! is made of captures alone: else it would be computed, and could fail, whichever branch is chosen.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +77,11 @@ pub struct TracedProgram {
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
+thread_local! {
+    /// The traces that everything is recorded in, the newest last.
+    static STAGES: RefCell<Vec<Arc<Recorder>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Recorder {
     fn lock(&self) -> MutexGuard<'_, Program> {
         self.program.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,6 +140,20 @@ impl Trace {
         let value = program.value(ty.clone());
         program.params.push(value);
         Tensor::traced(Traced { trace: self.recorder.clone(), value, ty })
+    }
+
+    /// Runs a function, all of whose operations are recorded in this trace or in ones that begin
+    /// inside of it.
+    pub fn stage<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                STAGES.with_borrow_mut(Vec::pop);
+            }
+        }
+        STAGES.with_borrow_mut(|stages| stages.push(self.recorder.clone()));
+        let _restore = Restore;
+        f()
     }
 
     /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
@@ -196,19 +219,25 @@ fn build(program: Program, outputs: &[ValueId]) -> TracedProgram {
     TracedProgram { graph: Graph::from_parts(input_count, types, nodes, outputs), captures }
 }
 
-/// Records an operation in the newest trace among the operands; `None` when all are concrete.
+/// Records an operation in the newest trace among the operands and the stage; `None` when there is
+/// none. What has no operands is a constant, which costs nothing and cannot fail.
 pub(crate) fn record(
     op: &Op,
     operands: &[&Tensor],
     types: &Types,
     place: Place,
 ) -> Option<Result<SmallVec<[Tensor; 1]>>> {
+    let stage = match operands {
+        [] => None,
+        _ => STAGES.with_borrow(|stages| stages.last().cloned()),
+    };
     let newest = operands
         .iter()
         .filter_map(|t| match &t.repr {
             Repr::Traced(t) => Some(&t.trace),
             Repr::Concrete(_) | Repr::Error(..) => None,
         })
+        .chain(&stage)
         .max_by_key(|trace| trace.id)?
         .clone();
     let values: Result<SmallVec<[ValueId; 3]>> =

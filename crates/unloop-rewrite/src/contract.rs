@@ -15,7 +15,7 @@ use unloop_graph::{
 use crate::cost;
 use crate::language::Programs;
 
-/// Beyond this number factors are not taken apart further: there are `3ⁿ` ways to divide them.
+/// Factors are not taken apart beyond this number: there are `3ⁿ` ways to divide them.
 const MAX_FACTORS: usize = 6;
 
 /// A set of labels, one bit each.
@@ -50,15 +50,16 @@ struct SumOfProducts {
     factors: Vec<Factor>,
     scale: f64,
     dtype: DType,
-    /// How often a factor was divided in two.
-    splits: usize,
+    /// How many factors there are, those included that are still to be taken apart.
+    count: usize,
 }
 
 /// Another program for a sum of products or a contraction; `None` if the value is neither, or has
 /// nothing to choose.
 pub(crate) fn contract(programs: &mut Programs, op: &Op, operands: &[Id]) -> Option<Id> {
     let mut sum = SumOfProducts::of(programs, op, operands)?;
-    if sum.sizes.len() > Set::BITS as usize {
+    // A sum of nothing is 0, also of what is not finite.
+    if sum.sizes.len() > Set::BITS as usize || sum.sizes.contains(&0) {
         return None;
     }
     let naive = sum.factors.len() == 1 && sum.scale == 1.0 && matches!(op, Op::Reduce { .. });
@@ -80,7 +81,7 @@ impl SumOfProducts {
         }
         let (sizes, factors) = (Vec::new(), Vec::new());
         let result = Labels::new();
-        let mut sum = SumOfProducts { sizes, result, factors, scale: 1.0, dtype, splits: 0 };
+        let mut sum = SumOfProducts { sizes, result, factors, scale: 1.0, dtype, count: 1 };
         match op {
             Op::Reduce { op: ReduceOp::Sum, axes } => {
                 let shape = programs.ty(operands[0]).shape.clone();
@@ -135,7 +136,7 @@ impl SumOfProducts {
         let next = depth + 1;
         match op {
             Op::Binary(BinaryOp::Mul) => {
-                self.splits += 1;
+                self.count += 1;
                 self.take_within(programs, x[0], labels, next);
                 self.take_within(programs, x[1], labels, next);
             }
@@ -157,7 +158,10 @@ impl SumOfProducts {
                 let inner: Labels = dims.iter().map(|&d| labels[d]).collect();
                 self.take_within(programs, x[0], &inner, next);
             }
-            Op::Constant(value) => self.scale *= value.number().float(),
+            Op::Constant(value) => {
+                self.scale *= value.number().float();
+                self.count -= 1;
+            }
             Op::Dot(dims) => self.take_product(programs, dims, x, labels, next),
             Op::Reduce { axes, .. } => {
                 let shape = programs.ty(x[0]).shape.clone();
@@ -183,7 +187,7 @@ impl SumOfProducts {
         labels: &[Label],
         depth: usize,
     ) {
-        self.splits += 1;
+        self.count += 1;
         let (x, y) = (programs.ty(operands[0]), programs.ty(operands[1]));
         let (mut left, mut right): (Labels, Labels) =
             (smallvec![0; x.rank()], smallvec![0; y.rank()]);
@@ -210,11 +214,11 @@ impl SumOfProducts {
     /// not: only what the factors' own sums commute with.
     fn is_open(&self, programs: &Programs, op: &Op, x: &[Id]) -> bool {
         match op {
-            Op::Binary(BinaryOp::Mul) | Op::Unary(UnaryOp::Neg) | Op::Transpose(_) => true,
+            Op::Unary(UnaryOp::Neg) | Op::Transpose(_) => true,
             Op::Broadcast { .. } | Op::Constant(_) => true,
             Op::Binary(BinaryOp::Div) => number(programs, x[1]).is_some(),
-            Op::Dot(_) | Op::Reduce { op: ReduceOp::Sum, .. } => {
-                self.factors.len() + 2 < MAX_FACTORS
+            Op::Binary(BinaryOp::Mul) | Op::Dot(_) | Op::Reduce { op: ReduceOp::Sum, .. } => {
+                self.count < MAX_FACTORS
             }
             _ => false,
         }

@@ -11,6 +11,9 @@ use crate::tidy::{Builder, Operands};
 /// Entries of the index arrays that are looked at, at most.
 const MAX_INDICES: usize = 1 << 20;
 
+/// More than any axis has.
+const MAX_EXTENT: i64 = 1 << 40;
+
 /// Slices that stand side by side for windows, at most.
 const MAX_WINDOWS: usize = 256;
 
@@ -58,6 +61,12 @@ fn place(indices: &Array, extents: &Shape, component: usize) -> Option<Place> {
         let index: SmallVec<[usize; 6]> = index.iter().copied().chain([component]).collect();
         indices.get(&index).int() as i64
     };
+    // What no axis has as an index is not looked at further: differences of them overflow.
+    let mut possible = true;
+    extents.for_each_index(|index| possible &= (0..MAX_EXTENT).contains(&at(index)));
+    if !possible {
+        return None;
+    }
     let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, rank);
     let offset = at(&index);
     let mut steps = SmallVec::new();

@@ -54,7 +54,7 @@ where
 {
     let place = Place::of("check_grads");
     let leaves = Args::leaves(args);
-    leaves.iter().try_for_each(|x| x.check().map(drop))?;
+    place.scope(|| leaves.iter().try_for_each(|x| x.value("check_grads").map(drop)))?;
     let is_float: Vec<bool> = leaves.iter().map(|x| x.dtype().is_float()).collect();
     let floats: Vec<Tensor> = leaves.iter().filter(|x| x.dtype().is_float()).cloned().collect();
     let owned = Args::rebuild(args, &mut Tensor::clone);
@@ -97,12 +97,14 @@ fn check_order(
         above.iter().zip(0..).map(|(y, i)| direction(y, 16 * level + 8 + i)).collect();
     let numeric: Vec<Tensor> =
         above.iter().zip(&below).map(|(a, b)| (a - b) / (2.0 * step)).collect();
-    let expected = inner(&ct, &numeric)?;
-    let scale = 1.0 + inner(&absolute(&ct), &absolute(&numeric))? + magnitude(&above)?;
+    let expected = inner(&ct, &numeric, place)?;
+    let scale =
+        1.0 + inner(&absolute(&ct), &absolute(&numeric), place)? + magnitude(&above, place)?;
     let tolerance = scale * epsilon.sqrt() * 20.0;
     let forward = jvp(f)(x, &t).1;
     let (_, pullback) = vjp(f)(x);
-    let ways = [("forward", inner(&ct, &forward)?), ("reverse", inner(&pullback(&ct), &t)?)];
+    let ways =
+        [("forward", inner(&ct, &forward, place)?), ("reverse", inner(&pullback(&ct), &t, place)?)];
     for (way, actual) in ways {
         if (actual - expected).abs() > tolerance || actual.is_nan() != expected.is_nan() {
             let message = format!(
@@ -133,12 +135,12 @@ fn absolute(x: &[Tensor]) -> Vec<Tensor> {
     x.iter().map(Tensor::abs).collect()
 }
 
-fn magnitude(x: &[Tensor]) -> Result<f64> {
+fn magnitude(x: &[Tensor], place: Place) -> Result<f64> {
     let ones: Vec<Tensor> = x.iter().map(Tensor::ones_like).collect();
-    inner(&absolute(x), &ones)
+    inner(&absolute(x), &ones, place)
 }
 
-fn inner(a: &[Tensor], b: &[Tensor]) -> Result<f64> {
+fn inner(a: &[Tensor], b: &[Tensor], place: Place) -> Result<f64> {
     let wide = |x: &Tensor| x.cast(DType::F64);
-    a.iter().zip(b).map(|(a, b)| (wide(a) * wide(b)).sum().item::<f64>()).sum()
+    place.scope(|| a.iter().zip(b).map(|(a, b)| (wide(a) * wide(b)).sum().item::<f64>()).sum())
 }

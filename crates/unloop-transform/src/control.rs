@@ -28,6 +28,17 @@ pub(crate) fn trace<R: Tree>(
 ) -> Result<Part<R>> {
     let (trace, params) = Trace::new(types.iter().cloned());
     let result = deeper(|| f(&params));
+    part(trace, result)
+}
+
+/// The same for a function that may not be called at all: nothing of it is computed outside.
+fn trace_branch<R: Tree>(types: &[TensorType], f: impl FnOnce(&[Tensor]) -> R) -> Result<Part<R>> {
+    let (trace, params) = Trace::new(types.iter().cloned());
+    let result = trace.stage(|| deeper(|| f(&params)));
+    part(trace, result)
+}
+
+fn part<R: Tree>(trace: Trace, result: R) -> Result<Part<R>> {
     let TracedProgram { graph, captures } = trace.finish(&result.leaves())?;
     Ok(Part { graph, captured: captures.into_iter().map(|c| c.tensor).collect(), result })
 }
@@ -474,7 +485,7 @@ fn try_choose<X: Tree, Y: Tree>(
     };
     let parts: Vec<Part<Y>> = branches
         .iter()
-        .map(|branch| trace(&params, |params| branch(&argument(params))))
+        .map(|branch| trace_branch(&params, |params| branch(&argument(params))))
         .collect::<Result<_>>()?;
     let first = &parts[0];
     for part in &parts[1..] {

@@ -43,7 +43,7 @@ impl Transform {
     /// Bytes that [`Transform::run`] takes besides its results: copies of both parts, the complex
     /// numbers, and what the library works with, which is less than three times as much.
     fn scratch(ty: &TensorType) -> usize {
-        8 * ty.shape.size() * ty.dtype.size()
+        8 * ty.bytes()
     }
 
     fn run<T: Element + FftNum>(self, x: &[Array]) -> Option<Vec<Array>> {

@@ -66,7 +66,8 @@ fn elementwise() -> Vec<Function> {
             let order = Tensor::full((), order as f64).cast(x.dtype());
             order.broadcast_to(x.shape()).polygamma(x)
         };
-        [Elementwise Differentiable Composed] fn betainc(x: Chance, a: LikePositive, b: LikePositive) =>
+        // Differentiable in `x` alone, while all three may depend on one input.
+        [Elementwise Composed] fn betainc(x: Chance, a: LikePositive, b: LikePositive) =>
             x.betainc(&a.stop_gradient(), &b.stop_gradient());
         [Elementwise Differentiable] fn select(x: Numbers, y: Like, on: Condition) => on.select(x, y);
         [Elementwise Differentiable] (x: Numbers, low: Like, high: Above) { clamp }

@@ -147,22 +147,31 @@ fn bounded(x: &Tensor) -> Tensor {
 
 impl Step {
     fn run(&self, values: &[Tensor], noise: Option<&Noise>) -> Vec<Tensor> {
+        // What is repeated to fill an argument differs there, too.
+        let noisy = |x: Tensor| match noise {
+            Some(noise) => noise.add(x),
+            None => x,
+        };
         let (results, is_bounded) = match self {
             Step::Call { function, args, bounded } => {
                 let mut given: Vec<Arg> = Vec::new();
                 for arg in args {
-                    given.push(arg.arg(values, &given));
+                    given.push(match arg.arg(values, &given) {
+                        Arg::Tensor(x) => Arg::Tensor(noisy(x)),
+                        other => other,
+                    });
                 }
                 ((function.call)(&given), *bounded)
             }
             Step::Apply { how, sources, bodies, bounded } => {
-                let sources: Vec<Tensor> = sources.iter().map(|s| s.tensor(values, &[])).collect();
+                let sources: Vec<Tensor> =
+                    sources.iter().map(|s| noisy(s.tensor(values, &[]))).collect();
                 (apply(*how, &sources, bodies, noise), *bounded)
             }
         };
         let finish = |x: Tensor| {
             let x = if is_bounded { bounded(&x) } else { x };
-            noise.map_or_else(|| x.clone(), |noise| noise.add(x.clone()))
+            noisy(x)
         };
         results.into_iter().map(finish).collect()
     }
@@ -191,6 +200,15 @@ impl Given {
 }
 
 /// Applies bodies to the first of some tensors; they capture the others.
+/// What choices depend on: not whether a number is 0, which rounding decides (a variance of equal
+/// numbers).
+fn is_far_from_zero(x: &Tensor) -> Tensor {
+    match x.dtype().is_float() {
+        true => x.abs().greater(0.03),
+        false => x.not_equal(0.0),
+    }
+}
+
 fn apply(how: How, sources: &[Tensor], bodies: &[Program], noise: Option<&Noise>) -> Vec<Tensor> {
     if let Some(error) = sources.iter().find_map(Tensor::as_error) {
         return vec![Tensor::error(error.clone())];
@@ -225,11 +243,11 @@ fn apply(how: How, sources: &[Tensor], bodies: &[Program], noise: Option<&Noise>
         How::Jacrev => jacrev(f)(x).leaves(),
         How::Hessian => hessian(total)(x).leaves(),
         How::Cond => {
-            let on = x.cast(DType::Bool).any();
+            let on = is_far_from_zero(x).any();
             cond(&on, |x: &Tensor| body(0, &[x]), |x: &Tensor| body(1, &[x]), x).leaves()
         }
         How::Switch => {
-            let which = x.not_equal(&x.zeros_like()).cast(DType::I64).sum();
+            let which = is_far_from_zero(x).cast(DType::I64).sum();
             let branches: [&dyn Fn(&Tensor) -> Tensor; 3] =
                 [&|x| body(0, &[x]), &|x| body(1, &[x]), &|x| body(2, &[x])];
             switch(&which, &branches, x).leaves()
@@ -251,8 +269,10 @@ fn apply(how: How, sources: &[Tensor], bodies: &[Program], noise: Option<&Noise>
         }
         How::While => {
             // As many times as there are elements below zero, but four at most.
-            let zero = x.zeros_like();
-            let limit = x.less(&zero).cast(DType::I64).sum().minimum(&Tensor::from(4i64));
+            let limit = (is_far_from_zero(x) & x.less(&x.zeros_like()))
+                .cast(DType::I64)
+                .sum()
+                .minimum(&Tensor::from(4i64));
             let more = |(k, _): &(Tensor, Tensor)| k.less(&limit);
             let next = |(k, c): &(Tensor, Tensor)| (k + 1, f(c));
             while_loop(more, next, &(Tensor::from(0i64), x.clone())).leaves()

@@ -16,7 +16,6 @@ use unloop_kernel::Expr;
 
 use crate::instruction::cost;
 use crate::narrow::{ExampleAxis, example_axis, narrow};
-use crate::parts::bytes;
 use crate::profile::Facts;
 use crate::simd::Simd;
 use crate::stages::{Region, Stage, Worth, stages};
@@ -198,7 +197,7 @@ impl Unrolled {
         let facts = Facts {
             name: "unrolled".into(),
             place: may_fail.or(graph.nodes().last()).map_or(Place(None), |node| node.place),
-            bytes: all.map(bytes).sum(),
+            bytes: all.map(TensorType::bytes).sum(),
             flops: sum(|_, _| 1.0) as usize,
             dtype: graph.output_types().next().map_or(DType::F64, |ty| ty.dtype),
         };
@@ -243,7 +242,7 @@ fn examples_of(graph: &Graph) -> Option<usize> {
             _ => return None,
         };
         let types = node.operands[passed].iter().map(|&v| graph.ty(v));
-        types.max_by_key(|ty| bytes(ty))?.shape.first().copied()
+        types.max_by_key(|ty| ty.bytes())?.shape.first().copied()
     };
     let of_loop = graph.nodes().iter().find_map(carry);
     of_loop.or_else(|| graph.inputs().iter().filter_map(|ty| ty.shape.first().copied()).max())

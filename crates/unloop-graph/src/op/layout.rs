@@ -177,6 +177,23 @@ pub(super) fn concatenate(operands: &[Array], axis: usize, ty: &TensorType) -> A
 }
 
 impl Slice {
+    /// The elements `start`, `start + step`, … below `limit` along every axis. A step that is never
+    /// made, which may be of any size, is 1.
+    pub fn new(start: &[usize], limit: &[usize], step: &[usize]) -> Slice {
+        let mut slice = Slice {
+            start: SmallVec::from_slice(start),
+            limit: SmallVec::from_slice(limit),
+            step: SmallVec::from_slice(step),
+        };
+        for ((&start, limit), step) in start.iter().zip(&mut slice.limit).zip(&mut slice.step) {
+            if *step > 1 && limit.saturating_sub(start) <= *step {
+                *limit = (*limit).min(start.saturating_add(1));
+                *step = 1;
+            }
+        }
+        slice
+    }
+
     pub(super) fn infer(&self, [x]: &[TensorType; 1]) -> Result<TensorType, ErrorKind> {
         let rank = x.rank();
         if [self.start.len(), self.limit.len(), self.step.len()] != [rank; 3] {

@@ -2,8 +2,6 @@
 
 use super::axes::{AxisList, AxisNumber};
 use super::nested::TensorList;
-use smallvec::SmallVec;
-
 use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{Pad, PadAxis, Slice};
@@ -173,20 +171,7 @@ impl Tensor {
             if whole {
                 return self.clone();
             }
-            let mut slice = Slice {
-                start: SmallVec::from_slice(start),
-                limit: SmallVec::from_slice(limit),
-                step: SmallVec::from_slice(step),
-            };
-            // One element of an axis has no neighbour that is a step away.
-            let ends = start.iter().zip(&mut slice.limit).zip(&mut slice.step);
-            for ((&start, limit), step) in
-                ends.filter(|((start, limit), step)| limit.saturating_sub(**start) <= **step)
-            {
-                if start < *limit {
-                    (*limit, *step) = (start + 1, 1);
-                }
-            }
+            let slice = Slice::new(start, limit, step);
             Tensor::apply1(Op::Slice(slice), &[self])
         })
     }

@@ -10,6 +10,9 @@ use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};
 /// Adds updates, or sets them, at positions of a vector; what lies outside is dropped.
 #[track_caller]
 fn put(into: &Tensor, positions: &Tensor, updates: &Tensor, op: ScatterOp) -> Tensor {
+    if into.size() == 0 {
+        return into.clone();
+    }
     let dims = ScatterDims {
         inserted_window_dims: [0].into_iter().collect(),
         scatter_dims_to_operand_dims: [0].into_iter().collect(),

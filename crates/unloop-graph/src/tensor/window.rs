@@ -91,7 +91,7 @@ impl Tensor {
     /// The elements that stand at one position of all windows; `self` is padded already.
     #[track_caller]
     fn at_window_position(&self, windows: &[WindowAxis], position: &[usize]) -> Tensor {
-        let (mut start, mut limit, mut step) = (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        let (mut start, mut limit, mut step) = (Shape::scalar(), Shape::scalar(), Shape::scalar());
         for ((w, &p), &extent) in windows.iter().zip(position).zip(self.shape()) {
             let first = p.saturating_mul(w.window_dilation);
             let count = w.count(extent);
@@ -103,7 +103,7 @@ impl Tensor {
             });
             step.push(w.stride);
         }
-        Tensor::apply1(Op::Slice(Slice { start, limit, step }), &[self])
+        Tensor::apply1(Op::Slice(Slice::new(&start, &limit, &step)), &[self])
     }
 
     /// Reduces tensors of one shape, padded already, over the windows along one axis. `combine` takes
@@ -273,10 +273,11 @@ impl Tensor {
             let mut taken = self.zeros_like().cast(DType::Bool);
             let mut total = padded.zeros_like();
             let is_large = !is_small(windows);
-            if is_large {
+            if is_large && best.size() > 0 {
                 total = self.scatter_to_chosen(&padded, &best, op, windows);
             }
-            let listed = if is_large { Vec::new() } else { positions(windows) };
+            let is_listed = !is_large && best.size() > 0;
+            let listed = if is_listed { positions(windows) } else { Vec::new() };
             for position in listed {
                 let here = padded.at_window_position(windows, &position);
                 let chosen = here.equal(&best) & !&taken;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use unloop_graph::op::Derivative;
-use unloop_graph::{Graph, Result, Tensor, TensorType, Trace, TracedProgram, operation};
+use unloop_graph::{Graph, Place, Result, Tensor, TensorType, Trace, TracedProgram, operation};
 use unloop_transform::{eval, jvp, vmap};
 
 use super::{epsilon, extents, square};
@@ -192,6 +192,8 @@ pub fn sqrtm_symmetric(a: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn symmetric_function(a: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    // What the caller's function does stands at the caller's lines.
+    let f = |x: &Tensor| Place(None).scope(|| f(x));
     operation("symmetric_function", || symmetric("symmetric_function", a, f))
 }
 

@@ -231,9 +231,11 @@ pub fn triangular(
         let [left, mode, right] = [left, mode, right].map(|x| x.broadcast_to(&shape));
         let u = unit(key, left.dtype(), &shape);
         let whole = &right - &left;
-        let below = &left + (&u * &whole * (&mode - &left)).sqrt();
-        let above = &right - ((1.0 - &u) * &whole * (&right - &mode)).sqrt();
-        u.less(&((&mode - &left) / &whole)).select(&below, &above)
+        // The root of one side only: that of the other may be 0, where it has no derivative.
+        let is_below = u.less(&((&mode - &left) / &whole));
+        let side = is_below.select(&u * (&mode - &left), (1.0 - &u) * (&right - &mode));
+        let root = (side * whole).sqrt();
+        is_below.select(left + &root, right - root)
     })
 }
 
