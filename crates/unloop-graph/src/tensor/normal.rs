@@ -54,7 +54,7 @@ fn normal_quantile(x: &Tensor) -> Tensor {
     for _ in 0..6 {
         let at = z.log_ndtr();
         let slope = (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - &at).exp();
-        z = z - (at - &log) / slope;
+        z -= (at - &log) / slope;
     }
     // -∞ at 0 and NaN below.
     let outside = inside.select(&number(1.0), &lower).sqrt().log();

@@ -218,8 +218,8 @@ composed! {
             let inside = left.clamp(&number(least), &number(1 - least));
             let below = left.less(&number(least));
             let step = below.select(&number(least + digits), &inside);
-            result = result * step.cast(x.dtype()).exp2();
-            left = left - step;
+            result *= step.cast(x.dtype()).exp2();
+            left -= step;
         }
         result
     }
