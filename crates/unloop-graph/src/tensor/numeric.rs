@@ -328,7 +328,7 @@ composed! {
     }
 
     /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
-    boxcox1p(x, y: &Tensor) -> Tensor {
+    boxcox1p(x, y: Operand) -> Tensor {
         let slopes = Slopes {
             name: "boxcox1p",
             in_each: [
