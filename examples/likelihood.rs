@@ -31,9 +31,7 @@ impl Process {
             (&amplitude * (-0.25 * distance.square()).exp()).square()
         });
         let n = x.size();
-        // A little more on the diagonal than there is noise: rounding makes covariances of smooth
-        // signals indefinite otherwise.
-        let diagonal = (2.0 * &self.noise).exp() + 1e-10 * amplitude.square();
+        let diagonal = (2.0 * &self.noise).exp();
         signal + Tensor::eye(DType::F64, n) * diagonal
     }
 }
@@ -79,8 +77,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let y = (1.3 * &x).sin() + 0.2 * random::normal(&random::key(0), DType::F64, 80);
     let start = Process {
         amplitude: Tensor::from(0.0),
-        length: Tensor::from(3.0),
-        noise: Tensor::from(-12.0),
+        length: Tensor::from(0.0),
+        noise: Tensor::from(-1.0),
     };
     let smooth = Process { noise: Tensor::from(-40.0), length: Tensor::from(9.0), ..start.clone() };
     let (x, y) = (&x, &y);

@@ -1,3 +1,4 @@
+//# 2
 //~ `Rc<f64>` cannot be sent between threads safely
 
 use unloop::prelude::*;

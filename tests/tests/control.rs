@@ -182,7 +182,7 @@ fn loops_in_loops_and_choices_in_loops() {
         for (i, j) in
             (0..4).flat_map(|i| (0..3).map(move |j| (i, j))).filter(|(i, j)| (i + j) % 2 == 0)
         {
-            sum = sum + (w * f64::from(i * 3 + j)).sin();
+            sum += (w * f64::from(i * 3 + j)).sin();
         }
         sum
     };

@@ -1,9 +1,10 @@
 //! What the compiler says of likely mistakes: it names the cause and the way out.
 //!
-//! Each file of `mistakes/` is a small crate. Without `--cfg right` it does not compile, and the first
-//! error says what the lines that begin with `//~` have; with it, it compiles: that is the way out. The
-//! texts are those that the library gives to the compiler, or words of the compiler's that say what is
-//! wrong; how it sets them, and what else it says, is its own affair and differs between versions.
+//! Each file of `mistakes/` is a small crate. Without `--cfg right` it does not compile, with one error
+//! (or as many as `//#` says), which says what the lines that begin with `//~` have; with it, it compiles:
+//! that is the way out. The texts are those that the library gives to the compiler, or words of the
+//! compiler's that say what is wrong; how it sets them, and what else it says, is its own affair and differs
+//! between versions.
 //!
 //! The files are checked against the library that this test is linked with, so that nothing is built
 //! twice, as it would be with a crate that builds a project of its own.
@@ -72,6 +73,10 @@ fn mistakes_are_explained() {
         assert!(!expected.is_empty(), "{name} expects nothing");
         let errors = errors(file, false, &library);
         let first = errors.first().cloned().unwrap_or_default();
+        let count = text.lines().find_map(|line| line.strip_prefix("//# ")?.parse().ok());
+        if errors.len() != count.unwrap_or(1) {
+            failures.lock().unwrap().push(format!("{name}: {} errors: {errors:#?}", errors.len()));
+        }
         let missing =
             expected.iter().filter(|line| !first.iter().any(|text| text.contains(**line)));
         for line in missing {

@@ -407,7 +407,7 @@ composed! {
             }
             let digit = exponents.shift_right(&Tensor::from(i64::from(bit))) & Tensor::from(1i64);
             let is_set = digit.cast(DType::Bool).broadcast_in_dim(&shape, [1].into_iter().collect());
-            powers = powers * is_set.select(&column(&square), &one);
+            powers *= is_set.select(&column(&square), &one);
         }
         powers
     }

@@ -1,12 +1,9 @@
 //! Indexing: `x.at((i, .., 1..4))` reads, `x.set(index, v)` and `x.add_at(index, v)` return new
 //! tensors. Every dimension is indexed, so the shape of the result can be read off the expression.
 
-use std::ops::{
-    Bound, Range, RangeBounds, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive,
-};
-
 use smallvec::SmallVec;
 
+use super::index_arg::{AtIndex, IndexArg};
 use super::operand::{Given, Operand, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::op::{
@@ -14,180 +11,6 @@ use crate::op::{
 };
 use crate::trace::{Index, Mapped};
 use crate::{Axes, DType, Number, Op, Result, Scalar, Shape, Tensor};
-
-/// What indexes one dimension.
-#[derive(Clone)]
-pub enum IndexArg {
-    /// One position; negative ones count from the end. The dimension disappears.
-    Position(i64),
-    /// The positions from `start` below `end`, `step` apart; negative bounds count from the end.
-    Range {
-        /// The first position; absent: 0.
-        start: Option<i64>,
-        /// One past the last position; absent: the size.
-        end: Option<i64>,
-        /// The distance of neighbours, at least 1.
-        step: usize,
-    },
-    /// Computed positions, counted from the start. The dimension is replaced by the tensor's shape;
-    /// a scalar makes it disappear.
-    Computed(Tensor),
-    /// An index of `each`: the dimension is what that index runs over.
-    Loop(Index),
-}
-
-/// One index a dimension: a tuple of indices, a list of those of one type, or a single one for a vector.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not index a tensor",
-    label = "not one index a dimension",
-    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`; a tuple has one a dimension, as in `x.at((i, .., 1..4))`",
-    note = "where a mask is true, `mask.select(&x, other)` chooses"
-)]
-pub trait AtIndex {
-    /// The indices, one a dimension.
-    fn into_args(self) -> SmallVec<[IndexArg; 4]>;
-}
-
-/// An index of one dimension.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not index a dimension of a tensor",
-    label = "not an index",
-    note = "an index is an integer, a range of integers, `..`, an integer tensor, an index of `each` or its `.value()`"
-)]
-pub trait DimensionIndex: Into<IndexArg> {}
-
-fn range<T: Position>(range: &impl RangeBounds<T>) -> IndexArg {
-    let start = match range.start_bound() {
-        Bound::Included(&s) => Some(s.position()),
-        Bound::Excluded(&s) => Some(s.position().saturating_add(1)),
-        Bound::Unbounded => None,
-    };
-    let end = match range.end_bound() {
-        // `..=-1` is the whole axis.
-        Bound::Included(&e) if e.position() == -1 => None,
-        Bound::Included(&e) => Some(e.position().saturating_add(1)),
-        Bound::Excluded(&e) => Some(e.position()),
-        Bound::Unbounded => None,
-    };
-    IndexArg::Range { start, end, step: 1 }
-}
-
-/// Every `step`-th position of a range, as an index: `x.at(strided(0..10, 2))`.
-pub fn strided(range: impl IndexRange, step: usize) -> IndexArg {
-    match range.into() {
-        IndexArg::Range { start, end, .. } => IndexArg::Range { start, end, step },
-        other => other,
-    }
-}
-
-/// A range of integers of any type, as an index.
-pub trait IndexRange: Into<IndexArg> {}
-
-impl IndexRange for RangeFull {}
-
-/// An integer type, as a position.
-trait Position: Copy {
-    /// The position; one that no axis can have stays out of bounds.
-    fn position(self) -> i64;
-}
-
-macro_rules! index_args {
-    ($($t:ty: $value:ident => $arg:expr;)+) => {$(
-        impl From<$t> for IndexArg {
-            fn from($value: $t) -> IndexArg {
-                $arg
-            }
-        }
-        impl DimensionIndex for $t {}
-        impl AtIndex for $t {
-            fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-                [self.into()].into_iter().collect()
-            }
-        }
-    )+};
-}
-
-macro_rules! integers {
-    ($($t:ty)+) => {$(
-        impl Position for $t {
-            fn position(self) -> i64 {
-                self.try_into().unwrap_or(i64::MAX)
-            }
-        }
-        impl IndexRange for Range<$t> {}
-        impl IndexRange for RangeFrom<$t> {}
-        impl IndexRange for RangeTo<$t> {}
-        impl IndexRange for RangeInclusive<$t> {}
-        impl IndexRange for RangeToInclusive<$t> {}
-        index_args! {
-            $t: i => IndexArg::Position(i.position());
-            Range<$t>: r => range(&r);
-            RangeFrom<$t>: r => range(&r);
-            RangeTo<$t>: r => range(&r);
-            RangeInclusive<$t>: r => range(&r);
-            RangeToInclusive<$t>: r => range(&r);
-        }
-    )+};
-}
-integers! { i32 i64 isize u32 u64 usize }
-
-index_args! {
-    RangeFull: _all => IndexArg::Range { start: None, end: None, step: 1 };
-    Tensor: t => IndexArg::Computed(t);
-    &Tensor: t => IndexArg::Computed(t.clone());
-    Index: i => IndexArg::Loop(i);
-}
-
-impl DimensionIndex for IndexArg {}
-
-impl AtIndex for IndexArg {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        [self].into_iter().collect()
-    }
-}
-
-impl AtIndex for () {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        SmallVec::new()
-    }
-}
-
-impl<T: DimensionIndex> AtIndex for Vec<T> {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self.into_iter().map(T::into).collect()
-    }
-}
-
-impl<T: DimensionIndex, const N: usize> AtIndex for [T; N] {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self.into_iter().map(T::into).collect()
-    }
-}
-
-impl<T: DimensionIndex + Clone> AtIndex for &[T] {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self.iter().cloned().map(T::into).collect()
-    }
-}
-
-impl<T: DimensionIndex + Clone, const N: usize> AtIndex for &[T; N] {
-    fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-        self[..].into_args()
-    }
-}
-
-macro_rules! index_tuples {
-    ($($($name:ident)+;)+) => {$(
-        impl<$($name: DimensionIndex),+> AtIndex for ($($name,)+) {
-            #[allow(non_snake_case)]
-            fn into_args(self) -> SmallVec<[IndexArg; 4]> {
-                let ($($name,)+) = self;
-                [$($name.into()),+].into_iter().collect()
-            }
-        }
-    )+};
-}
-index_tuples! { A; A B; A B C; A B C D; A B C D E; A B C D E F; A B C D E F G; A B C D E F G H; }
 
 /// What an index out of bounds does, before the fill is typed.
 #[derive(Clone, Copy)]
@@ -626,8 +449,8 @@ impl Tensor {
             let visible: Shape =
                 (0..region.rank()).filter(|a| !gone.contains(a)).map(|a| region[a]).collect();
             let right = Shape::from(value.shape());
-            let fits = right == visible || right.rank() == 0;
-            if !fits && !(is_wide && visible.broadcast(&right).as_ref() == Some(&visible)) {
+            let repeats = is_wide && visible.broadcast(&right).as_ref() == Some(&visible);
+            if right != visible && right.rank() != 0 && !repeats {
                 let kind = ErrorKind::ShapeMismatch { left: visible, right };
                 return Tensor::fail(op, kind, place, self);
             }

@@ -207,8 +207,8 @@ composed! {
             let inside = left.clamp(&number(least), &number(1 - least));
             let below = left.less(&number(least));
             let step = below.select(&number(least + digits), &inside);
-            result = result * step.cast(x.dtype()).exp2();
-            left = left - step;
+            result *= step.cast(x.dtype()).exp2();
+            left -= step;
         }
         result
     }
@@ -433,7 +433,7 @@ composed! {
         for _ in 0..6 {
             let at = z.log_ndtr();
             let slope = (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - &at).exp();
-            z = z - (at - &log) / slope;
+            z -= (at - &log) / slope;
         }
         // -∞ at 0 and NaN below, and slopes of the same kind.
         let outside = inside.select(&number(1.0), &lower).sqrt().log();

@@ -14,7 +14,8 @@ use crate::{DType, Number, Shape, Tensor};
 ///
 /// A number takes the dtype of the tensor that it meets. A float meets floats only, an integer
 /// anything that holds it, a `bool` only `bool`. Where it meets no tensor, as in
-/// `mask.select(1.0, 0.0)`, it has its own dtype (`usize`, `isize` and `u64`: `i64`).
+/// `mask.select(1.0, 0.0)`, it has its own dtype (`usize`, `isize` and `u64`: `i64`). In front of an
+/// operator numbers are `f64` or `i32`, so that `2 * x` leaves nothing open; others stand behind it: `x * n`.
 ///
 /// ```
 /// # use unloop_graph::Tensor;

@@ -2,7 +2,7 @@
 
 use super::axes::AxisNumber;
 use super::composed;
-use super::index::IndexArg;
+use super::index_arg::IndexArg;
 use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp, require_index};
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};

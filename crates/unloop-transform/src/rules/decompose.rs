@@ -90,12 +90,12 @@ pub(super) fn jvp_svd(vectors: bool, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     if m > n {
         let image = matmul(&da, &v);
         let outside = &image - matmul(u, &matmul(&ut, &image));
-        du = du + outside / by_column(s, image.shape());
+        du += outside / by_column(s, image.shape());
     }
     if n > m {
         let image = matmul(&da.mt(), u);
         let outside = &image - matmul(&v, &matmul(vt, &image));
-        dv = dv + outside / by_column(s, image.shape());
+        dv += outside / by_column(s, image.shape());
     }
     vec![Some(ds), Some(du), Some(dv.mt())]
 }

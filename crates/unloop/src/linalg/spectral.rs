@@ -156,7 +156,7 @@ impl Derivative for Polar {
         if a.shape()[0] > a.shape()[1] {
             let outside = da - u.matmul(&inner);
             let inverse = sylvester(&p, &(Tensor::eye(p.dtype(), p.shape()[0]) * 2.0));
-            du = du + outside.matmul(&inverse);
+            du += outside.matmul(&inverse);
         }
         vec![du, (&dp + dp.t()) * 0.5]
     }

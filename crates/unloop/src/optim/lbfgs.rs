@@ -261,14 +261,14 @@ impl LbfgsState {
         for i in (0..m).rev() {
             let (s, y, w) = pair(i);
             let part = s.dot(&q) * w;
-            q = q - y * &part;
+            q -= y * &part;
             parts.push(part);
         }
         // The first step is at most 1 long; later the newest pair tells the scale.
         let first = (1.0 / g.norm()).minimum(1.0);
         let (_, y, w) = pair(m - 1);
         let is_known = w.greater(0.0);
-        q = q * is_known.select(1.0 / (w * y.dot(&y)), &first);
+        q *= is_known.select(1.0 / (w * y.dot(&y)), &first);
         for i in 0..m {
             let (s, y, w) = pair(i);
             let part = parts.pop().unwrap_or_else(|| unreachable!("one part a pair"));

@@ -92,10 +92,10 @@ fn threefry(key: &Key, high: &Tensor, low: &Tensor) -> (Tensor, Tensor) {
     let (mut x, mut y) = (high + &keys[0], low + &keys[1]);
     for group in 0..5 {
         for by in ROTATIONS[group % 2] {
-            x = x + &y;
+            x += &y;
             y = rotated(&y, by) ^ &x;
         }
-        x = x + &keys[(group + 1) % 3];
+        x += &keys[(group + 1) % 3];
         y = y + &keys[(group + 2) % 3] + number(group as u32 + 1);
     }
     (x, y)
