@@ -41,7 +41,7 @@ fn train(train: &Digits) -> Result<(Mlp, Vec<f32>)> {
         (model, state) = (next, after);
         losses.push(loss.item()?);
         bar.inc(1);
-        if bar.position() % 20 == 0 {
+        if bar.position().is_multiple_of(20) {
             bar.set_message(format!("loss {:.4}", losses.last().copied().unwrap_or(f32::NAN)));
         }
     }

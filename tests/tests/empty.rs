@@ -312,7 +312,8 @@ fn nothing_has_derivatives_and_sums() -> Result<()> {
     let graph = jit(sum).graph((&nothing,))?;
     for level in [Rewriting::Exact, Rewriting::Reassociating, Rewriting::Fast] {
         let after = unloop_rewrite::explain(&graph, &[], level).after;
-        let sums = after.evaluate(&Tensor::arrays(&[nothing.clone()]).expect("concrete"))?;
+        let sums =
+            after.evaluate(&Tensor::arrays(std::slice::from_ref(&nothing)).expect("concrete"))?;
         assert_eq!(sums[0].to_vec::<f64>().expect("floats"), [0.0], "{level:?}");
     }
     Ok(())

@@ -261,6 +261,13 @@ fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
 
 const DEEP: usize = 500;
 
+fn nested_foris(depth: usize, x: &Tensor) -> Tensor {
+    match depth {
+        0 => x.sin(),
+        _ => fori_loop(1, |_, x: &Tensor| nested_foris(depth - 1, x), x),
+    }
+}
+
 fn nested_conds(depth: usize, x: &Tensor) -> Tensor {
     if depth == 0 {
         return x.sin();
@@ -359,7 +366,11 @@ fn switches_nest_deeply() {
 #[test]
 fn whiles_nest_deeply() {
     let _alone = alone();
-    on_a_small_stack(|| check_nest("while", nested_whiles, 0.5, 1.5));
+    on_a_small_stack(|| {
+        check_nest("while", nested_whiles, 0.5, 1.5);
+        check_nest("fori_loop", nested_foris, 0.5, 0.5f64.sin());
+        check_transforms("fori_loop", nested_foris, 0.5, 0.5f64.cos());
+    });
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Control {
 
 enum Kind {
     Switch(Vec<Plan>),
-    Call(Plan),
+    Call(Box<Plan>),
     Loop { whole: Box<Loop>, parts: Option<Box<Parts>> },
 }
 
@@ -70,7 +70,7 @@ impl Control {
                 let plans = branches.iter().map(|branch| Plan::compile(branch, simd));
                 Kind::Switch(plans.collect::<Result<_>>()?)
             }
-            Op::WithDerivative(custom) => Kind::Call(Plan::compile(&custom.body, simd)?),
+            Op::WithDerivative(custom) => Kind::Call(Plan::compile(&custom.body, simd)?.into()),
             Op::While(_) | Op::Scan(_) => {
                 let Some(whole) = Loop::of(op, simd) else { return Ok(None) };
                 let parts = Parts::compile(op, simd)?.map(Box::new);

@@ -7,14 +7,13 @@ mod nn;
 mod optim;
 mod trees;
 
-use serde_json::Value;
 use unloop::Tensor;
 use unloop_tests::vectors::{read, tensors};
 
 /// The inputs and the outputs of an entry of the vectors.
 fn entry(name: &str) -> (Vec<Tensor>, Vec<Tensor>) {
     let all = read(include_str!("../../vectors/models.json"));
-    let found = all.iter().find(|entry| entry["name"] == Value::from(name));
+    let found = all.iter().find(|entry| entry["name"] == name);
     let entry = found.unwrap_or_else(|| panic!("there is no entry {name}"));
     (tensors(&entry["in"]), tensors(&entry["out"]))
 }

@@ -16,6 +16,9 @@ const MAX_RUNS: usize = 16;
 /// Elements of an example that loops keep for others, at most.
 const MAX_KEPT: usize = 1 << 15;
 
+/// Loops in loops, at most: they are compiled by functions that call themselves, once from each outer loop.
+const MOST_NESTED: usize = 32;
+
 impl Unroller {
     pub fn repeat_while(&mut self, repeat: &While, operands: &[&Value]) -> Option<Vec<Value>> {
         let (shared, start) = operands.split_at(repeat.shared);
@@ -159,6 +162,9 @@ impl Unroller {
     ) -> Option<Vec<Value>> {
         let start: Vec<&Array> = start.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
         let depth = self.blocks.len();
+        if depth > MOST_NESTED {
+            return None;
+        }
         self.blocks.push(Vec::new());
         self.known.push(HashMap::new());
         let begin: Vec<ExprId> = start.iter().flat_map(|x| elements(x)).collect();
