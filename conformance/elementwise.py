@@ -13,7 +13,6 @@ df/dx, "xy" is d/dy of df/dx, "xxx" the third derivative. Each is computed in tw
     arity    1 or 2 (arguments x, y); 0 for functions along an axis, see below
     words    the derivatives, in the order of the rows
     missing  derivatives that JAX does not have, "f:xx" forward and "r:xx" reverse; their rows are NaN
-    split    derivatives whose forward and reverse modes differ in JAX, with the number of points
 and the array `<name>.<f32|f64>` has the rows x, (y,) forward words, reverse words; columns are points.
 
 A function along an axis maps rows of numbers to rows of numbers. Its array `<name>.<dtype>` has the shape
@@ -22,13 +21,14 @@ then forward derivatives along d of orders 0 to 3 (padded with zeros), then the 
 weighted by w and summed, its derivative along d (forward over reverse), and the gradient of the first
 derivative along d (reverse over forward), as rows of numbers.
 
-XLA on CPUs takes subnormal numbers for zero. The f32 vectors hold two subnormal points, which JAX
-computes in f64, where they are normal; f64 vectors hold none.
+XLA on CPUs takes subnormal numbers for zero. JAX computes the subnormal points of f32 in f64, where
+they are normal. Those of f64 have NaN for results, and exact numbers (exact.py).
 
 Results in f64 are rounded to 44 bits, which keeps the file small; comparisons are coarser.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -72,6 +72,11 @@ def near(*xs):
     return [float(v) for x in map(np.float32, xs) for v in (np.nextafter(x, np.float32(-INF)), x, np.nextafter(x, np.float32(INF)))]
 
 
+# Points that several functions need.
+UNIT = near(1.0, -1.0)
+DIVISIONS = [(5.0, 3.0), (-5.0, 3.0), (6.0, 3.0)]
+EXPONENTIAL = [37.5, -37.5, 710.0, -710.0]
+
 # ---- functions: elementwise ----
 unary("abs", jnp.abs)
 unary("sign", jnp.sign)
@@ -93,24 +98,24 @@ unary("log1p", jnp.log1p, *near(-1.0))
 unary("sin", jnp.sin, math.pi / 2, math.pi)
 unary("cos", jnp.cos, math.pi / 2, math.pi)
 unary("tan", jnp.tan, math.pi / 2, math.pi)
-unary("asin", jnp.arcsin, *near(1.0, -1.0))
-unary("acos", jnp.arccos, *near(1.0, -1.0))
+unary("asin", jnp.arcsin, *UNIT)
+unary("acos", jnp.arccos, *UNIT)
 unary("atan", jnp.arctan)
 unary("sinh", jnp.sinh, 710.0, 711.0, 89.0, 90.0)
 unary("cosh", jnp.cosh, 710.0, 711.0, 89.0, 90.0)
 unary("tanh", jnp.tanh)
 unary("asinh", jnp.arcsinh)
 unary("acosh", jnp.arccosh, *near(1.0))
-unary("atanh", jnp.arctanh, *near(1.0, -1.0))
-unary("sigmoid", nn.sigmoid, 37.5, -37.5, 710.0, -710.0, 88.8, -88.8)
+unary("atanh", jnp.arctanh, *UNIT)
+unary("sigmoid", nn.sigmoid, *EXPONENTIAL, 88.8, -88.8)
 unary("erf", sp.erf)
 unary("erfc", sp.erfc, 26.0, 27.5, 10.1)
-unary("erf_inv", sp.erfinv, *near(1.0, -1.0))
+unary("erf_inv", sp.erfinv, *UNIT)
 unary("lgamma", sp.gammaln, 0.6, 170.5, 171.7)
 unary("digamma", sp.digamma, 10.0, 1.4616321)
 unary("bessel_i0e", sp.i0e, 8.0, -8.0)
 unary("bessel_i1e", sp.i1e, 8.0, -8.0)
-unary("clamp:-1,1", lambda x: lax.clamp(jnp.asarray(-1, x.dtype), x, jnp.asarray(1, x.dtype)), *near(1.0, -1.0))
+unary("clamp:-1,1", lambda x: lax.clamp(jnp.asarray(-1, x.dtype), x, jnp.asarray(1, x.dtype)), *UNIT)
 unary("stop_gradient", lax.stop_gradient)
 for n in (-3, -2, -1, 0, 1, 2, 3, 4):
     unary(f"powi:{n}", lambda x, n=n: lax.integer_pow(x, n))
@@ -130,7 +135,7 @@ binary("add", lax.add)
 binary("sub", lax.sub)
 binary("mul", lax.mul)
 binary("div", lax.div)
-binary("rem", lax.rem, (5.0, 3.0), (-5.0, 3.0), (6.0, 3.0))
+binary("rem", lax.rem, *DIVISIONS)
 binary("clamp:low", lambda x, y: lax.clamp(y, x, jnp.full_like(x, 2.0)))
 binary("clamp:high", lambda x, y: lax.clamp(jnp.full_like(x, -1.0), x, y))
 binary("select:less", lambda x, y: lax.select(x < y, x, y))
@@ -164,8 +169,8 @@ unary("ndtri", sp.ndtri, math.exp(-2), 1 - math.exp(-2), 0.2, *near(1.0))
 binary("hypot", jnp.hypot)
 binary("logaddexp", jnp.logaddexp)
 binary("logaddexp2", jnp.logaddexp2)
-binary("floor_div", jnp.floor_divide, (1.0, 0.1), (5.0, 3.0), (-5.0, 3.0))
-binary("modulo", jnp.mod, (1.0, 0.1), (5.0, 3.0), (-5.0, 3.0), (6.0, 3.0))
+binary("floor_div", jnp.floor_divide, (1.0, 0.1), *DIVISIONS)
+binary("modulo", jnp.mod, (1.0, 0.1), *DIVISIONS)
 binary("copy_sign", jnp.copysign)
 binary("next_after", jnp.nextafter)
 binary("heaviside", jnp.heaviside)
@@ -187,12 +192,12 @@ unary("relu", nn.relu)
 unary("gelu", lambda x: nn.gelu(x, approximate=False))
 unary("gelu_tanh", nn.gelu)
 unary("silu", nn.silu, 710.0, -710.0, 88.8, -88.8)
-unary("softplus", nn.softplus, 37.5, -37.5, 710.0, -710.0)
-unary("log_sigmoid", nn.log_sigmoid, 37.5, -37.5, 710.0, -710.0)
+unary("softplus", nn.softplus, *EXPONENTIAL)
+unary("log_sigmoid", nn.log_sigmoid, *EXPONENTIAL)
 unary("soft_sign", nn.soft_sign)
 unary("relu6", nn.relu6, *near(6.0))
 unary("leaky_relu:0.01", nn.leaky_relu)
-unary("hard_tanh", nn.hard_tanh, *near(1.0, -1.0))
+unary("hard_tanh", nn.hard_tanh, *UNIT)
 unary("hard_sigmoid", nn.hard_sigmoid, *near(3.0, -3.0))
 unary("hard_silu", nn.hard_silu, *near(3.0, -3.0))
 unary("elu:1", nn.elu, 710.0)
@@ -202,9 +207,9 @@ unary("celu:1.5", lambda x: nn.celu(x, 1.5), 710.0)
 unary("selu", nn.selu, 710.0)
 unary("squareplus:4", nn.squareplus)
 unary("squareplus:0", lambda x: nn.squareplus(x, 0.0))
-unary("mish", nn.mish, 37.5, -37.5, 710.0, -710.0)
-unary("sparse_plus", nn.sparse_plus, *near(1.0, -1.0))
-unary("sparse_sigmoid", nn.sparse_sigmoid, *near(1.0, -1.0))
+unary("mish", nn.mish, *EXPONENTIAL)
+unary("sparse_plus", nn.sparse_plus, *UNIT)
+unary("sparse_sigmoid", nn.sparse_sigmoid, *UNIT)
 
 # ---- parts of complex functions of x + iy ----
 def parts(name, f, pick):
@@ -280,23 +285,23 @@ WEIGHTS = [0.5, -2.0, 1.25, 3.0]
 
 
 # ---- derivatives ----
-def forward(f, word):
+STEPS = {
+    "f": lambda h, x: jax.jvp(h, (x,), (jnp.ones_like(x),))[1],
+    "r": lambda h, x: jax.grad(lambda x: h(x).sum())(x),
+}
+
+
+def derivative(f, word, mode):
     """The function of (x, y) that is the derivative of f."""
     for letter in word:
-        f = step(f, letter, lambda h, x: jax.jvp(h, (x,), (jnp.ones_like(x),))[1])
+        f = step(f, letter, STEPS[mode])
     return f
 
 
-def reverse(f, word):
-    for letter in word:
-        f = step(f, letter, lambda h, x: jax.grad(lambda x: h(x).sum())(x))
-    return f
-
-
-def step(f, letter, derivative):
+def step(f, letter, along):
     if letter == "x":
-        return lambda x, *y: derivative(lambda x: f(x, *y), x)
-    return lambda x, y: derivative(lambda y: f(x, y), y)
+        return lambda x, *y: along(lambda x: f(x, *y), x)
+    return lambda x, y: along(lambda y: f(x, y), y)
 
 
 def rounded(a):
@@ -315,18 +320,12 @@ def stored(arguments, results, axis, dtype):
 
 def evaluate(f, word, mode, arguments, dtype):
     arguments = [jnp.asarray(a, DTYPES[dtype]) for a in arguments]
-    derivative = (forward if mode == "f" else reverse)(f, word)
     with jax.numpy_rank_promotion("raise"):
-        return np.asarray(derivative(*arguments), np.float64)
+        return np.asarray(derivative(f, word, mode)(*arguments), np.float64)
 
 
-def subnormal(arguments):
-    return np.any([(np.abs(a) < np.finfo(np.float32).tiny) & (a != 0) for a in arguments], axis=0)
-
-
-def same(a, b):
-    with np.errstate(invalid="ignore", over="ignore"):
-        return (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= 1e-4 * (np.abs(a) + np.abs(b)) + 1e-30)
+def subnormal(arguments, dtype):
+    return np.any([(np.abs(a) < np.finfo(DTYPES[dtype]).tiny) & (a != 0) for a in arguments], axis=0)
 
 
 def table(f, arguments, dtype, record):
@@ -334,25 +333,20 @@ def table(f, arguments, dtype, record):
     width = WIDTH if len(arguments) == 1 else PAIRS
     assert count <= width, (record["name"], count)
     padded = [np.concatenate([a, np.full(width - count, 0.7, a.dtype)]) for a in arguments]
-    result = {"f": [], "r": []}
-    for mode in "fr":
-        for word in words:
-            try:
-                value = evaluate(f, word, mode, padded, dtype)[:count]
-                if dtype == "f32" and subnormal(arguments).any():
-                    wide = evaluate(f, word, mode, [a.astype(np.float64) for a in padded], "f64")[:count]
-                    value = np.where(subnormal(arguments), wide.astype(np.float32), value)
-            except (NotImplementedError, TypeError, ValueError, AssertionError) as error:
-                if f"{mode}:{word}" not in record["missing"]:
-                    record["missing"].append(f"{mode}:{word}")
-                    print(record["name"], mode, word, type(error).__name__, str(error)[:150], flush=True)
-                value = np.full(count, NAN)
-            result[mode].append(value)
-    for word, a, b in zip(words, result["f"], result["r"]):
-        apart = int((~same(a, b)).sum())
-        if apart and f"f:{word}" not in record["missing"] and f"r:{word}" not in record["missing"]:
-            record["split"][f"{dtype}:{word}"] = apart
-    results = [*result["f"], *result["r"]]
+    tiny, results = subnormal(arguments, dtype), []
+    for mode, word in itertools.product("fr", words):
+        try:
+            value = evaluate(f, word, mode, padded, dtype)[:count]
+            wide = np.full(count, NAN)
+            if dtype == "f32":
+                wide = evaluate(f, word, mode, [a.astype(np.float64) for a in padded], "f64")[:count]
+            value = np.where(tiny, wide.astype(DTYPES[dtype]), value)
+        except (NotImplementedError, TypeError, ValueError, AssertionError) as error:
+            if f"{mode}:{word}" not in record["missing"]:
+                record["missing"].append(f"{mode}:{word}")
+                print(record["name"], mode, word, type(error).__name__, str(error)[:150], flush=True)
+            value = np.full(count, NAN)
+        results.append(value)
     return stored(arguments, results, 0, dtype)
 
 
@@ -376,7 +370,7 @@ def compute(name):
         return {"name": name, "arity": 0}, {f"{name}.{dtype}": along_axis(ROWS[name], dtype) for dtype in DTYPES}
     arity = 1 if name in UNARY else 2
     f, extra, words = (UNARY | BINARY)[name]
-    record, arrays = {"name": name, "arity": arity, "words": words, "missing": [], "split": {}}, {}
+    record, arrays = {"name": name, "arity": arity, "words": words, "missing": []}, {}
     # Operation by operation each compiles once, not once for each function; loops need to be compiled.
     with jax.disable_jit(not name.startswith(("igamma", "betainc"))):
         fill(arrays, record, f, extra)
@@ -389,8 +383,8 @@ def fill(arrays, record, f, extra):
         where = [*(points if arity == 1 else pairs)(dtype), *extra]
         if name in LARGEST:
             where = [pair for pair in where if not any(LARGEST[name] < abs(v) < INF for v in pair)]
-        if dtype == "f32":
-            where += [1e-40, -1e-40] if arity == 1 else [(1e-40, 0.5), (0.5, 1e-40)]
+        tiny = {"f64": 1e-310, "f32": 1e-40}[dtype]
+        where += [tiny, -tiny] if arity == 1 else [(tiny, 0.5), (0.5, tiny)]
         arguments = np.array(where, DTYPES[dtype]).reshape(len(where), arity).T
         arrays[f"{name}.{dtype}"] = table(f, list(arguments), dtype, record)
 

@@ -159,6 +159,47 @@ fn derivatives_are_exact_at_kinks_of_terms() {
     }
 }
 
+/// Quotients of gamma functions that are rational, from tiny arguments to huge ones, where logarithms of
+/// gamma functions cancel. Derivatives are as exact as the value is, in units of `f/xᵏ`.
+#[test]
+fn quotients_of_gamma_functions_keep_their_digits() {
+    type Rational = (&'static str, F, fn(f64) -> [f64; 4]);
+    let rational: [Rational; 4] = [
+        (
+            "beta(x, 1)",
+            |x| x.beta(&scalar(x, 1.0)),
+            |x| [1.0 / x, -1.0 / x.powi(2), 2.0 / x.powi(3), -6.0 / x.powi(4)],
+        ),
+        (
+            "exp betaln(1, x)",
+            |x| scalar(x, 1.0).betaln(x).exp(),
+            |x| [1.0 / x, -1.0 / x.powi(2), 2.0 / x.powi(3), -6.0 / x.powi(4)],
+        ),
+        ("poch(x, 1)", |x| x.poch(&scalar(x, 1.0)), |x| [x, 1.0, 0.0, 0.0]),
+        ("poch(x, 2)", |x| x.poch(&scalar(x, 2.0)), |x| [x * (x + 1.0), 2.0 * x + 1.0, 2.0, 0.0]),
+    ];
+    let points = [1e-9, 1e-3, 0.06, 0.07, 0.8, 1.7, 6.9, 7.1, 8.5, 60.0, 1e4, 1e9];
+    let x = Tensor::from(points);
+    for (name, f, exact) in rational {
+        let d1 = |x: &Tensor| jvp(f)(x, &x.ones_like()).1;
+        let d2 = |x: &Tensor| jvp(d1)(x, &x.ones_like()).1;
+        let given = [f(&x), d1(&x), d2(&x), grad(|x: &Tensor| d2(x).sum())(&x)];
+        let given = given.map(|y| y.to_vec::<f64>().expect("numbers"));
+        for (i, at) in points.into_iter().enumerate() {
+            let exact = exact(at);
+            for (order, number) in exact.into_iter().enumerate() {
+                let unit = (exact[0] / at.powi(order as i32)).abs();
+                let close = (given[order][i] - number).abs() <= 1e-10 * unit.max(number.abs());
+                assert!(
+                    close,
+                    "{name} at {at}, order {order}: {} instead of {number}",
+                    given[order][i]
+                );
+            }
+        }
+    }
+}
+
 /// Both orders of mixed derivatives of `xʸ` agree, at `y` where factors of them are zero.
 #[test]
 fn mixed_derivatives_of_powers_are_symmetric() {

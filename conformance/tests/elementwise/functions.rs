@@ -135,6 +135,7 @@ pub const OTHERS: &[(&str, &str)] = &[
     ("polygamma betainc", "of parameters: under names with these"),
     ("glu standardize", "composed of the others along axes, of several numbers at once"),
     ("bessel_i1_ratio", "hidden: a part of Bessel functions"),
+    ("ln powf", "other names of log and pow"),
     ("associative_scan", "of a function"),
     ("cumulative_reduce cumlogsumexp_from", "the cumulative functions from the other end"),
 ];

@@ -1,7 +1,7 @@
 //! Elementwise functions right at the edges: values and derivatives up to order 3, forward and reverse,
 //! at ordinary points, ties, zeros, infinities, subnormals, edges of domains and thresholds of branches,
 //! compared with what JAX gives (`conformance/elementwise.py`), and with exact numbers where JAX loses
-//! digits (`conformance/exact.py`). Where the numbers are not those of JAX, `exceptions.rs` says why.
+//! digits (`conformance/exact.py`). Where the numbers are not those of JAX, `exceptions/` says why.
 //!
 //! `ONLY="softplus hypot" cargo test -p unloop-conformance --test elementwise values` runs some functions.
 
@@ -17,7 +17,7 @@ use unloop_conformance::Archive;
 mod exceptions;
 mod functions;
 
-use exceptions::{EXCEPTIONS, Exception, Ours};
+use exceptions::{Exception, Ours};
 use functions::{Function, OTHERS};
 
 /// A number that is compared.
@@ -103,7 +103,7 @@ fn numbers(x: &Tensor) -> Result<Vec<f64>, unloop::Error> {
 fn tolerance(entry: &Entry) -> (f64, f64) {
     let order = entry.word.len();
     match entry.dtype {
-        "f64" => ([1e-12, 1e-9, 1e-9, 1e-8][order], [1e-300, 1e-15, 1e-14, 1e-13][order]),
+        "f64" => ([1e-12, 1e-9, 1e-9, 1e-8][order], [1e-300, 2e-15, 1e-14, 1e-13][order]),
         _ => ([3e-6, 2e-5, 1e-4, 1e-3][order], [1.2e-38, 1e-6, 1e-5, 1e-4][order]),
     }
 }
@@ -178,13 +178,18 @@ fn elementwise_entries(
                     }
                 };
                 for i in 0..ours.len() {
-                    if let Some(jax) = agreed(this[i], that[i], (missing(mode), missing(other))) {
+                    let point = match arity {
+                        1 => Point::One(points.0[i]),
+                        _ => Point::Two(points.0[i], points.1[i]),
+                    };
+                    let exact = exact.as_ref().map(|e| e[i]).filter(|e| !e.is_nan());
+                    let expected = match point.arguments().iter().any(|v| v.is_subnormal()) {
+                        // JAX takes these for zero.
+                        true => exact,
+                        false => agreed(this[i], that[i], (missing(mode), missing(other))),
+                    };
+                    if let Some(jax) = expected {
                         let (function, word) = (name.to_string(), word.to_string());
-                        let point = match arity {
-                            1 => Point::One(points.0[i]),
-                            _ => Point::Two(points.0[i], points.1[i]),
-                        };
-                        let exact = exact.as_ref().map(|e| e[i]).filter(|e| !e.is_nan());
                         entries.push(Entry {
                             function,
                             dtype,
@@ -204,12 +209,18 @@ fn elementwise_entries(
 }
 
 /// Blocks of a row function's array, in the order in which they are stored.
-fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, Vec<String>) {
+fn row_entries(
+    name: &str,
+    f: &Function,
+    (archive, exact): (&mut Archive, &mut Archive),
+) -> (Vec<Entry>, Vec<String>) {
     let (mut entries, mut errors) = (Vec::new(), Vec::new());
     for dtype in ["f64", "f32"] {
         let table = archive.get(&format!("{name}.{dtype}")).unwrap();
+        let exact = exact.get(&format!("{name}.{dtype}")).ok();
         let rows = table.shape()[0];
-        let block = |i: usize| table.slice_axis(1, i, i + 1).reshape([rows, 4]);
+        let block_of = |x: &Tensor, i: usize| x.slice_axis(1, i, i + 1).reshape([rows, 4]);
+        let block = |i: usize| block_of(&table, i);
         let (x, d, w) = (block(0), block(1), block(2));
         let along = |f: Function| -> Function {
             let d = d.clone();
@@ -239,6 +250,7 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
         for (b, (word, g)) in blocks.into_iter().enumerate() {
             let ours = g(&x, &x);
             let jax = numbers(&block(3 + b)).unwrap();
+            let exact = exact.as_ref().map(|e| numbers(&block_of(e, b)).unwrap());
             let size = ours.shape().get(1).copied().unwrap_or(0);
             match numbers(&ours) {
                 Err(error) => errors.push(format!("{name} {dtype} {word}: {error}")),
@@ -253,7 +265,10 @@ fn row_entries(name: &str, f: &Function, archive: &mut Archive) -> (Vec<Entry>, 
                             point: Point::Row(points[4 * row..4 * row + 4].to_vec(), column),
                             ours,
                             jax: jax[4 * row + column],
-                            exact: None,
+                            exact: exact
+                                .as_ref()
+                                .map(|e| e[4 * row + column])
+                                .filter(|e| !e.is_nan()),
                         });
                     }
                 }
@@ -276,7 +291,7 @@ fn run() -> (Vec<Entry>, Vec<String>) {
             continue;
         }
         let (more, failed) = match record["arity"] == 0 {
-            true => row_entries(name, &functions[name], &mut archive),
+            true => row_entries(name, &functions[name], (&mut archive, &mut exact)),
             false => elementwise_entries(&record, &functions[name], (&mut archive, &mut exact)),
         };
         entries.extend(more);
@@ -289,22 +304,22 @@ fn run() -> (Vec<Entry>, Vec<String>) {
 fn values_and_derivatives_are_those_of_jax() {
     let (entries, errors) = run();
     let (mut failures, mut total): (BTreeMap<&str, Vec<String>>, usize) = (BTreeMap::new(), 0);
-    let mut used = vec![BTreeSet::new(); EXCEPTIONS.len()];
+    let exceptions = exceptions::exceptions();
+    let mut used = vec![BTreeSet::new(); exceptions.len()];
     for entry in entries.iter().filter(|entry| !entry.is_as_in_jax()) {
         let Entry { function, dtype, mode, word, point, ours, jax, exact } = entry;
         let at = point.arguments();
         let id = format!("{dtype} {mode}:{word}");
-        let excepted = EXCEPTIONS.iter().position(|e| {
-            e.only.split_whitespace().all(|part| id.contains(part))
-                && e.holds_for(function, word)
+        let excepted = exceptions.iter().position(|e| {
+            e.holds_for(function, word)
                 && (e.at)(&at)
-                && match e.ours {
+                && match *e.ours {
                     Ours::Exact => exact.is_some() && entry.is_exact(),
                     Ours::Is(number) => entry.is_close_to(number),
                     Ours::Opposite => entry.is_close_to(-jax),
+                    Ours::Rounding => exact.is_some_and(|exact| (ours - exact).abs() < 2e-13),
                     // A number that is known to be wrong is none.
-                    Ours::Unclaimed => entry.is_exact() || ours.is_nan(),
-                    Ours::Short => true,
+                    Ours::Unclaimed => entry.is_exact() && !ours.is_nan(),
                 }
         });
         if let Some(i) = excepted {
@@ -323,7 +338,7 @@ fn values_and_derivatives_are_those_of_jax() {
     }
     errors.iter().for_each(|error| writeln!(report, "{error}").unwrap());
     if std::env::var("ONLY").is_err() {
-        for (exception, used) in EXCEPTIONS.iter().zip(&used) {
+        for (exception, used) in exceptions.iter().zip(&used) {
             let Exception { functions, words, reason, .. } = exception;
             let count = functions.split_whitespace().count() * words.split_whitespace().count();
             if used.len() < count {
@@ -341,7 +356,15 @@ fn values_and_derivatives_are_those_of_jax() {
 fn methods() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/unloop-graph/src/tensor");
     let mut names = BTreeSet::new();
-    for file in ["elementwise.rs", "numeric.rs", "nn.rs", "cumulative.rs"] {
+    for file in [
+        "elementwise.rs",
+        "numeric.rs",
+        "entropy.rs",
+        "gamma.rs",
+        "normal.rs",
+        "nn.rs",
+        "cumulative.rs",
+    ] {
         let text = std::fs::read_to_string(sources.join(file)).unwrap();
         for line in text.lines().map(str::trim_start) {
             let word = |text: &str| -> String {

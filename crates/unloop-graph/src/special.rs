@@ -7,8 +7,33 @@ pub fn lgamma(x: f64) -> f64 {
     if x.is_infinite() { f64::INFINITY } else { libm::lgamma(x) }
 }
 
-/// The digamma function, derivative of [`lgamma`]: reflection for negative arguments, recurrence up
-/// to 10, then the asymptotic series (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18). NaN at the poles
+/// The positive root of [`digamma`], and what its rounding leaves.
+const DIGAMMA_ROOT: (f64, f64) = (1.461_632_144_968_362_2, 9.549_995_429_965_697e-17);
+
+/// `ψ⁽ᵏ⁾/k!` at the root of the digamma function, from `k = 1`.
+const DIGAMMA_AT_ROOT: [f64; 18] = [
+    0.967_672_245_447_621_2,
+    -0.442_763_168_983_592_1,
+    0.258_499_760_955_651_04,
+    -0.163_942_705_442_406_53,
+    0.107_824_050_691_262_37,
+    -0.072_199_561_256_454_71,
+    0.048_804_288_164_143_11,
+    -0.033_161_126_474_847_36,
+    0.022_597_648_232_218_105,
+    -0.015_424_765_904_945_959,
+    0.010_538_791_811_612_175,
+    -0.007_204_534_386_356_868,
+    0.004_926_781_395_729_853_5,
+    -0.003_369_801_655_439_328,
+    0.002_305_126_326_734_928,
+    -0.001_576_936_771_430_197_3,
+    0.001_078_825_201_916_296_6,
+    -0.000_738_070_938_996_005_1,
+];
+
+/// The digamma function, derivative of [`lgamma`]: its Taylor series beside the root, reflection for
+/// negative arguments, recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18). NaN at the poles
 /// 0, -1, -2, ….
 pub fn digamma(x: f64) -> f64 {
     if x.is_nan() || x == f64::NEG_INFINITY || (x <= 0.0 && x == x.floor()) {
@@ -18,6 +43,10 @@ pub fn digamma(x: f64) -> f64 {
         // The distance to the nearest pole keeps the tangent accurate beside it and for large |x|.
         let fraction = x - x.round();
         return digamma(1.0 - x) - PI / (PI * fraction).tan();
+    }
+    let beside_root = (x - DIGAMMA_ROOT.0) - DIGAMMA_ROOT.1;
+    if beside_root.abs() < 0.2 {
+        return DIGAMMA_AT_ROOT.iter().rev().fold(0.0, |sum, &c| (sum + c) * beside_root);
     }
     let (mut x, mut shift) = (x, 0.0);
     while x < 10.0 {
@@ -125,10 +154,18 @@ pub fn polygamma(n: f64, x: f64) -> f64 {
         return if n % 2.0 == 1.0 { f64::INFINITY } else { f64::NAN };
     }
     let s = n + 1.0;
-    let (mut q, mut sum) = (x, 0.0);
+    // Whole exponents keep the sign of negative bases.
+    let term = |q: f64| q.powi(-(s as i32));
+    // Each negative term with the positive one of about the same size: they may cancel.
+    let below = (-x).ceil().max(0.0);
+    let (mut k, mut sum) = (0.0, 0.0);
+    while k < below {
+        sum += term(x + k) + term(x + (2.0 * below - 1.0 - k));
+        k += 1.0;
+    }
+    let mut q = x + 2.0 * below;
     while q < 12.0 {
-        // Whole exponents keep the sign of negative bases.
-        sum += q.powi(-(s as i32));
+        sum += term(q);
         q += 1.0;
     }
     sum += q.powf(1.0 - s) / (s - 1.0) + 0.5 * q.powf(-s);

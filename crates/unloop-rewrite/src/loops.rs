@@ -77,10 +77,11 @@ fn merge_group(
     };
     let first = scan(group[0])?;
     let mut builder = builder(&first.body);
-    let mut outputs = builder.include(&first.body)?;
+    let inputs: Vec<ValueId> = (0..first.body.inputs().len() as u32).map(ValueId).collect();
+    let mut outputs = builder.include(&first.body, &inputs)?;
     let mut results = vec![(group[0], (0..outputs.len() as u32).collect())];
     for &i in &group[1..] {
-        let own = builder.include(&scan(i)?.body)?;
+        let own = builder.include(&scan(i)?.body, &inputs)?;
         if own[..first.carry] != outputs[..first.carry] {
             continue;
         }

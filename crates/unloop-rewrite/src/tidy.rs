@@ -39,6 +39,13 @@ pub(crate) fn run(
             continue;
         }
         let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
+        if let Op::WithDerivative(custom) = &node.op {
+            // No derivative is taken any more, so the program alone counts.
+            let body = self::tidy(&custom.body, rewriting);
+            let Some(results) = builder.include(&body, &operands) else { return graph.clone() };
+            values.extend(results);
+            continue;
+        }
         builder.place = node.place;
         let op = with_bodies(&node.op, rewriting);
         let Some(first) = builder.add(op, operands) else {
@@ -93,11 +100,6 @@ fn with_bodies(op: &Op, rewriting: Rewriting) -> Op {
             let mut scan = scan.clone();
             scan.body = body(&scan.body);
             Op::Scan(scan)
-        }
-        Op::WithDerivative(custom) => {
-            let mut custom = custom.clone();
-            custom.body = body(&custom.body);
-            Op::WithDerivative(custom)
         }
         op => op.clone(),
     }
@@ -229,9 +231,9 @@ impl Builder {
         }
     }
 
-    /// Adds all operations of a program on the same inputs, and says what its outputs are.
-    pub fn include(&mut self, graph: &Graph) -> Option<Vec<ValueId>> {
-        let mut values: Vec<ValueId> = (0..self.inputs as u32).map(ValueId).collect();
+    /// Adds all operations of a program, and says what its outputs are.
+    pub fn include(&mut self, graph: &Graph, inputs: &[ValueId]) -> Option<Vec<ValueId>> {
+        let mut values = inputs.to_vec();
         for node in graph.nodes() {
             let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
             self.place = node.place;

@@ -145,17 +145,33 @@ impl Tensor {
         how: Direction,
         combine: impl Fn(&Tensor, &Tensor) -> Tensor,
     ) -> Tensor {
-        let at = match normalize_axis(axis, self.rank()) {
-            _ if self.as_error().is_some() => return self.clone(),
-            Ok(at) => at,
-            Err(kind) => return Tensor::fail(name, kind, Place::here(), self),
-        };
-        let turned = |x: &Tensor| match how {
-            Direction::Forward => x.clone(),
-            Direction::Reverse => x.flip(&[axis]),
-        };
         let both = |a: &[Tensor], b: &[Tensor]| vec![combine(&a[0], &b[0])];
-        turned(&associative_scan(&[turned(self)], at, &both)[0])
+        let totals = self.scanned(name, std::slice::from_ref(self), axis, how, &both);
+        totals.map_or_else(|error| error, |mut x| x.swap_remove(0))
+    }
+
+    /// [`associative_scan`] of tensors of this one's shape from either end, or an error.
+    #[track_caller]
+    fn scanned(
+        &self,
+        name: &'static str,
+        x: &[Tensor],
+        axis: isize,
+        how: Direction,
+        combine: &dyn Fn(&[Tensor], &[Tensor]) -> Vec<Tensor>,
+    ) -> std::result::Result<Vec<Tensor>, Tensor> {
+        let at = match normalize_axis(axis, self.rank()) {
+            _ if self.as_error().is_some() => return Err(self.clone()),
+            Ok(at) => at,
+            Err(kind) => return Err(Tensor::fail(name, kind, Place::here(), self)),
+        };
+        let turned = |x: &[Tensor]| -> Vec<Tensor> {
+            match how {
+                Direction::Forward => x.to_vec(),
+                Direction::Reverse => x.iter().map(|x| x.flip(&[axis])).collect(),
+            }
+        };
+        Ok(turned(&associative_scan(&turned(x), at, combine)))
     }
 
     /// Sums of all elements up to each one along an axis; integers wrap.
@@ -229,8 +245,19 @@ impl Tensor {
             if let Some(error) = self.require_float("cumlogsumexp", place) {
                 return error;
             }
-            let identity = ReduceOp::Max.identity(self.dtype());
-            self.cumulative("cumlogsumexp", axis, direction, identity, |a, b| a.logaddexp(b))
+            // Sums of exponentials of distances to the largest so far: a logarithm of a sum would not tell
+            // how many huge numbers are equal. No derivative flows through the largest.
+            let shift = |x: &Tensor| x.is_finite().select(x, &x.zeros_like());
+            let largest = self.stop_gradient();
+            let sum = (self - shift(&largest)).exp();
+            let both = |a: &[Tensor], b: &[Tensor]| {
+                let largest = a[0].maximum(&b[0]);
+                let part = |x: &[Tensor]| &x[1] * (&x[0] - shift(&largest)).exp();
+                let sum = part(a) + part(b);
+                vec![largest, sum]
+            };
+            let totals = self.scanned("cumlogsumexp", &[largest, sum], axis, direction, &both);
+            totals.map_or_else(|error| error, |x| shift(&x[0]) + x[1].log())
         })
     }
 }

@@ -1,16 +1,20 @@
 //! Elementwise functions composed of the operations.
 
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10, PI};
+use std::f64::consts::{LN_2, LN_10, PI};
 
 use super::composed;
 use super::operand::{Given, Operand, tensors};
-use crate::{DType, ErrorKind, Number, Place, Shape, Tensor};
+use super::slopes::Slopes;
+use crate::{DType, ErrorKind, Number, Place, Tensor};
 
 /// `Σ cₖ·uᵏ`, by Horner's rule.
 ///
 /// Functions with a removable singularity are their power series near it: the closed form loses all
 /// digits there, and more so with each derivative.
-fn power_series(u: &Tensor, coefficients: impl DoubleEndedIterator<Item = f64>) -> Tensor {
+pub(super) fn power_series(
+    u: &Tensor,
+    coefficients: impl DoubleEndedIterator<Item = f64>,
+) -> Tensor {
     coefficients.rev().fold(u.zeros_like(), |sum, c| sum * u + c)
 }
 
@@ -32,28 +36,35 @@ fn log_sum(x: &Tensor, y: &Tensor, log_one_plus: impl Fn(&Tensor) -> Tensor) -> 
     first.select(x, y) + log_one_plus(&first.select(&-&gap, &gap))
 }
 
-/// `x·f(y)` for a logarithm `f` that is 0 at `zero`: 0 where `x` is 0, unless `y` is NaN.
-fn weighted(x: &Tensor, y: &Tensor, f: impl Fn(&Tensor) -> Tensor, zero: f64) -> Tensor {
-    let number = |value: f64| y.literal(Number::Float(value));
-    let infinite = y.less_equal(&number(zero - 1.0)) | y.is_infinite();
-    let singular = x.equal(&x.zeros_like()) & infinite;
-    let plain = x * f(&singular.select(&number(zero), y));
-    // The slope in `x` is infinite, as that of `√x`.
-    let root = singular.select(x, &x.ones_like()).sqrt();
-    let sign = y.greater(&number(zero)).select(&number(1.0), &number(-1.0));
-    singular.select(&(root * sign), &plain)
-}
-
-/// `(eᵘ - 1)/y` for `u = y·log`: `log` where `y` is 0.
-fn power_transform(log: &Tensor, y: &Tensor) -> Tensor {
+/// `u = y·log`, whether it is small, and whether `y` is 0 or `u` is small.
+fn exponent(log: &Tensor, y: &Tensor) -> (Tensor, Tensor, Tensor) {
     let u = log * y;
     let small = u.abs().less(&u.literal(Number::Float(0.5)));
     let near = &small | &y.equal(&y.zeros_like());
+    (u, small, near)
+}
+
+/// `(eᵘ - 1)/y` for `u = y·log`: `log` where `y` is 0.
+pub(super) fn power_transform(log: &Tensor, y: &Tensor) -> Tensor {
+    let (u, small, near) = exponent(log, y);
     let zero = u.zeros_like();
     // 1/(k + 1)!
     let series = power_series(&small.select(&u, &zero), (1..17).map(inverse_factorial));
     let power = near.select(&zero, &u).expm1() / near.select(&y.ones_like(), y);
     near.select(&(near.select(log, &zero) * series), &power)
+}
+
+/// The derivative of [`power_transform`] in `y`, for `power = eᵘ`.
+fn power_transform_slope(log: &Tensor, y: &Tensor, power: &Tensor) -> Tensor {
+    let (u, small, near) = exponent(log, y);
+    let zero = u.zeros_like();
+    // (k + 1)/(k + 2)!
+    let terms = (1..17).map(|k| f64::from(k) * inverse_factorial(k + 1));
+    let series = power_series(&small.select(&u, &zero), terms);
+    let (one, log_far) = (u.ones_like(), near.select(&zero, log));
+    let over = near.select(&one, y).recip();
+    let far = near.select(&zero, power) * ((log_far - &over) * &over) + over.square();
+    near.select(&(near.select(log, &zero).square() * series), &far)
 }
 
 /// The constants of a float dtype.
@@ -267,109 +278,6 @@ composed! {
     /// The logarithm of the odds, `ln(x/(1 - x))`.
     logit(x) -> Tensor { x.log() - (-x).log1p() }
 
-    /// `x·ln(y)`, 0 where `x` is 0.
-    xlogy(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
-
-    /// `x·ln(1 + y)`, 0 where `x` is 0.
-    xlog1py(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
-
-    /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
-    entr(x) -> Tensor {
-        let below = x.less(&x.zeros_like());
-        let infinite = x.literal(Number::Float(f64::NEG_INFINITY)).broadcast_to(x.shape());
-        let safe = below.select(&x.ones_like(), x);
-        below.select(&infinite, &-safe.xlogy(&safe))
-    }
-
-    /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain.
-    rel_entr(x, y: Operand) -> Tensor {
-        let zero = x.zeros_like();
-        let both = x.greater(&zero) & y.greater(&y.zeros_like());
-        let none = x.equal(&zero) & y.greater_equal(&y.zeros_like());
-        let (a, b) = (both.select(x, &x.ones_like()), both.select(y, &y.ones_like()));
-        let infinite = x.literal(Number::Float(f64::INFINITY)).broadcast_to(x.shape());
-        both.select(&(&a * (&a / b).log()), &none.select(&zero, &infinite))
-    }
-
-    /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`.
-    kl_div(x, y: Operand) -> Tensor { x.rel_entr(y) - x + y }
-
-    /// The distribution function of the normal distribution.
-    ndtr(x) -> Tensor { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
-
-    /// The logarithm of [`Tensor::ndtr`], accurate in both tails.
-    log_ndtr(x) -> Tensor {
-        let number = |value: f64| x.literal(Number::Float(value));
-        // Above 5 the distance from 1 counts; below the threshold a continued series does.
-        let threshold = number(if x.dtype() == DType::F32 { -10.0 } else { -20.0 });
-        let upper = x.greater(&number(5.0));
-        let lower = x.less(&threshold);
-        let outside = &upper | &lower;
-        let inside = outside.select(&number(0.0), x);
-        // `ln(1 - Φ(-x))`.
-        let tail = (-upper.select(&-x, &number(-5.0)).ndtr()).log1p();
-        let far = lower.select(x, &threshold);
-        let u = far.square().recip();
-        // 1 - 1/x² + 3/x⁴ - 15/x⁶ + …, the asymptotic series of the tail.
-        let series = [-1.0, 3.0, -15.0, 105.0, -945.0, 10395.0]
-            .iter()
-            .rev()
-            .fold(u.zeros_like(), |sum, &c| (sum + c) * &u);
-        let asymptotic = far.square() * -0.5 - (-&far).log() - 0.5 * (2.0 * PI).ln() + series.log1p();
-        lower.select(&asymptotic, &upper.select(&tail, &inside.ndtr().log()))
-    }
-
-    /// The sign of the gamma function, -1 at -0.
-    gamma_sign(x) -> Tensor {
-        let floor = x.floor();
-        let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
-        let below = x.less(&x.zeros_like());
-        let pole = &below & floor.equal(x);
-        let sign = (below & odd).select(&-x.ones_like(), &x.ones_like());
-        let sign = x.equal(&x.zeros_like()).select(&sign.copy_sign(x), &sign);
-        (pole | x.is_nan()).select(&x.literal(Number::Float(f64::NAN)).broadcast_to(x.shape()), &sign)
-    }
-
-    /// The gamma function.
-    gamma(x) -> Tensor { x.gamma_sign() * x.lgamma().exp() }
-
-    /// The factorial `Γ(x + 1)`, by the gamma function: of whole numbers rounded in the last digits.
-    /// Of negative numbers 0, as SciPy has it; NaN stays.
-    factorial(x) -> Tensor {
-        let negative = x.less(&x.zeros_like());
-        let safe = negative.select(&x.zeros_like(), x);
-        negative.select(&x.zeros_like(), &(safe + 1.0).lgamma().exp())
-    }
-
-    /// The logarithm of the beta function.
-    betaln(x, y: Operand) -> Tensor { x.lgamma() + y.lgamma() - (x + y).lgamma() }
-
-    /// The beta function.
-    beta(x, y: Operand) -> Tensor {
-        x.gamma_sign() * y.gamma_sign() * (x + y).gamma_sign() * x.betaln(y).exp()
-    }
-
-    /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
-    poch(x, m: Operand) -> Tensor {
-        // Γ(x)/Γ(x) is 1 at poles, too.
-        let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
-        let none = pole & m.equal(&m.zeros_like());
-        let x = &none.select(&x.ones_like(), x);
-        let sum = x + m;
-        let sign = x.gamma_sign() * sum.gamma_sign();
-        let ratio = sign * (sum.lgamma() - x.lgamma()).exp();
-        none.select(&ratio.ones_like(), &ratio)
-    }
-
-    /// The logarithm of the multivariate gamma function of dimension `d`.
-    multigammaln(x, d: usize) -> Tensor {
-        let d_float = d as f64;
-        let shape = Shape::from(x.shape()).concat(&[d]);
-        let half = Tensor::iota(x.dtype(), &shape, x.rank()) * 0.5;
-        let terms = x.broadcast_in_dim(&shape, (0..x.rank()).collect()) - half;
-        terms.lgamma().sum_axis(-1) + 0.25 * d_float * (d_float - 1.0) * PI.ln()
-    }
-
     /// The modified Bessel function `I₀`.
     bessel_i0(x) -> Tensor {
         let near = x.abs().less(&x.literal(Number::Float(2.0)));
@@ -403,42 +311,32 @@ composed! {
     }
 
     /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
-    boxcox(x, y: Operand) -> Tensor { power_transform(&x.log(), y) }
-
-    /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
-    boxcox1p(x, y: Operand) -> Tensor { power_transform(&x.log1p(), y) }
-
-    /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
-    comb(x, y: Operand) -> Tensor {
-        let rest = x - y;
-        let zero = rest.zeros_like();
-        let inside = rest.greater_equal(&zero) & y.greater_equal(&y.zeros_like());
-        // Poles of the gamma function lie outside.
-        let (x, y) = (inside.select(x, &zero), inside.select(y, &zero));
-        let log = (&x + 1.0).lgamma() - (&y + 1.0).lgamma() - (&x - &y + 1.0).lgamma();
-        inside.select(&log.exp(), &zero)
+    boxcox(x, y: Operand) -> Tensor {
+        let slopes = Slopes {
+            name: "boxcox",
+            in_each: [
+                |[x, y]| {
+                    // Powers of negative numbers are in no domain of the logarithm, even if whole.
+                    let inside = x.greater_equal(&x.zeros_like()) & y.equal(y);
+                    let nan = x.literal(Number::Float(f64::NAN));
+                    x.pow(&(y - 1.0)) * inside.select(&x.ones_like(), &nan)
+                },
+                |[x, y]| power_transform_slope(&x.log(), y, &x.pow(y)),
+            ],
+        };
+        slopes.of([x, y], |[x, y]| power_transform(&x.log(), y))
     }
 
-    /// The inverse of the normal distribution function [`Tensor::ndtr`].
-    ndtri(x) -> Tensor {
-        let number = |value: f64| x.literal(Number::Float(value)).broadcast_to(x.shape());
-        // By symmetry, the lower half; Newton's method on the logarithm, which is concave.
-        let upper = x.greater(&number(0.5));
-        let lower = upper.select(&(number(1.0) - x), x);
-        let inside = lower.greater(&number(0.0));
-        let log = inside.select(&lower, &number(0.5)).log();
-        let far = (&log * -2.0).sqrt();
-        let near = (&log + LN_2) * 1.25;
-        let mut z = far.less(&number(1.8)).select(&near, &-&far);
-        for _ in 0..6 {
-            let at = z.log_ndtr();
-            let slope = (z.square() * -0.5 - 0.5 * (2.0 * PI).ln() - &at).exp();
-            z -= (at - &log) / slope;
-        }
-        // -∞ at 0 and NaN below, and slopes of the same kind.
-        let outside = inside.select(&number(1.0), &lower).sqrt().log();
-        let z = inside.select(&z, &outside);
-        upper.select(&-&z, &z)
+    /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
+    boxcox1p(x, y: Operand) -> Tensor {
+        let slopes = Slopes {
+            name: "boxcox1p",
+            in_each: [
+                |[x, y]| (x.log1p() * (y - 1.0)).exp(),
+                |[x, y]| power_transform_slope(&x.log1p(), y, &(x.log1p() * y).exp()),
+            ],
+        };
+        slopes.of([x, y], |[x, y]| power_transform(&x.log1p(), y))
     }
 
     /// The number of zero bits before the highest one bit of each integer.

@@ -3,7 +3,7 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use unloop_graph::{BinaryOp, CompareOp, Op, Tensor, UnaryOp};
+use unloop_graph::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
 
 use super::{Batched, Jvp, Operand, apply, unsupported};
 
@@ -92,9 +92,9 @@ pub(super) fn jvp_binary(op: BinaryOp, rule: &Jvp<'_>) -> Option<Tensor> {
         Rem => add(rule.t[0].cloned(), scaled(1, &|| -(x / y).trunc())),
         Pow => {
             let zero = || x.equal(&x.zeros_like());
-            // y·x^(y-1), which is 0 at x = y = 0.
+            // y·x^(y-1), which is 0 for y = 0, also where x is 0 or so small that 1/x is infinite.
             let base = || {
-                let none = zero() & y.equal(&y.zeros_like());
+                let none = x.recip().is_infinite() & y.equal(&y.zeros_like());
                 y * none.select(&x.ones_like(), x).pow(&(y - 1.0))
             };
             // ln(x)·x^y, which is taken for 0 at x = 0, as JAX has it.
@@ -143,9 +143,31 @@ pub(super) fn jvp_betainc(rule: &Jvp<'_>) -> Tensor {
     if rule.t[0].is_some() || rule.t[1].is_some() {
         return unsupported("the derivative of betainc in its parameters".into(), x);
     }
-    let beta = a.lgamma() + b.lgamma() - (a + b).lgamma();
-    let density = ((a - 1.0) * x.log() + (b - 1.0) * (-x).log1p() - beta).exp();
-    rule.tangent(2) * density
+    rule.tangent(2) * beta_density(a, b, x)
+}
+
+/// `xᵃ⁻¹(1-x)ᵇ⁻¹/B(a, b)`. Powers of small exponents are powers, which keep all digits in derivatives near
+/// the edges; others are exponentials, which do not overflow before the beta function is divided by.
+fn beta_density(a: &Tensor, b: &Tensor, x: &Tensor) -> Tensor {
+    let (zero, one) = (x.zeros_like(), x.ones_like());
+    let rest = &one - x;
+    let outside = x.less(&zero) | rest.less(&zero) | x.is_nan();
+    // Where these are the base of a larger exponent, the density and its derivatives are 0.
+    let tiny = if x.dtype() == DType::F32 { 2f64.powi(-60) } else { 2f64.powi(-500) } * &one;
+    let large = |order: &Tensor| order.greater(&(8.0 * &one));
+    let (large_a, large_b) = (large(a), large(b));
+    let edge = (&large_a & x.less(&tiny)) | (&large_b & rest.less(&tiny));
+    let edge = edge & outside.logical_not();
+    let x = &edge.select(&(0.5 * &one), x);
+    let (p, q) = (a - 1.0, b - 1.0);
+    let small_p = large_a.select(&zero, &p);
+    let small_q = large_b.select(&zero, &q);
+    let powers = x.pow(&small_p) * (&one - x).pow(&small_q);
+    let logs = (&p - small_p) * large_a.select(x, &one).log()
+        + (&q - small_q) * (-large_b.select(x, &zero)).log1p();
+    let nan = outside.select(&(f64::NAN * &one), &zero);
+    let density = powers * (logs - a.betaln(b) + nan).exp();
+    edge.select(&zero, &density)
 }
 
 pub(super) fn jvp_clamp(rule: &Jvp<'_>) -> Option<Tensor> {
