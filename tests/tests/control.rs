@@ -336,3 +336,33 @@ fn branches_that_are_not_chosen_do_nothing() -> Result<()> {
     }
     Ok(())
 }
+
+/// Rules are programs of their own, also where a branch records everything.
+#[test]
+fn transforms_work_inside_of_branches() {
+    let root = |a: &Tensor| unloop::linalg::sqrtm_symmetric(a).sum();
+    let f = |x: &Tensor| {
+        let on = x.greater(0.0);
+        cond(
+            &on,
+            |x: &Tensor| {
+                let scale = Tensor::from([[2.0, 0.5], [0.5, 1.0]]);
+                let all =
+                    vmap(|s: &Tensor| root(&(&scale * (s * x))), 0)(&Tensor::from([1.0, 2.0]));
+                all.sum() + grad(|x: &Tensor| root(&(&scale * x)))(x) + scale.det()
+            },
+            |x: &Tensor| x.clone(),
+            x,
+        )
+    };
+    // √(c·a) = √c·√a.
+    let whole = root(&Tensor::from([[2.0, 0.5], [0.5, 1.0]])).item::<f64>().expect("a number");
+    let expected =
+        |x: f64| whole * x.sqrt() * (1.0 + 2f64.sqrt()) + whole / (2.0 * x.sqrt()) + 1.75;
+    let x = Tensor::from(1.5);
+    assert_close(&f(&x), &Tensor::from(expected(1.5)), "values");
+    assert_close(&jit(f)(&x), &Tensor::from(expected(1.5)), "compiled");
+    let slope = (expected(1.5 + 1e-6) - expected(1.5 - 1e-6)) / 2e-6;
+    let found = grad(f)(&x).item::<f64>().expect("a number");
+    assert!((found - slope).abs() < 1e-8, "{found} {slope}");
+}

@@ -79,7 +79,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The traces that everything is recorded in, the newest last.
-    static STAGES: RefCell<Vec<Arc<Recorder>>> = const { RefCell::new(Vec::new()) };
+    static STAGES: RefCell<Vec<Option<Arc<Recorder>>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Recorder {
@@ -145,15 +145,13 @@ impl Trace {
     /// Runs a function, all of whose operations are recorded in this trace or in ones that begin
     /// inside of it.
     pub fn stage<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Restore;
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                STAGES.with_borrow_mut(Vec::pop);
-            }
-        }
-        STAGES.with_borrow_mut(|stages| stages.push(self.recorder.clone()));
-        let _restore = Restore;
-        f()
+        on_stage(Some(self.recorder.clone()), f)
+    }
+
+    /// Runs a function, whose operations on constants alone are computed at once, also inside of a
+    /// [`Trace::stage`]: the rules of operations, which fail for no constant of theirs.
+    pub fn off_stage<R>(f: impl FnOnce() -> R) -> R {
+        on_stage(None, f)
     }
 
     /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
@@ -173,6 +171,18 @@ impl Drop for Trace {
     fn drop(&mut self) {
         self.recorder.lock().closed = true;
     }
+}
+
+fn on_stage<R>(stage: Option<Arc<Recorder>>, f: impl FnOnce() -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            STAGES.with_borrow_mut(Vec::pop);
+        }
+    }
+    STAGES.with_borrow_mut(|stages| stages.push(stage));
+    let _restore = Restore;
+    f()
 }
 
 /// Keeps what the outputs need and numbers it anew: parameters, captures, nodes.
@@ -229,7 +239,7 @@ pub(crate) fn record(
 ) -> Option<Result<SmallVec<[Tensor; 1]>>> {
     let stage = match operands {
         [] => None,
-        _ => STAGES.with_borrow(|stages| stages.last().cloned()),
+        _ => STAGES.with_borrow(|stages| stages.last().cloned().flatten()),
     };
     let newest = operands
         .iter()

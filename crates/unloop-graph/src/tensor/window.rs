@@ -387,9 +387,19 @@ impl Tensor {
             if padded.as_error().is_some() {
                 return padded;
             }
+            let counts: Shape =
+                windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d)).collect();
+            let (examples, channels, features) = (x[0], w[1], w[0]);
+            let all = Shape::from(&w[2..]).concat(&counts);
+            let counts = &counts[2..];
+            if all.contains(&0) {
+                // Sums of nothing, or none.
+                return Tensor::full_of(
+                    Shape::from([examples, features]).concat(counts),
+                    zero(self),
+                );
+            }
             // There is room for the patches before each of them is a tensor.
-            let positions_of = windows.iter().zip(padded.shape()).map(|(w, &d)| w.count(d));
-            let all = Shape::from(&w[2..]).concat(&positions_of.collect::<Shape>());
             let bytes = all.checked_size(self.dtype()).map(|size| size * self.dtype().size());
             if let Err(kind) = bytes.and_then(Charge::new) {
                 return Tensor::fail("conv", kind, place, self);
@@ -399,16 +409,9 @@ impl Tensor {
                 .iter()
                 .map(|p| padded.at_window_position(&windows, p))
                 .collect();
-            let (examples, channels, features) = (x[0], w[1], w[0]);
-            let counts: SmallVec<[usize; 6]> =
-                windows.iter().zip(padded.shape()).skip(2).map(|(w, &d)| w.count(d)).collect();
             let taps: usize = w[2..].iter().product();
-            if taps == 0 {
-                let shape = Shape::from([examples, features]).concat(&counts);
-                return Tensor::full_of(shape, zero(self));
-            }
             let patches = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0);
-            let outer = Shape::from([taps, examples, groups, channels]).concat(&counts);
+            let outer = Shape::from([taps, examples, groups, channels]).concat(counts);
             let patches = patches.reshape(outer);
             let kernel = kernel.reshape([groups, features / groups, channels, taps]);
             // Batch: groups; contract: channels and taps. Result: [groups, features, examples, …].
@@ -419,7 +422,7 @@ impl Tensor {
                 rhs_contract: [3, 0].into_iter().collect(),
             };
             let product = kernel.dot_general(&patches, dims);
-            let product = product.reshape(Shape::from([features, examples]).concat(&counts));
+            let product = product.reshape(Shape::from([features, examples]).concat(counts));
             product.swap_axes(0, 1)
         })
     }

@@ -33,7 +33,8 @@ pub(super) fn program(
     f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
 ) -> Result<(Arc<Graph>, Vec<Tensor>)> {
     let (trace, params) = Trace::new(types.iter().cloned());
-    let TracedProgram { graph, captures } = trace.finish(&deeper(|| f(&params)))?;
+    let TracedProgram { graph, captures } =
+        trace.finish(&Trace::off_stage(|| deeper(|| f(&params))))?;
     let captured: Vec<Tensor> = captures.into_iter().map(|c| c.tensor).collect();
     if captured.is_empty() {
         return Ok((Arc::new(graph), captured));

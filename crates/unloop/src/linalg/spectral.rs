@@ -427,7 +427,7 @@ impl Spectral {
             eval(&self.f, &inputs).swap_remove(0)
         };
         let point: Vec<Tensor> = active.iter().map(|&i| known[i].clone()).collect();
-        let (_, change) = jvp(f)(&point, &tangent.to_vec());
+        let (_, change) = Trace::off_stage(|| jvp(f)(&point, &tangent.to_vec()));
         let run = || -> Result<Tensor> {
             let TracedProgram { graph, captures } = trace.finish(&[change])?;
             if !captures.is_empty() {
