@@ -34,7 +34,9 @@ fn library() -> (PathBuf, PathBuf) {
 fn errors(file: &Path, is_right: bool, (deps, library): &(PathBuf, PathBuf)) -> Vec<Vec<String>> {
     let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
     rustc.args(["--edition=2024", "--crate-type=lib", "--crate-name=mistake", "--emit=metadata"]);
-    rustc.args(["--error-format=json", "--cap-lints=allow", "-o", "/dev/null"]).arg(file);
+    rustc.args(["--error-format=json", "--cap-lints=allow"]).arg(file);
+    let name = format!("{}-{is_right}.rmeta", file.file_stem().unwrap_or_default().display());
+    rustc.arg("-o").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
     rustc.arg("-L").arg(format!("dependency={}", deps.display()));
     rustc.arg("--extern").arg(format!("unloop={}", library.display()));
     if is_right {

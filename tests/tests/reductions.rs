@@ -243,3 +243,52 @@ fn large_results_are_whole() -> Result<()> {
     assert!(distances.is_finite().all().item::<bool>()?);
     Ok(())
 }
+
+/// Reductions by segment beside those of each segment alone, NaN and segments without entries included.
+#[test]
+fn segments_are_reduced_as_each_alone() -> unloop::Result<()> {
+    let mut rng = fastrand::Rng::with_seed(5);
+    for n in [0, 1, 7, 100] {
+        let values: Vec<f64> =
+            (0..n).map(|_| if rng.usize(..20) == 0 { f64::NAN } else { rng.f64() - 0.5 }).collect();
+        let segments: Vec<i64> = (0..n).map(|_| rng.i64(0..6)).collect();
+        let (x, s) = (Tensor::from(&values[..]), Tensor::from(&segments[..]));
+        for segment in 0..7 {
+            let own = |(i, _): &(usize, &f64)| segments[*i] == segment as i64;
+            let own: Vec<f64> = values.iter().enumerate().filter(own).map(|(_, &v)| v).collect();
+            let own = Tensor::from(&own[..]);
+            let check = |what: &str, all: Tensor, alone: Tensor| {
+                unloop_tests::assert_close(
+                    &all.at(segment),
+                    &alone,
+                    &format!("{what} {n} {segment}"),
+                );
+            };
+            check("sum", x.segment_sum(&s, 7), own.sum());
+            check("prod", x.segment_prod(&s, 7), own.prod());
+            let nothing = own.size() == 0;
+            let or = |empty: f64, f: &dyn Fn() -> Tensor| if nothing { empty.into() } else { f() };
+            check("max", x.segment_max(&s, 7), or(f64::NEG_INFINITY, &|| own.max()));
+            check("min", x.segment_min(&s, 7), or(f64::INFINITY, &|| own.min()));
+            check("mean", x.segment_mean(&s, 7), or(f64::NAN, &|| own.mean()));
+            for q in [0.0, 0.3, 0.5, 1.0] {
+                let alone = or(f64::NAN, &|| own.quantile(q, 0));
+                check("quantile", x.segment_quantile(&s, q, 7), alone);
+            }
+            let numbers: Vec<f64> =
+                own.to_vec::<f64>()?.into_iter().filter(|v| !v.is_nan()).collect();
+            if !nothing {
+                let numbers = Tensor::from(&numbers[..]);
+                let alone =
+                    if numbers.size() == 0 { f64::NAN.into() } else { numbers.quantile(0.3, 0) };
+                unloop_tests::assert_close(&own.nanquantile(0.3, 0), &alone, "nanquantile");
+            }
+        }
+        let wrong = x.segment_max(&Tensor::full(n, 7i64), 7);
+        assert!(n == 0 || wrong.check().is_err());
+    }
+    let x = Tensor::from([3.0, 1.0, 2.0, 5.0]);
+    let f = |x: &Tensor| x.segment_quantile(&Tensor::from([0, 0, 0, 1]), 0.5, 2).sum();
+    assert_eq!(grad(f)(&x).to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0]);
+    Ok(())
+}

@@ -125,6 +125,7 @@ impl Linear {
 
     /// A stack of cotangents backward, one along axis 0 for each of `size` examples.
     pub fn backward_each(&self, cotangents: &[Tensor], size: usize) -> Result<Vec<Tensor>> {
+        cotangents.iter().try_for_each(|ct| ct.check().map(drop))?;
         let example = |ct: &Tensor| TensorType::new(ct.dtype(), &ct.shape()[1..]);
         let (trace, params) = Trace::new(cotangents.iter().map(example));
         let program = trace.finish(&self.backward(&params))?;

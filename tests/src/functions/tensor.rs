@@ -4,6 +4,11 @@ use unloop::{DType, IndexArg, Tensor};
 
 use super::{Function, carried, table};
 
+/// Segments of entries: the even ones, and the odd ones.
+fn halves(x: &Tensor) -> Tensor {
+    Tensor::iota(DType::I32, x.shape().first().copied().unwrap_or(0), 0) % 2
+}
+
 pub fn functions() -> Vec<Function> {
     let mut all = elementwise();
     all.extend(rearranging());
@@ -147,10 +152,13 @@ fn rearranging() -> Vec<Function> {
         [] (x: Counts, length: Size) { bincount }
         [Differentiable] fn bincount_weighted(weights: Real, x: LikeIndex, length: Size) =>
             x.bincount_weighted(weights, length);
-        [Differentiable] fn segment_sum(x: Ranked, count: Size) => {
-            let segments = Tensor::iota(DType::I32, x.shape().first().copied().unwrap_or(0), 0) % 2;
-            x.segment_sum(&segments, count)
-        };
+        [Differentiable] fn segment_sum(x: Ranked, count: Size) => x.segment_sum(&halves(x), count);
+        [Differentiable] fn segment_prod(x: RankedNumbers, count: Size) => x.segment_prod(&halves(x), count);
+        [Differentiable] fn segment_max(x: RankedNumbers, count: Size) => x.segment_max(&halves(x), count);
+        [Differentiable] fn segment_min(x: RankedNumbers, count: Size) => x.segment_min(&halves(x), count);
+        [Differentiable] fn segment_mean(x: RankedReal, count: Size) => x.segment_mean(&halves(x), count);
+        [Differentiable] fn segment_quantile(x: VectorReal, q: Part, count: Size) =>
+            x.segment_quantile(&halves(x), q, count);
         [] (x: Real, edges: SortedSame) { histogram }
         [] (x: Counts, count: Size, dtype: ADType) { one_hot }
         [] (x: Numbers, size: Size) { unique }
@@ -190,7 +198,7 @@ fn reducing() -> Vec<Function> {
         [Differentiable] (x: RankedNumbers, axis: Axis) { cumsum cumprod cummax cummin }
         [Differentiable] (x: RankedReal, axis: Axis) {
             cumlogsumexp nancumsum nancumprod nansum_axis nanprod_axis nanmean_axis nanmax_axis
-            nanmin_axis nanvar_axis nanstd_axis logmeanexp peak_to_peak median
+            nanmin_axis nanvar_axis nanstd_axis logmeanexp peak_to_peak median nanmedian
         }
         [] (x: RankedReal, axis: Axis) { nanargmax_axis nanargmin_axis }
         [Differentiable] (x: Ranked, op: Reduction, axis: Axis, direction: ADirection) {
@@ -200,7 +208,7 @@ fn reducing() -> Vec<Function> {
         [Differentiable] (x: RankedReal, axis: Axis, ddof: Size) { variance_ddof }
         [Differentiable] fn average(x: RankedReal, weights: Last, axis: Axis) =>
             x.average(axis, weights);
-        [Differentiable] (x: RankedReal, q: Part, axis: Axis) { quantile }
+        [Differentiable] (x: RankedReal, q: Part, axis: Axis) { quantile nanquantile }
         [Differentiable] (x: MatrixReal) { covariance correlation }
         [Differentiable] (x: RankedNumbers, n: Size, axis: Axis) { diff }
         [Differentiable] (x: RankedReal, spacing: Number, axis: Axis) { slope trapezoid }

@@ -26,6 +26,7 @@ mod operand;
 mod operators;
 mod reduce;
 mod search;
+mod segments;
 mod signal;
 mod slopes;
 mod sort;

@@ -2,7 +2,6 @@
 
 use super::axes::AxisNumber;
 use super::composed;
-use super::index_arg::IndexArg;
 use crate::op::{IndexMode, Scatter, ScatterDims, ScatterOp, require_index};
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Number, Op, Place, Scalar, Shape, Tensor};
@@ -55,31 +54,6 @@ composed! {
     bincount_weighted(x, weights: &Tensor, length: usize) -> Tensor {
         let zeros = Tensor::zeros(weights.dtype(), length);
         put(&zeros, &x.flatten(), &weights.flatten(), ScatterOp::Add)
-    }
-
-    /// The sums of entries along axis 0 by segment: entry `i` counts for segment `segments[i]` of `count`,
-    /// in any order.
-    ///
-    /// # Errors
-    /// Carried: a segment that is not below `count`, not one segment an entry.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
-    /// let sums = x.segment_sum(&Tensor::from([0, 2, 0, 2]), 3);
-    /// assert_eq!(sums.to_vec::<f64>()?, [4.0, 0.0, 6.0]);
-    /// # Ok::<(), unloop_graph::Error>(())
-    /// ```
-    segment_sum(x, segments: &Tensor, count: usize) -> Tensor {
-        if let (0, None) = (x.rank(), x.as_error()) {
-            let kind = ErrorKind::WrongRank { expected: "entries along an axis", shape: Shape::scalar() };
-            return Tensor::fail("segment_sum", kind, Place::here(), x);
-        }
-        let mut shape = Shape::from(x.shape());
-        shape.iter_mut().take(1).for_each(|size| *size = count);
-        let rest = (1..x.rank()).map(|_| IndexArg::from(..));
-        let index = std::iter::once(IndexArg::from(segments)).chain(rest);
-        Tensor::zeros(x.dtype(), shape).add_at(index.collect::<Vec<_>>(), x)
     }
 
     /// How many elements lie in each bin between sorted `edges`, as i64; the last bin has both its

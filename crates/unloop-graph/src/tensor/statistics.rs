@@ -162,6 +162,49 @@ composed! {
         x.quantile(0.5, axis)
     }
 
+    /// The value along an axis below which a part `q` (from 0 to 1) of the elements that are not NaN lies;
+    /// NaN if all are.
+    ///
+    /// # Errors
+    /// As of [`Tensor::quantile`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([4.0, f64::NAN, 3.0, 2.0]);
+    /// assert_eq!(x.nanquantile(0.5, 0).item::<f64>()?, 3.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    nanquantile(x, q: f64, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        let at = match x.axis("nanquantile", axis, Place::here()) {
+            Ok(at) => at,
+            Err(error) => return error,
+        };
+        if let Some(error) = x.require_float("nanquantile", Place::here()) {
+            return error;
+        }
+        let n = x.shape()[at];
+        if n == 0 || !(0.0..=1.0).contains(&q) {
+            let message = format!("the {q} quantile of {n} elements; q is from 0 to 1");
+            return Tensor::fail("nanquantile", ErrorKind::InvalidArgument(message), Place::here(), x);
+        }
+        // NaN stands last.
+        let sorted = x.sort(axis);
+        let position = (x.numbers().sum_axis(vec![axis]) - 1.0) * q;
+        let entry = |place: Tensor| {
+            let place = place.maximum(0.0).cast(DType::I64).expand_dims(axis);
+            sorted.take_along_axis(&place, axis).squeeze(axis)
+        };
+        let part = &position - position.floor();
+        entry(position.floor()) * (1.0 - &part) + entry(position.ceil()) * &part
+    }
+
+    /// The middle along an axis of the elements that are not NaN, or the mean of the two.
+    nanmedian(x, axis: impl AxisNumber) -> Tensor {
+        let axis = axis.number();
+        x.nanquantile(0.5, axis)
+    }
+
     /// The covariance of the rows of a matrix, one row a variable: divided by `n - 1`.
     covariance(x) -> Tensor {
         let [_, n] = *x.shape() else { return x.mt() };

@@ -1,0 +1,135 @@
+//! Reductions of entries along axis 0 by segment: entry `i` counts for segment `segments[i]`, in any order.
+//! The number of segments is given, so that the result's shape does not depend on values.
+
+use super::composed;
+use crate::{DType, ErrorKind, IndexArg, Place, ReduceOp, Shape, Tensor};
+
+/// Where each entry counts, as an index of a tensor of this rank.
+fn places(segments: &Tensor, rank: usize) -> Vec<IndexArg> {
+    let rest = (1..rank).map(|_| IndexArg::from(..));
+    std::iter::once(IndexArg::from(segments)).chain(rest).collect()
+}
+
+impl Tensor {
+    /// What a reduction begins with, one entry a segment.
+    #[track_caller]
+    fn of_segments(&self, op: ReduceOp, count: usize) -> Result<Tensor, Tensor> {
+        if let (0, None) = (self.rank(), self.as_error()) {
+            let kind =
+                ErrorKind::WrongRank { expected: "entries along an axis", shape: Shape::scalar() };
+            return Err(Tensor::fail("segment_sum", kind, Place::here(), self));
+        }
+        let mut shape = Shape::from(self.shape());
+        shape.iter_mut().take(1).for_each(|size| *size = count);
+        Ok(Tensor::full_of(shape, op.identity(self.dtype())))
+    }
+}
+
+composed! {
+    /// The sums of entries along axis 0 by segment: entry `i` counts for segment `segments[i]` of `count`,
+    /// in any order.
+    ///
+    /// # Errors
+    /// Carried: a segment that is not below `count`, not one segment an entry.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    /// let sums = x.segment_sum(&Tensor::from([0, 2, 0, 2]), 3);
+    /// assert_eq!(sums.to_vec::<f64>()?, [4.0, 0.0, 6.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    segment_sum(x, segments: &Tensor, count: usize) -> Tensor {
+        x.of_segments(ReduceOp::Sum, count)
+            .map_or_else(|error| error, |start| start.add_at(places(segments, x.rank()), x))
+    }
+
+    /// The products of entries along axis 0 by segment; 1 for a segment without entries.
+    ///
+    /// # Errors
+    /// As of [`Tensor::segment_sum`].
+    segment_prod(x, segments: &Tensor, count: usize) -> Tensor {
+        x.of_segments(ReduceOp::Prod, count)
+            .map_or_else(|error| error, |start| start.mul_at(places(segments, x.rank()), x))
+    }
+
+    /// The largest of the entries along axis 0 by segment; -∞, or the least integer, for a segment without
+    /// entries, as JAX has it.
+    ///
+    /// # Errors
+    /// As of [`Tensor::segment_sum`].
+    segment_max(x, segments: &Tensor, count: usize) -> Tensor {
+        x.of_segments(ReduceOp::Max, count)
+            .map_or_else(|error| error, |start| start.max_at(places(segments, x.rank()), x))
+    }
+
+    /// The smallest of the entries along axis 0 by segment; ∞, or the greatest integer, for a segment
+    /// without entries, as JAX has it.
+    ///
+    /// # Errors
+    /// As of [`Tensor::segment_sum`].
+    segment_min(x, segments: &Tensor, count: usize) -> Tensor {
+        x.of_segments(ReduceOp::Min, count)
+            .map_or_else(|error| error, |start| start.min_at(places(segments, x.rank()), x))
+    }
+
+    /// The means of entries along axis 0 by segment; NaN for a segment without entries.
+    ///
+    /// # Errors
+    /// As of [`Tensor::segment_sum`]; integers, whose means are no integers.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+    /// let means = x.segment_mean(&Tensor::from([1, 0, 1]), 2);
+    /// assert_eq!(means.to_vec::<f64>()?, [3.0, 4.0, 3.0, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    segment_mean(x, segments: &Tensor, count: usize) -> Tensor {
+        x.require_float("segment_mean", Place::here()).unwrap_or_else(|| {
+            x.segment_sum(segments, count) / x.ones_like().segment_sum(segments, count)
+        })
+    }
+
+    /// The value of each segment of a vector below which a part `q` (from 0 to 1) of its elements lies,
+    /// as [`Tensor::quantile`]; NaN for a segment without elements, or with NaN.
+    ///
+    /// # Errors
+    /// As of [`Tensor::segment_mean`]; what is no vector; `q` outside of 0 to 1.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([4.0, 1.0, 3.0, 2.0, 7.0]);
+    /// let medians = x.segment_quantile(&Tensor::from([0, 0, 0, 1, 1]), 0.5, 2);
+    /// assert_eq!(medians.to_vec::<f64>()?, [3.0, 4.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    segment_quantile(x, segments: &Tensor, q: f64, count: usize) -> Tensor {
+        if let Some(error) = x.require_float("segment_quantile", Place::here()) {
+            return error;
+        }
+        if x.rank() != 1 || !(0.0..=1.0).contains(&q) {
+            let message = format!("the {q} quantile of {}; of a vector, q is from 0 to 1", x.ty());
+            let kind = ErrorKind::InvalidArgument(message);
+            return Tensor::fail("segment_quantile", kind, Place::here(), x);
+        }
+        // Segments that do not exist are found here.
+        let sizes = x.ones_like().segment_sum(segments, count);
+        if x.size() == 0 {
+            return sizes * f64::NAN;
+        }
+        // Sorted by segment, within a segment by value: sorting keeps the order of what is equal.
+        let by_value = x.argsort(0);
+        let by_segment = segments.take(&by_value, 0).argsort(0);
+        let sorted = x.take(&by_value.take(&by_segment, 0), 0);
+        let before = sizes.cumsum(0) - &sizes;
+        let entry = |place: &Tensor| sorted.take_clipped(&(&before + place).cast(DType::I64), 0);
+        let position = (&sizes - 1.0) * q;
+        let (low, part) = (position.floor(), &position - position.floor());
+        let value = entry(&low) * (1.0 - &part) + entry(&position.ceil()) * &part;
+        // NaN stands last.
+        let last = entry(&(&sizes - 1.0));
+        let is_nan = last.is_nan() | sizes.equal(0.0);
+        is_nan.select(f64::NAN, &value)
+    }
+}
