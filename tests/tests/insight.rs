@@ -51,7 +51,7 @@ fn memory_is_known_and_limited() -> Result<()> {
     let looped = each_to([1 << 20], |[i]| i.value().tensor() * 2);
     set_memory_limit(usize::MAX);
     for (op, result) in
-        [("normal", &numbers), ("vmap", &mapped), ("outer", single), ("each_to", &looped)]
+        [("normal", &numbers), ("exp", &mapped), ("outer", single), ("each_to", &looped)]
     {
         let error = result.check().expect_err("more than the limit");
         assert_eq!(error.op(), op, "{error}");
