@@ -34,47 +34,7 @@ def sort_by(xs, axis):
     return [np.take_along_axis(x, order, axis) for x in xs]
 
 
-def halves(x):
-    """Segments of entries: the even ones, and the odd ones."""
-    import jax.numpy as jnp
-    return jnp.arange(x.shape[0], dtype="i4") % 2
-
-
-def window_of(x, size, stride, padding):
-    sides, steps = (1, 1, size, size), (1, 1, stride, stride)
-    return sides, steps, [(0, 0), (0, 0), (padding, padding), (padding, padding)]
-
-
-def pool(x, *window):
-    from jax import lax
-    return lax.reduce_window(x, -float("inf"), lax.max, *window_of(x, *window))
-
-
-def window_sum(x, *window):
-    from jax import lax
-    return lax.reduce_window(x, 0.0, lax.add, *window_of(x, *window))
-
-
-def pool_back(x, *window):
-    import jax
-    y, back = jax.vjp(lambda x: pool(x, *window), x)
-    return back(y)[0]
-
-
-def conv(x, kernel, how):
-    from jax import lax
-    windows = how["windows"]
-    return lax.conv_general_dilated(
-        x, kernel, [w["stride"] for w in windows], [tuple(w["padding"]) for w in windows], feature_group_count=how["groups"])
-
-
 def of_eigenvalues(xp, f, a):
     """A function of a symmetric matrix."""
     w, v = xp.linalg.eigh(a)
     return (v * f(w)[..., None, :]) @ v.swapaxes(-1, -2)
-
-
-def loop_at_most(x, limit):
-    from jax import lax
-    inside = lambda s: (s[0] < limit) & (s[1].sum() < 10)
-    return lax.while_loop(inside, lambda s: (s[0] + 1, s[1] + 1), (0, x))[1]

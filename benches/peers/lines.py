@@ -50,7 +50,7 @@ def split(first, second=None):
     """Expressions of JAX and of NumPy: one for both, one of either, or two."""
     if second is not None or first is None:
         return first, second
-    if re.search(r"\b(jax|jnp|lax|nn|jr)\.", first):
+    if re.search(r"\b(jax|jnp|lax|nn|jr|jh)\.", first):
         return first, None
     if re.search(r"\bx[psl]\.", first) or not re.search(r"\b(np|sp)\.", first):
         return first, first

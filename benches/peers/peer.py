@@ -68,11 +68,11 @@ def function(request, folder, names, key):
 def jax_side():
     import jax
     import jax.numpy as jnp
-    import helpers
+    import helpers, jax_helpers
 
     jax.config.update("jax_enable_x64", True)
     names = {
-        "jax": jax, "jnp": jnp, "xp": jnp, "np": np, "lax": jax.lax, "nn": jax.nn, "jr": jax.random, "h": helpers,
+        "jax": jax, "jnp": jnp, "xp": jnp, "np": np, "lax": jax.lax, "nn": jax.nn, "jr": jax.random, "h": helpers, "jh": jax_helpers,
         "xs": jax.scipy.special, "xl": jax.scipy.linalg, "sp": jax.scipy,
     }
 

@@ -40,6 +40,10 @@ class Side:
             raise Failed(answer["error"])
         return answer
 
+    def seconds(self, count):
+        """How long a run takes, of some number of them."""
+        return self.ask({"time": count})["ns"] * 1e-9
+
     def line(self, limit):
         end = time.monotonic() + limit
         while b"\n" not in self.buffer:
@@ -58,3 +62,10 @@ class Side:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+def show(seconds):
+    for unit, scale in [("s", 1), ("ms", 1e3), ("µs", 1e6)]:
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

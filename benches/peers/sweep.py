@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lines import Not, lines
-from sides import Failed, Side
+from sides import Failed, Side, show
 from table import TABLE
 
 HERE = Path(__file__).parent
@@ -98,9 +98,9 @@ def measure(line, sides, options):
     asked = peers_of(line)
     counts, rounds = {}, options.rounds
     for peer, side in asked.items():
-        once = sides[side].ask({"time": 1})["ns"] * 1e-9
+        once = sides[side].seconds(1)
         if once < options.turn:
-            once = sides[side].ask({"time": 3})["ns"] * 1e-9
+            once = sides[side].seconds(3)
         counts[peer] = max(1, int(options.turn / max(once, 1e-7)))
         rounds = min(rounds, 3) if once > SLOW else rounds
     times = {peer: [] for peer in asked}
@@ -108,19 +108,12 @@ def measure(line, sides, options):
         for peer, side in asked.items():
             # What another side has put out of the caches comes back first.
             if counts[peer] > 1:
-                sides[side].ask({"time": 1})
-            times[peer].append(sides[side].ask({"time": counts[peer]})["ns"] * 1e-9)
+                sides[side].seconds(1)
+            times[peer].append(sides[side].seconds(counts[peer]))
     median = {peer: statistics.median(t) for peer, t in times.items()}
     ratios = {peer: statistics.median(p / u for p, u in zip(times[peer], times["unloop"])) for peer in line.peers}
     best = min(ratios, key=ratios.get)
     return result | {"seconds": median, "ratios": ratios, "best": best, "ratio": ratios[best]}
-
-
-def show(seconds):
-    for unit, scale in [("s", 1), ("ms", 1e3), ("µs", 1e6)]:
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"
 
 
 def table_of(results):

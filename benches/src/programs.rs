@@ -160,7 +160,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let edges: [(DType, &[usize]); 2] = [(I32, &[1_000_000]), (I32, &[1_000_000])];
     let at_points = |image: &Tensor, p: &Tensor| vmap(bilinear, (Shared, 0))(image, p);
     vec![
-        several("29 grad", F32, &[2], value_and_grad(barrier_option)),
+        several("29 grad", F32, &[2], |u| value_and_grad(barrier_option)(u)),
         several("29 jvp", F32, &[2], |u| (barrier_option(u), jacfwd(barrier_option)(u))),
         binary("30 interp f64", &[(F64, &[1000]), (F64, &[1_000_000])], table),
         binary("30 interp f32", &[(F32, &[1000]), (F32, &[1_000_000])], table),
@@ -173,13 +173,13 @@ pub(crate) fn rows() -> Vec<Row> {
         binary(
             "34 image gradient",
             &images,
-            value_and_grad(|x: &Tensor, k: &Tensor| convolved(x, k).square().sum()).wrt([0, 1]),
+            |x, k| value_and_grad(|x: &Tensor, k: &Tensor| convolved(x, k).square().sum()).wrt([0, 1])(x, k),
         ),
         binary("34 depthwise", &signals, depthwise),
         binary(
             "34 depthwise gradient",
             &signals,
-            value_and_grad(|x: &Tensor, k: &Tensor| depthwise(x, k).square().sum()).wrt([0, 1]),
+            |x, k| value_and_grad(|x: &Tensor, k: &Tensor| depthwise(x, k).square().sum()).wrt([0, 1])(x, k),
         ),
         several("36 eigen", F64, &[100_000, 3, 3], |a| {
             vmap(|a: &Tensor| symmetric(a).eigh(), 0)(a).0

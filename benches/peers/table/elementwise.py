@@ -58,7 +58,7 @@ ELEMENTWISE = {
     "Tensor::bessel_i1(x)": "xs.i1(x)",
     "Tensor::bessel_i0e(x)": "xs.i0e(x)",
     "Tensor::bessel_i1e(x)": "xs.i1e(x)",
-    "Tensor::bessel_i1_ratio(x)": "xs.i1e(x) / xs.i0e(x)",
+    "Tensor::bessel_i1_ratio(x)": "xs.i1(x) / x",
     "Tensor::entr(x)": "xs.entr(x)",
     "Tensor::logit(x)": "xs.logit(x)",
     "Tensor::log1mexp(x)": ("nn.log1mexp(x)", "np.log(-np.expm1(-x))"),
