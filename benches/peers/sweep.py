@@ -37,6 +37,8 @@ def compare(line, folder, shapes):
         if peer == "unloop" or check == "none":
             continue
         ours, theirs = shapes["unloop"], shapes[peer]
+        if check == "first":
+            ours, theirs = ours[:1], theirs[:1]
         if [np.prod(s) for s in ours] != [np.prod(s) for s in theirs]:
             raise Failed(f"shapes {ours} are not {peer}'s {theirs}")
         if check == "shape":
@@ -50,8 +52,6 @@ def compare(line, folder, shapes):
 
 def wanted(check, shapes):
     """Which results are compared."""
-    if check == "first":
-        return [0]
     if check == "values":
         least = min(map(len, shapes))
         return [i for i, shape in enumerate(shapes) if len(shape) == least]

@@ -95,7 +95,7 @@ INDEXING = {
         {"x": (1000,), "values": (MILLION,)}]),
     "Tensor::interp(xs, ys, x)": Op("xp.interp(x, xs, ys)", domain={"ys": (-2, 2), "x": (-2.1, 2.1)}, variants=[
         {"xs": (1000,), "x": (MILLION,)}, {"xs": (100,), "x": (1000,), "dtypes": ["f32"]}]),
-    "Tensor::unique(x, size)": Op("jnp.unique(x, size=size)", "np.unique(x)", x=(MILLION,), size=201, dtypes=["i32"]),
+    "Tensor::unique(x, size)": Op("jnp.unique(x, size=size)", "np.unique(x)", x=(MILLION,), size=201, dtypes=["i32"], check="first"),
     "Tensor::nonzero(x, size)": Op("jnp.nonzero(x, size=size)", "np.nonzero(x)", x=lambda rng: rng.permutation(MILLION) % 2 == 0, size=500_000,
                                    dtypes=["bool"]),
     "Tensor::is_in(x, set)": Op("xp.isin(x, set)", x=(MILLION,), set=(100,)),
@@ -119,7 +119,7 @@ INDEXING = {
         "np.stack([np.quantile(x[np.arange(len(x)) % 2 == g], q) for g in range(count)])", x=(MILLION,), count=2),
     # Windows.
     "Tensor::convolve(x, y)": Op("xp.convolve(x, y)", variants=[{"x": (100_000,), "y": (100,)}, {"x": (1000,), "y": (10,)}]),
-    "Tensor::correlate(x, y)": Op("xp.correlate(x, y)", variants=[{"x": (100_000,), "y": (100,)}]),
+    "Tensor::correlate(x, y)": Op("xp.correlate(x, y, 'full')", variants=[{"x": (100_000,), "y": (100,)}]),
     "Tensor::reduce_window(x, op, windows)": Op(variants=[
         IMAGE | {"op": "max", "windows": WINDOW, "word": "max 2×2", "jax": "jh.pool(x, 2, 2, 0)",
                  "numpy": "x.reshape(32, 16, 28, 2, 28, 2).max((3, 5))"},
