@@ -170,21 +170,23 @@ pub(crate) fn rows() -> Vec<Row> {
         unary("31 products", F64, &[100_000, 8], |x| k_means(x, sums_by_products)),
         Row::new("31 mixture", &mixture, move |x| em.try_call((&x[0], &x[1], &x[2], &x[3]))),
         binary("34 image", &images, convolved),
-        binary(
-            "34 image gradient",
-            &images,
-            |x, k| value_and_grad(|x: &Tensor, k: &Tensor| convolved(x, k).square().sum()).wrt([0, 1])(x, k),
-        ),
+        binary("34 image gradient", &images, |x, k| {
+            value_and_grad(|x: &Tensor, k: &Tensor| convolved(x, k).square().sum()).wrt([0, 1])(
+                x, k,
+            )
+        }),
         binary("34 depthwise", &signals, depthwise),
-        binary(
-            "34 depthwise gradient",
-            &signals,
-            |x, k| value_and_grad(|x: &Tensor, k: &Tensor| depthwise(x, k).square().sum()).wrt([0, 1])(x, k),
-        ),
+        binary("34 depthwise gradient", &signals, |x, k| {
+            value_and_grad(|x: &Tensor, k: &Tensor| depthwise(x, k).square().sum()).wrt([0, 1])(
+                x, k,
+            )
+        }),
         several("36 eigen", F64, &[100_000, 3, 3], |a| {
             vmap(|a: &Tensor| symmetric(a).eigh(), 0)(a).0
         }),
-        several("36 eigen gradient", F64, &[100_000, 3, 3], |a| vmap(value_and_grad(eigen_loss), 0)(a)),
+        several("36 eigen gradient", F64, &[100_000, 3, 3], |a| {
+            vmap(value_and_grad(eigen_loss), 0)(a)
+        }),
         several("36 singular", F64, &[20_000, 4, 3], |a| vmap(Tensor::singular_values, 0)(a)),
         several("36 singular gradient", F64, &[20_000, 4, 3], |a| {
             vmap(value_and_grad(singular_loss), 0)(a)
