@@ -134,7 +134,7 @@ class Line:
             if kind.dtypes == "Bool":
                 dtype = "bool"
             if callable(value):
-                value = value(rng)
+                value = np.asarray(value(rng))
             if isinstance(value, np.ndarray):
                 array = value
                 if array.dtype == np.dtype("f8") and dtype in ("f32", "f64"):
@@ -159,7 +159,7 @@ class Line:
                 arguments.append([write(one(name, kind, shape)) for shape in value])
             elif kind.name == "Index":
                 arguments.append([
-                    write(entry(rng)) if callable(entry) else
+                    write(np.asarray(entry(rng))) if callable(entry) else
                     {"range": [entry.start, entry.stop, entry.step]} if isinstance(entry, slice) else
                     {"at": entry} for entry in value
                 ])

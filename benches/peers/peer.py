@@ -67,6 +67,7 @@ def function(request, folder, names, key):
 
 def jax_side():
     import jax
+    import jax.flatten_util
     import jax.numpy as jnp
     import helpers, jax_helpers
 

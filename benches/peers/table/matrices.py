@@ -96,7 +96,7 @@ MATRICES = {
     "linalg::hilbert(n)": Op("xl.hilbert(n)", n=1000),
     "linalg::pascal(n)": Op("xl.pascal(n)", n=30, tolerance=1e-4),
     "linalg::hadamard(n)": Op("xl.hadamard(n)", n=1024),
-    "linalg::helmert(n)": Op("xl.helmert(n)", n=500),
+    "linalg::helmert(n)": Op("xl.helmert(n, full=True)", n=500),
     "linalg::dft(n)": Op("xl.dft(n)", n=500),
     "linalg::circulant(x)": Op("xl.circulant(x)", x=(1000,)),
     "linalg::hankel(x, y)": Op("xl.hankel(x, y)", x=(1000,)),

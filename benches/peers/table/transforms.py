@@ -63,7 +63,7 @@ TRANSFORMS = {
     "fori_loop(x, count)": Op("lax.fori_loop(0, count, lambda _, c: jnp.sin(c), x)", count=100, variants=[{"x": (10_000,)}, {"x": (4,)}]),
     "while_loop(x, limit)": Op("lax.while_loop(lambda s: (s[1].sum() + 10 < limit) & (s[0] < 5), lambda s: (s[0] + 1, s[1] + 1), (0, x))",
                                domain={"limit": (1e9, 1e9)}, variants=[{"x": (1_000_000,)}, {"x": (4,)}]),
-    "while_loop_at_most(x, limit)": Op("jh.loop_at_most(x, limit)", limit=5, domain={"x": (-0.2, -0.1)}, variants=[{"x": (100_000,)}]),
+    "while_loop_at_most(x, limit)": Op("jh.loop_at_most(x, limit)", limit=5, domain={"x": (-0.2, -0.1)}, variants=[{"x": (100_000,)}], dtypes=["f64"]),
     "cond(x, on)": Op("lax.cond(on, lambda x: x, lambda x: x, x)", on=lambda rng: rng.integers(1, 2, ()) == 1, **VECTOR),
     "switch(x, which)": Op("lax.switch(which, [lambda x: x, lambda x: x], x)", which=lambda rng: rng.integers(1, 2, ()).astype("i4"), **VECTOR),
     "associative_scan(x)": Op("lax.associative_scan(jnp.add, x)", "np.cumsum(x, 0)", **ROWS, tolerance=1e-3),
