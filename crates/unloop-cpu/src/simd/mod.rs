@@ -32,5 +32,6 @@ pub use orthogonal::{QrGroup, QrLanes};
 pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
 pub use sort::{Key, Packing, Sorting};
 pub use strided::{
-    copy_past_caches, count_true, fill, finish_past_caches, gather_run, permute, pick, put, scatter_run,
+    copy_past_caches, count_true, fill, finish_past_caches, gather_run, permute, pick, put,
+    scatter_run,
 };

@@ -126,8 +126,8 @@ impl<K: Bits> Row<K> {
         })?;
         // Counts become the places where each block's keys of each bucket start.
         let (mut starts, mut at) = ([0usize; BUCKETS + 1], 0);
-        for bucket in 0..BUCKETS {
-            starts[bucket] = at;
+        for (bucket, start) in starts.iter_mut().take(BUCKETS).enumerate() {
+            *start = at;
             for i in 0..blocks {
                 // SAFETY: all counts have been written.
                 let count = unsafe { &mut *counts_of(i).wrapping_add(bucket) };
@@ -140,10 +140,8 @@ impl<K: Bits> Row<K> {
                 let keys = keys(&block(i));
                 // SAFETY: the blocks' places are those of the counts, all different.
                 unsafe {
-                    let ids = std::slice::from_raw_parts(
-                        ids.get().wrapping_add(i * BLOCK),
-                        keys.len(),
-                    );
+                    let ids =
+                        std::slice::from_raw_parts(ids.get().wrapping_add(i * BLOCK), keys.len());
                     let mut places = counts_of(i).cast::<[u32; BUCKETS]>().read();
                     for (&key, &id) in keys.iter().zip(ids) {
                         let place = &mut places[usize::from(id)];
@@ -238,7 +236,8 @@ impl<K: Bits> Row<K> {
             }
             Ok(())
         })?;
-        let total = |k: usize| -> usize { (0..blocks).map(|i| found[2 * i + k].load(relaxed)).sum() };
+        let total =
+            |k: usize| -> usize { (0..blocks).map(|i| found[2 * i + k].load(relaxed)).sum() };
         let (first, count) = (total(0), total(1));
         if first > kept.start || first + count < kept.end || count > n / 2 {
             return Ok(None);
@@ -359,12 +358,12 @@ fn classify<K: Key>(keys: &[K], bounds: &[K; BUCKETS], ids: &mut [u8]) {
     const SIDE: usize = 8;
     fn side<K: Key, const N: usize>(keys: [K; N], bounds: &[K; BUCKETS]) -> [u8; N] {
         let mut at = [0usize; N];
-        let mut step = BUCKETS / 2;
-        while step > 0 {
+        for bit in (0..BUCKETS.ilog2()).rev() {
+            let step = 1 << bit;
             for (at, key) in at.iter_mut().zip(keys) {
-                *at += if bounds[(*at + step - 1) % BUCKETS] < key { step } else { 0 };
+                // No branch, which nobody could predict.
+                *at += usize::from(bounds[(*at + step - 1) % BUCKETS] < key) << bit;
             }
-            step /= 2;
         }
         at.map(|at| at as u8)
     }

@@ -62,7 +62,12 @@ impl Tensor {
 
     /// The elements at some places of the order along an axis, and where they stood.
     #[track_caller]
-    fn sorted_positions(&self, axis: usize, descending: bool, kept: Range<usize>) -> (Tensor, Tensor) {
+    fn sorted_positions(
+        &self,
+        axis: usize,
+        descending: bool,
+        kept: Range<usize>,
+    ) -> (Tensor, Tensor) {
         let positions = Tensor::iota(DType::I64, self.shape(), axis);
         let sort = Op::Sort(Sort { operands: 2, keys: 1, axis, descending, kept });
         let mut sorted = Tensor::apply(sort, &[self, &positions], Place::here());
