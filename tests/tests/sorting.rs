@@ -99,7 +99,7 @@ fn check(x: &Tensor, axis: usize, what: &str) {
     // Descending, and by two keys: the second is the negative position, so that ties turn round.
     let back = -Tensor::iota(DType::I64, x.shape(), axis);
     let by = |descending| Tensor::sort_by(&[x, &back], 2, axis_number, descending);
-    let [up, down] = [false, true].map(|descending| by(descending));
+    let [up, down] = [false, true].map(by);
     assert_eq!(
         bits(&up[0].flip(&[axis_number])).map(|b| b << 1),
         bits(&down[0]).map(|b| b << 1),
