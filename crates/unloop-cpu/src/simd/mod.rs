@@ -18,6 +18,7 @@ mod math;
 mod orthogonal;
 mod product;
 mod reduce;
+mod sort;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use orthogonal::{QrGroup, QrLanes};
 pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
+pub use sort::{Key, Packing, Sorting};
 pub use strided::{
-    copy_past_caches, count_true, fill, finish_past_caches, gather_run, pick, put, scatter_run,
+    copy_past_caches, count_true, fill, finish_past_caches, gather_run, permute, pick, put,
+    scatter_run,
 };
