@@ -61,7 +61,9 @@ pub unsafe fn add_positions(
             // SAFETY: the caller makes the indices readable.
             let index: i64 = unsafe { indices.offset(i as isize * step).read_unaligned() }.into();
             signs |= index | bound.last.wrapping_sub(index);
-            *offset += position(index, i) as isize * bound.stride;
+            // Where an index is out of bounds, the offset is without meaning.
+            let distance = (position(index, i) as isize).wrapping_mul(bound.stride);
+            *offset = offset.wrapping_add(distance);
         }
         signs >= 0
     }

@@ -191,35 +191,21 @@ impl Gather {
         check(x, indices, &d.collapsed_slice_dims, &d.start_index_map, batching)?;
         let window = self.window_axes(x.rank());
         let rank = indices.rank() - 1 + window.len();
-        let is_consistent = self.slice_sizes.len() == x.rank()
+        let fits = self.slice_sizes.len() == x.rank()
+            && self.slice_sizes.iter().zip(x.shape.iter()).all(|(&s, &n)| s <= n)
             && window.len() == d.offset_dims.len()
-            && d.offset_dims.iter().all(|&a| a < rank);
-        let mut shape: Shape = std::iter::repeat_n(0, rank).collect();
-        if is_consistent {
-            for (&axis, &at) in window.iter().zip(&d.offset_dims) {
-                shape[at] = self.slice_sizes[axis];
-            }
-            for (i, &at) in others(rank, &d.offset_dims).iter().enumerate() {
-                shape[at] = indices.shape[i];
-            }
-        }
+            && d.offset_dims.iter().all(|&a| a < rank)
+            && d.collapsed_slice_dims
+                .iter()
+                .chain(&d.operand_batching_dims)
+                .all(|&a| self.slice_sizes[a] <= 1);
         let mut extents = self.slice_sizes.iter().zip(x.shape.iter());
-        // Of an empty axis, nothing can be read but nothing.
-        if let Some(axis) = extents.position(|(&s, &n)| s == 1 && n == 0)
-            && is_consistent
-            && !shape.contains(&0)
-        {
+        if let Some(axis) = extents.position(|(&s, &n)| s == 1 && n == 0) {
             return invalid(format!(
                 "axis {axis} of shape {} is empty: there is no element to read",
                 x.shape
             ));
         }
-        let fits = is_consistent
-            && self.slice_sizes.iter().zip(x.shape.iter()).all(|(&s, &n)| s <= n.max(1))
-            && d.collapsed_slice_dims
-                .iter()
-                .chain(&d.operand_batching_dims)
-                .all(|&a| self.slice_sizes[a] <= 1);
         if !fits {
             return invalid(format!(
                 "a window of {} does not fit shape {}",
@@ -231,6 +217,13 @@ impl Gather {
             && value.dtype() != x.dtype
         {
             return Err(ErrorKind::DTypeMismatch { left: x.dtype, right: value.dtype() });
+        }
+        let mut shape: Shape = std::iter::repeat_n(0, rank).collect();
+        for (&axis, &at) in window.iter().zip(&d.offset_dims) {
+            shape[at] = self.slice_sizes[axis];
+        }
+        for (i, &at) in others(rank, &d.offset_dims).iter().enumerate() {
+            shape[at] = indices.shape[i];
         }
         Ok(TensorType::new(x.dtype, shape))
     }
@@ -327,6 +320,16 @@ impl Scatter {
                     indices.shape
                 ),
             });
+        }
+        // No position is in bounds, even if nothing is written there.
+        let is_empty = |&&axis: &&usize| x.shape[axis] == 0 && !window.contains(&axis);
+        if let Some(axis) = d.scatter_dims_to_operand_dims.iter().find(is_empty)
+            && batch_axes.iter().all(|&u| updates.shape[u] > 0)
+        {
+            return invalid(format!(
+                "axis {axis} of shape {} is empty: there is no element to write",
+                x.shape
+            ));
         }
         Ok(x.clone())
     }

@@ -132,12 +132,15 @@ pub(super) fn cosh<T: Real, const FMA: bool>(x: T) -> T {
 
 #[inline(always)]
 pub(super) fn tanh<T: Real, const FMA: bool>(x: T) -> T {
-    // E/(E + 2) with E = exp(2|x|) - 1 = 2ᵏ(r + t + (1 - 2⁻ᵏ)); 2ᵏ is divided out.
     let size = x.abs();
-    let size = if size > T::SATURATION { T::SATURATION } else { size };
-    let (k, r, t) = parts::<T, FMA>(size + size, T::ZERO);
-    let (inverse, rest) = (T::pow2(-k), r + t);
-    (((T::ONE - inverse) + rest) / ((T::ONE + inverse) + rest)).copysign(x)
+    let square = size * size;
+    let near = fma::<T, FMA>(size * square, T::tanh_poly::<FMA>(square), size);
+    // 1 - 2/(exp(2|x|) + 1), with 2ᵏ divided out; what is missing to 1 is the smaller part.
+    let bounded = if size > T::SATURATION { T::SATURATION } else { size };
+    let (k, r, t) = parts::<T, FMA>(bounded + bounded, T::ZERO);
+    let inverse = T::pow2(-k);
+    let far = T::ONE - (inverse + inverse) / ((T::ONE + inverse) + (r + t));
+    (if size < T::lit(0.55) { near } else { far }).copysign(x)
 }
 
 #[inline(always)]

@@ -74,6 +74,8 @@ pub(crate) trait Real:
 
     /// `(eʳ - 1 - r)/r²` for `|r| <= ln 2/2`.
     fn exp_poly<const FMA: bool>(r: Self) -> Self;
+    /// `(tanh x - x)/x³` of `z = x²`, for `|x| <= 0.55`.
+    fn tanh_poly<const FMA: bool>(z: Self) -> Self;
     /// `ln(1 + f) - f` for `1 + f` in `[√½, √2)`.
     fn log_tail<const FMA: bool>(f: Self) -> Self;
     /// `(sin r - r)/r³` of `z = r²`, for `|r| <= π/2`.

@@ -32,6 +32,12 @@ impl Real for f32 {
     }
 
     #[inline(always)]
+    fn tanh_poly<const FMA: bool>(z: f32) -> f32 {
+        // [0, 0.3026]: 2^-29.
+        poly!(z; -0.33333316, 0.13332586, -0.053852286, 0.021071492, -0.006273863)
+    }
+
+    #[inline(always)]
     fn log_tail<const FMA: bool>(f: f32) -> f32 {
         // [-0.293, 0.4144]: 2^-30. A polynomial in `f` costs less than a division by `2 + f`.
         let p = poly!(f; 0.33333313, -0.2500001, 0.20002122, -0.16667998, 0.14219475, -0.12405485,
