@@ -151,9 +151,8 @@ composed! {
         let v = far.square().recip();
         // Twenty steps have all digits at -5, with derivatives.
         let [above, below] = laplace(20).map(|terms| power_series(&v, terms.into_iter()));
-        let fraction = above / (below * -&far);
-        let log = lower.select(&fraction, &upper.select(&number(0.5), &inside)).log();
-        let tail = &log + (far.square() * -0.5 - 0.5 * (2.0 * PI).ln());
+        let log = lower.select(&(above / below), &upper.select(&number(0.5), &inside)).log();
+        let tail = &far * -0.5 * &far - (-&far).log() - 0.5 * (2.0 * PI).ln() + &log;
         lower.select(&tail, &upper.select(&above_zero, &log))
     }
 

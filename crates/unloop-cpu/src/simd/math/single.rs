@@ -188,7 +188,7 @@ impl Real for f32 {
 }
 
 impl Special for f32 {
-    const DIGAMMA_ROOT: (f32, f32) = (1.461_632_1, 1.2438150e-08);
+    const DIGAMMA_ROOT: (f32, f32) = (1.461_632_1, 1.243815e-8);
     const BESSEL_FAR: f32 = 8.0;
 
     #[inline(always)]

@@ -72,21 +72,21 @@ pub(super) fn erf_inv_everywhere<T: Special, const FMA: bool>(x: T) -> T {
 pub(super) fn lgamma<T: Special, const FMA: bool>(x: T) -> T {
     let (one, half) = (T::ONE, T::HALF);
     let (less1, less2) = (x - one, x - T::TWO);
-    let far = !(x < T::lit(4.5));
+    let is_near = x < T::lit(4.5);
     // ln Γ(x) = ln Γ(2 + t) ± ln(factor); t is exact where the values are small.
     let (t, factor) =
         if x < T::lit(3.5) { (less2 - one, less1) } else { (less2 - T::TWO, less1 * less2) };
     let (t, factor) = if x < T::lit(2.5) { (less2, one) } else { (t, factor) };
     let (t, factor) = if x < T::lit(1.5) { (less1, x) } else { (t, factor) };
     let (t, factor) = if x < half { (x, x * (x + one)) } else { (t, factor) };
-    let log = log::<T, FMA>(if far { x } else { factor });
+    let log = log::<T, FMA>(if is_near { factor } else { x });
     let near = t * (t + one) * T::lgamma_poly::<FMA>(t);
     let near = if x < T::lit(1.5) { near - log } else { near + log };
     let inverse = one / x;
     let series = inverse * T::stirling_poly::<FMA>(inverse * inverse);
     // ½·ln 2π - ½.
-    let tail = fma::<T, FMA>(x - half, log - one, T::lit(0.418_938_533_204_672_74) + series);
-    if far { tail } else { near }
+    let tail = fma::<T, FMA>(x - half, log - one, T::lit(0.418_938_533_204_672_7) + series);
+    if is_near { near } else { tail }
 }
 
 /// Zero, negative numbers and NaN.
@@ -101,19 +101,19 @@ pub(super) fn not_positive<T: Special, const FMA: bool>(x: T) -> bool {
 pub(super) fn digamma<T: Special, const FMA: bool>(x: T) -> T {
     let one = T::ONE;
     let (less1, less2) = (x - one, x - T::TWO);
-    let far = !(x < T::lit(4.0));
+    let is_near = x < T::lit(4.0);
     // ψ(x) = ψ(z) + top/bottom.
     let (z, top, bottom) =
         if x < T::lit(3.0) { (less1, one, less1) } else { (less2, less1 + less2, less1 * less2) };
     let (z, top, bottom) = if x < T::TWO { (x, T::ZERO, one) } else { (z, top, bottom) };
     let (z, top, bottom) = if x < one { (x + one, -one, x) } else { (z, top, bottom) };
-    let (top, bottom) = if far { (-T::HALF, x) } else { (top, bottom) };
+    let (top, bottom) = if is_near { (top, bottom) } else { (-T::HALF, x) };
     let quotient = top / bottom;
     let from_root = (z - T::DIGAMMA_ROOT.0) - T::DIGAMMA_ROOT.1;
     let near = fma::<T, FMA>(from_root, T::digamma_poly::<FMA>(z - T::lit(1.5)), quotient);
     let square = T::lit(4.0) * quotient * quotient;
     let tail = log::<T, FMA>(x) + fma::<T, FMA>(-square, T::digamma_tail::<FMA>(square), quotient);
-    if far { tail } else { near }
+    if is_near { near } else { tail }
 }
 
 /// `e⁻ˣ·I(x)` of the near and the far fit.
