@@ -11,6 +11,7 @@ mod columns;
 mod convert;
 mod each;
 mod fused;
+mod indexed;
 mod integer;
 mod lanes;
 mod level;
@@ -26,6 +27,9 @@ mod tests;
 pub use arith::Mode;
 pub use columns::Columns;
 pub use fused::Fused;
+pub use indexed::{
+    Bound, CombineFn, Indices, Outside, Places, add_positions, combination, combine_rows, copy_rows,
+};
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use orthogonal::{QrGroup, QrLanes};

@@ -22,6 +22,7 @@ macro_rules! by_size {
         }
     };
 }
+
 /// `dst[i] = src[i·stride]` for `i` in `0..n`.
 ///
 /// # Safety
