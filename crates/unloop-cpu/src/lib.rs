@@ -35,6 +35,7 @@ mod summand;
 mod sums;
 mod tape;
 mod unroll;
+mod windows;
 
 pub use backend::{Cpu, install};
 pub use profile::{KernelTime, Profile, profile};
