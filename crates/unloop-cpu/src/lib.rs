@@ -10,6 +10,8 @@ mod control;
 mod decompose;
 mod feed;
 mod follower;
+#[cfg(feature = "fft")]
+mod fourier;
 mod gather;
 mod host;
 mod instruction;
@@ -37,4 +39,6 @@ mod tape;
 mod unroll;
 
 pub use backend::{Cpu, install};
+#[cfg(feature = "fft")]
+pub use fourier::Transform;
 pub use profile::{KernelTime, Profile, profile};

@@ -437,8 +437,9 @@ impl Lowering<'_> {
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, operands, results))
             }
-            (Op::Host(host), operands, results) => {
-                Run::Host(HostStep::compile(host, operands, results))
+            (op @ Op::Host(host), operands, results) => {
+                let step = HostStep::compile(host, operands, results);
+                Run::Host(step.map_err(|kind| Error::new(op.name(), kind, node.place))?)
             }
             // These have no value, and say why when they are asked for one.
             (op @ (Op::Pullback(_) | Op::AllGather(_)), ..) => {

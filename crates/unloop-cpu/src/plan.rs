@@ -140,7 +140,7 @@ impl Run {
             Run::Sort(step) => threads(step.scratch()),
             Run::Decomposition(step) => threads(step.scratch()),
             Run::Factorisation(step) => threads(step.scratch()),
-            Run::Host(step) => step.copies() + step.scratch(),
+            Run::Host(step) => step.working_bytes(),
             Run::Control(step) => step.working_bytes(),
         }
     }
