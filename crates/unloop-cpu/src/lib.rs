@@ -36,6 +36,7 @@ mod steps;
 mod summand;
 mod sums;
 mod tape;
+mod transpose;
 mod unroll;
 
 pub use backend::{Cpu, install};

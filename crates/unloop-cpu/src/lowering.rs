@@ -24,6 +24,7 @@ use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
+use crate::transpose::Transpose;
 
 /// Bytes of the arena in use, as a first-fit allocator.
 #[derive(Default)]
@@ -213,7 +214,8 @@ impl Lowering<'_> {
                     }
                     Step::Dot { node, operands, then: None } => {
                         let (node, operands) = (*node, operands.clone());
-                        let then = follows_product(self.graph, node, &then).then(|| then.into());
+                        let follows = follows_product(self.graph, node, &operands, &then);
+                        let then = follows.then(|| then.into());
                         Step::Dot { node, operands, then: Some(then?) }
                     }
                     _ => return None,
@@ -307,10 +309,13 @@ impl Lowering<'_> {
                 let kernel = kernel.clone().collapse();
                 let run = match Reduce::compile(&kernel, simd, buffer) {
                     Some(reduce) => Run::Reduce(reduce.into()),
-                    None => {
-                        let is_too_large = self.is_too_large(kernel.store.value);
-                        Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
-                    }
+                    None => match Transpose::compile(&kernel, simd, buffer) {
+                        Some(transpose) => Run::Transpose(transpose),
+                        None => {
+                            let is_too_large = self.is_too_large(kernel.store.value);
+                            Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
+                        }
+                    },
                 };
                 // Kernels do not fail.
                 let elements: usize = kernel.space.iter().product();
