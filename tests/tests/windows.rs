@@ -83,7 +83,7 @@ fn convolutions_are_those_of_the_definition() -> Result<()> {
             }
             let stack = Tensor::stack(&[&x, &dx], 0);
             let mapped = jit(vmap(f, (0, Shared))).try_call((&stack, &w))?;
-            assert_close(&mapped.at((0, ..)), &expected, &format!("{case}, mapped"));
+            assert_close(&mapped.at((0, .., .., .., ..)), &expected, &format!("{case}, mapped"));
         }
     }
     Ok(())
