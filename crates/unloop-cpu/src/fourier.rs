@@ -252,10 +252,14 @@ impl<T: FftNum> Fourier<T> {
         let (n, half) = (self.n, self.half());
         let (pitch, half_pitch) = (self.pitch(n), self.pitch(half));
         // The lanes of a block; what lies between them is not looked at.
-        // SAFETY (both): the block has room for the lane, which has been written before.
-        let complex =
-            |lane: usize| unsafe { std::slice::from_raw_parts_mut(z.add(lane * half_pitch), half) };
-        let real = |lane: usize| unsafe { std::slice::from_raw_parts_mut(x.add(lane * pitch), n) };
+        let complex = |lane: usize| {
+            // SAFETY: the block has room for the lane, and all of it is numbers.
+            unsafe { std::slice::from_raw_parts_mut(z.add(lane * half_pitch), half) }
+        };
+        let real = |lane: usize| {
+            // SAFETY: as above.
+            unsafe { std::slice::from_raw_parts_mut(x.add(lane * pitch), n) }
+        };
         // The lengths are those of the plan; and nothing is wrong with numbers that have been made real.
         let done = |result: Result<(), realfft::FftError>| {
             result.unwrap_or_else(|error| unreachable!("a transform of {n} numbers: {error}"));

@@ -367,7 +367,7 @@ impl Lowering<'_> {
                     let follower = Follower::compile(from, then, rows, simd, is_too_large, buffer);
                     product = product.followed_by(follower);
                 }
-                (node, Run::Product(product))
+                (node, Run::Product(product.into()))
             }
             Step::Op { node: i } => {
                 let node = &self.graph.nodes()[*i];

@@ -91,7 +91,7 @@ pub(crate) enum Run {
     Transpose(Transpose),
     Reduce(Box<Reduce>),
     Rowwise(RowwiseStep),
-    Product(Product),
+    Product(Box<Product>),
     Gather(GatherStep),
     Scatter(ScatterStep),
     ArgReduce(ArgReduce),
