@@ -3,9 +3,7 @@ medians and ratios (peer time over unloop time: above 1, unloop is faster)."""
 
 import argparse
 import json
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import jax
 import jax.numpy as jnp
+
+from programs import programs
+from sides import Failed, Side, show
 
 jax.config.update("jax_enable_x64", True)
 
@@ -159,7 +160,9 @@ def preparing(f):
     return run
 
 
-def random(rng, dtype, shape, name):
+def random(rng, dtype, shape, name, draw=None):
+    if draw:
+        return draw(rng, shape).astype(dtype)
     if name.split()[0] in ("23", "24", "25") and len(shape) >= 2 and shape[-1] == shape[-2]:
         a = rng.uniform(-1, 1, shape)
         return (a @ a.swapaxes(-1, -2) + np.eye(shape[-1])).astype(dtype)
@@ -229,6 +232,7 @@ def rows():
     eager = jax.vmap(lambda a, b: jnp.linalg.solve(a, b))
     yield "26", pairs, {"NumPy": solve(np), "eager JAX": eager}
     yield "27", [("f8", (10,))], {"eager JAX": jax.grad(rosenbrock)}
+    yield from programs()
 
 
 # What a row must reach beside each peer: the peer's time over unloop's.
@@ -237,6 +241,7 @@ GOALS = {
     "6": {"NumPy einsum": 1, "JAX vmap": 100, "JAX einsum": 1}, "7": 1, "8": 2, "9": 1.5, "10": 1,
     "11": 1, "12": 1, "13": 1.5, "14": 5, "15": 2, "16": 1, "17": 1, "18": 2, "19": 1, "19 batch": 1.3,
     "20 batch": 2, "21": 4, "22": 2, "23": 3, "24": 1.2, "25": 10, "26": 4, "27": 30,
+    "29": 1, "30": 1, "31": 1, "34": 1, "36": 1, "37": 1, "44": 1, "45": 1,
 }
 
 
@@ -246,34 +251,10 @@ def goal(name, peer):
     return found.get(peer) if isinstance(found, dict) else found
 
 
-class Side:
-    """A process that runs one program when asked. Others stand still meanwhile: libraries' threads
-    go on spinning after their work is done."""
-
-    def __init__(self, command):
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"failed: {' '.join(command)}")
-        self.process.send_signal(signal.SIGSTOP)
-
-    def time(self, count):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(f"time {count}\n")
-        self.process.stdin.flush()
-        nanoseconds = float(self.process.stdout.readline())
-        self.process.send_signal(signal.SIGSTOP)
-        return nanoseconds * 1e-9
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
 def serve(row, peer, folder):
     """The side of a peer: the same conversation as unloop's."""
     types, peers = next((types, peers) for name, types, peers in rows() if name == row)
-    inputs = [np.fromfile(folder / f"in{i}", t).reshape(shape) for i, (t, shape) in enumerate(types)]
+    inputs = [np.fromfile(folder / f"in{i}", t).reshape(shape) for i, (t, shape, *_) in enumerate(types)]
     f = peers[peer]
     if "JAX" in peer:
         inputs = [jax.device_put(x) for x in inputs]
@@ -281,14 +262,13 @@ def serve(row, peer, folder):
         run = lambda: jax.block_until_ready(f(*inputs))
     else:
         run = lambda: f(*inputs)
-    agree(row, run(), folder, 1e-4 if any(dtype == "f4" for dtype, _ in types) else 1e-9)
-    print("ready", flush=True)
+    agree(row, run(), folder, 1e-4 if any(dtype == "f4" for dtype, *_ in types) else 1e-9)
     for line in sys.stdin:
-        count = int(line.split()[1])
+        count = json.loads(line)["time"]
         start = time.perf_counter_ns()
         for _ in range(count):
             run()
-        print((time.perf_counter_ns() - start) / count, flush=True)
+        print(json.dumps({"ns": (time.perf_counter_ns() - start) / count}), flush=True)
 
 
 def agree(name, result, folder, tolerance):
@@ -305,15 +285,8 @@ def agree(name, result, folder, tolerance):
     assert worst < tolerance, f"row {name}: results differ by {worst:.1e}"
 
 
-def show(seconds):
-    for unit, scale in [("s", 1), ("ms", 1e3), ("µs", 1e6)]:
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"
-
-
 def compare(binary, name, types, peers, rng, folder):
-    inputs = [random(rng, dtype, shape, name) for dtype, shape in types]
+    inputs = [random(rng, dtype, shape, name, *draw) for dtype, shape, *draw in types]
     for i, x in enumerate(inputs):
         x.tofile(folder / f"in{i}")
     sides = {"unloop": Side([binary, name, str(folder)])}
@@ -321,12 +294,12 @@ def compare(binary, name, types, peers, rng, folder):
         sides[peer] = Side([sys.executable, __file__, "--peer", name, peer, str(folder)])
     counts = {}
     for side in sides:
-        sides[side].time(1)
-        counts[side] = max(1, int(TURN / max(sides[side].time(3), 1e-7)))
+        sides[side].seconds(1)
+        counts[side] = max(1, int(TURN / max(sides[side].seconds(3), 1e-7)))
     times = {side: [] for side in sides}
     for _ in range(ROUNDS):
         for side in sides:
-            times[side].append(sides[side].time(counts[side]))
+            times[side].append(sides[side].seconds(counts[side]))
     for side in sides.values():
         side.end()
     median = {side: statistics.median(t) for side, t in times.items()}
@@ -351,13 +324,19 @@ def main():
     wanted = options.rows + options.row
     rng = np.random.default_rng(1)
     print("| row | unloop | peer | time | peer / unloop | goal |\n|---|---|---|---|---|---|", flush=True)
-    results = []
+    results, failed = [], []
     for name, types, peers in rows():
         if not wanted or any(w in (name, name.split()[0]) for w in wanted):
             with tempfile.TemporaryDirectory() as folder:
-                results += compare(sys.argv[1], name, types, peers, rng, Path(folder))
+                try:
+                    results += compare(sys.argv[1], name, types, peers, rng, Path(folder))
+                except Failed as error:
+                    failed.append(name)
+                    print(f"| {name} | {error} |", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 //! The programs that are measured, one a row: what a user would write.
 
 mod models;
+mod programs;
 
 use unloop::prelude::*;
 use unloop::{Result, Tree};
@@ -192,5 +193,6 @@ pub fn rows() -> Vec<Row> {
         },
     ];
     rows.extend(models::rows());
+    rows.extend(programs::rows());
     rows
 }

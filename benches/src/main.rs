@@ -1,6 +1,7 @@
 //! The side of unloop in the comparison with its peers. `unloop-peer ROW FOLDER` reads the inputs
 //! that the runner has written to the folder, writes its results there, and then, for each line
-//! `time N` on its standard input, runs the program N times and prints the nanoseconds of a run.
+//! `{"time": N}` on its standard input, runs the program N times and answers `{"ns": …}`, the
+//! nanoseconds of a run.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -44,16 +45,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes: Vec<u8> = values.into_iter().flat_map(f64::to_le_bytes).collect();
         std::fs::write(folder.join(format!("out{i}")), bytes)?;
     }
-    println!("ready");
     for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let Some(count) = line.strip_prefix("time ") else { break };
-        let count: u32 = count.parse()?;
+        let request: serde_json::Value = serde_json::from_str(&line?)?;
+        let count = request["time"].as_u64().ok_or("no count")?;
         let start = Instant::now();
         for _ in 0..count {
             std::hint::black_box(row.run(&inputs)?);
         }
-        println!("{}", start.elapsed().as_nanos() as f64 / f64::from(count));
+        let ns = start.elapsed().as_nanos() as f64 / count.max(1) as f64;
+        println!("{}", serde_json::json!({ "ns": ns }));
     }
     Ok(())
 }

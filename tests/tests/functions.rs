@@ -1,5 +1,6 @@
 //! The catalogue of public functions is complete, and what it says of them is true.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -141,6 +142,28 @@ fn every_public_function_is_in_the_catalogue() {
             assert!(there || *of == "random", "{of}::{name} is left out, but does not exist");
         }
     }
+}
+
+/// Every function is measured beside its peers, or the table of peers says why not.
+#[test]
+fn every_function_has_peers_or_a_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/peers/table");
+    // Keys of dictionaries, one a line.
+    let key = |line: &str| Some(line.strip_prefix("    \"")?.split_once("\": ")?.0.to_string());
+    let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    let named: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "py"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .flat_map(|text| text.lines().filter_map(key).collect::<Vec<_>>())
+        .collect();
+    let unique: BTreeSet<String> = named.iter().cloned().collect();
+    assert_eq!(unique.len(), named.len(), "a function stands twice in the table of peers");
+    let known: BTreeSet<String> = functions().iter().map(|f| f.signature()).collect();
+    assert_eq!(known.len(), functions().len(), "two functions have one signature");
+    let missing: Vec<&String> = known.difference(&unique).collect();
+    assert!(missing.is_empty(), "neither peers nor a reason: {missing:?}");
+    let gone: Vec<&String> = unique.difference(&known).collect();
+    assert!(gone.is_empty(), "peers of functions that do not exist: {gone:?}");
 }
 
 /// Every function takes some of the arguments that are drawn for it.

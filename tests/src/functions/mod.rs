@@ -32,6 +32,8 @@ pub struct Function {
     pub of: &'static str,
     /// Its name.
     pub name: &'static str,
+    /// What its parameters are called.
+    pub parameters: &'static [&'static str],
     /// What its arguments are.
     pub kinds: Vec<Kind>,
     /// What tests need to know.
@@ -54,6 +56,11 @@ impl Function {
             "" => self.name.to_string(),
             of => format!("{of}::{}", self.name),
         }
+    }
+
+    /// The path with the names of the parameters, which no other function has.
+    pub fn signature(&self) -> String {
+        format!("{}({})", self.path(), self.parameters.join(", "))
     }
 }
 
@@ -99,6 +106,7 @@ macro_rules! table {
         $all.push(crate::functions::Function {
             of: $of,
             name: stringify!($name),
+            parameters: &[$(stringify!($x)),*],
             kinds: vec![$(<$kind as crate::functions::Parameter<'static>>::KIND),*],
             facts: &[$(crate::functions::Fact::$fact),*],
             call: |args| {

@@ -226,8 +226,8 @@ fn making() -> Vec<Function> {
         [] fn eye(dtype: ADType, n: Size) => Tensor::eye(dtype, n);
         [] fn iota(dtype: ADType, shape: Extent, axis: Size) => Tensor::iota(dtype, shape, axis);
         [] fn arange(start: Number, stop: Number, step: Number) => Tensor::arange(start, stop, step);
-        [] fn arange(start: Offset, stop: Offset, step: Offset) =>
-            Tensor::arange(start, stop, step);
+        [] fn arange(first: Offset, end: Offset, step: Offset) =>
+            Tensor::arange(first, end, step);
         [] fn linspace(start: Number, stop: Number, count: Size) =>
             Tensor::linspace(start, stop, count);
         [] fn logspace(start: Number, stop: Number, count: Size, base: Number) =>

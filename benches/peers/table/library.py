@@ -1,0 +1,103 @@
+"""Complex numbers, Fourier transforms, polynomials, layers and losses, optimisers."""
+
+from lines import Not, Op
+
+FAST = "workers=2"
+VECTOR = {"variants": [{"p": (1000,)}]}
+
+LIBRARY = {
+    "Complex::conj(z)": "xp.conj(z)",
+    "Complex::abs(z)": "xp.abs(z)",
+    "Complex::norm_squared(z)": "z.real**2 + z.imag**2",
+    "Complex::angle(z)": "xp.angle(z)",
+    "Complex::recip(z)": "1 / z",
+    "Complex::square(z)": "z * z",
+    "Complex::exp(z)": "xp.exp(z)",
+    "Complex::log(z)": "xp.log(z)",
+    "Complex::sqrt(z)": "xp.sqrt(z)",
+    "Complex::sin(z)": "xp.sin(z)",
+    "Complex::cos(z)": "xp.cos(z)",
+    "Complex::tan(z)": "xp.tan(z)",
+    "Complex::sinh(z)": "xp.sinh(z)",
+    "Complex::cosh(z)": "xp.cosh(z)",
+    "Complex::tanh(z)": Op("xp.tanh(z)", tolerance=1e-3),
+    "Complex::times_i(z)": "1j * z",
+    "Complex::is_finite(z)": "xp.isfinite(z)",
+    "Complex::sum(z)": "xp.sum(z)",
+    "Complex::mean(z)": "xp.mean(z)",
+    "Complex::powi(z, n)": Op("z**n", n=3),
+    "Complex::pow(z, w)": "z**w",
+    "Complex::reshape(z, shape)": Op("z.reshape(shape)", "z.reshape(shape).copy()", z=(1000, 1000), shape=(500, 2000)),
+    "Complex::matmul(z, w)": Op("z @ w", tolerance=1e-3),
+    "Complex::dot(z, w)": Op("xp.dot(z, w)", tolerance=1e-3),
+    "Complex::vdot(z, w)": Op("xp.vdot(z, w)", tolerance=1e-3),
+    "Complex::solve(z, b)": Op("jnp.linalg.solve(z, b)", "np.linalg.solve(z, b[..., None])[..., 0]", tolerance=1e-3, variants=[
+        {"z": (200, 200)}, {"z": (4, 4), "mapped": 10_000}]),
+    "Complex::sum_axis(z, axes)": "xp.sum(z, axes)",
+    "Complex::new(x, y)": ("lax.complex(x, y)", "x + 1j * y"),
+    "Complex::from_real(x)": ("lax.complex(x, jnp.zeros_like(x))", "x + 0j"),
+    "Complex::from_polar(x, y)": ("lax.complex(x * jnp.cos(y), x * jnp.sin(y))", "x * np.exp(1j * y)"),
+    "Complex::add(z, w)": "z + w",
+    "Complex::sub(z, w)": "z - w",
+    "Complex::mul(z, w)": "z * w",
+    "Complex::div(z, w)": "z / w",
+    "Complex::neg(z)": "-z",
+    "Complex::mul(z, by)": "z * by",
+    "Complex::each_part(z, axis)": "xp.cumsum(z, axis)",
+    "Complex::to_array(z)": Not("moves values out of the library"),
+    # Fourier transforms.
+    "fft::fft(z, axis)": Op("jnp.fft.fft(z, axis=axis)", f"sp.fft.fft(z, axis=axis, {FAST})", variants=[
+        {"z": (1024, 1024)}, {"z": (1000, 1000), "dtypes": ["f64"]}, {"z": (1_000_000,), "axis": -1}, {"z": (64,), "axis": -1}], tolerance=1e-3),
+    "fft::ifft(z, axis)": Op("jnp.fft.ifft(z, axis=axis)", f"sp.fft.ifft(z, axis=axis, {FAST})", z=(1024, 1024)),
+    "fft::rfft(x, axis)": Op("jnp.fft.rfft(x, axis=axis)", f"sp.fft.rfft(x, axis=axis, {FAST})", variants=[
+        {"x": (1024, 1024)}, {"x": (1_000_000,), "axis": -1}, {"x": (64,), "axis": -1}], tolerance=1e-3),
+    "fft::irfft(z, n, axis)": Op("jnp.fft.irfft(z, n, axis=axis)", f"sp.fft.irfft(z, n, axis=axis, {FAST})", n=1024, variants=[
+        {"z": (1024, 513), "axis": -1}, {"z": (513, 1024), "axis": 0}]),
+    "fft::hfft(z, n, axis)": Op("jnp.fft.hfft(z, n, axis=axis)", f"sp.fft.hfft(z, n, axis=axis, {FAST})", n=1024, z=(1024, 513), axis=-1, tolerance=1e-3),
+    "fft::ihfft(x, axis)": Op("jnp.fft.ihfft(x, axis=axis)", f"sp.fft.ihfft(x, axis=axis, {FAST})", x=(1024, 1024), axis=-1),
+    "fft::fftn(z, axes)": Op("jnp.fft.fftn(z, axes=axes)", f"sp.fft.fftn(z, axes=axes, {FAST})", variants=[
+        {"z": (1024, 1024), "axes": [0, 1]}, {"z": (64, 64, 64), "axes": [0, 1, 2]}], tolerance=1e-3),
+    "fft::ifftn(z, axes)": Op("jnp.fft.ifftn(z, axes=axes)", f"sp.fft.ifftn(z, axes=axes, {FAST})", z=(1024, 1024), axes=[0, 1]),
+    "fft::rfftn(x, axes)": Op("jnp.fft.rfftn(x, axes=axes)", f"sp.fft.rfftn(x, axes=axes, {FAST})", x=(1024, 1024), axes=[0, 1], tolerance=1e-3),
+    "fft::irfftn(z, n, axes)": Op("jnp.fft.irfft2(z, (1024, n))", f"sp.fft.irfft2(z, (1024, n), {FAST})", z=(1024, 513), n=1024, axes=[0, 1]),
+    "fft::fftfreq(n, spacing)": Op("xp.fft.fftfreq(n, spacing)", n=100_000),
+    "fft::rfftfreq(n, spacing)": Op("xp.fft.rfftfreq(n, spacing)", n=100_000),
+    "fft::fftshift(x, axes)": "xp.fft.fftshift(x, axes)",
+    "fft::ifftshift(x, axes)": "xp.fft.ifftshift(x, axes)",
+    # Polynomials.
+    "polynomial::add(p, q)": "xp.polyadd(p, q)",
+    "polynomial::sub(p, q)": "xp.polysub(p, q)",
+    "polynomial::mul(p, q)": Op("xp.polymul(p, q)", **VECTOR),
+    "polynomial::div(p, q)": Op("xp.polydiv(p, q)", variants=[{"p": (100,), "q": (10,)}], domain={"q": (0.1, 0.3)}, check="none"),
+    "polynomial::derivative(p)": Op("xp.polyder(p)", **VECTOR),
+    "polynomial::integral(p)": Op("xp.polyint(p)", **VECTOR),
+    "polynomial::from_roots(p)": Op("xp.poly(p)", variants=[{"p": (100,)}], domain={"p": (-1, 1)}),
+    "polynomial::fit(x, y, degree)": Op("xp.polyfit(x, y, degree)", x=(1000,), degree=3, tolerance=1e-3, domain={"x": "Sorted", "y": (-2, 2)}),
+    # Losses.
+    "nn::mean_squared_error(x, y)": "xp.mean((x - y) ** 2)",
+    "nn::mean_absolute_error(x, y)": "xp.mean(xp.abs(x - y))",
+    "nn::huber(x, y, delta)": "(lambda e: xp.mean(xp.where(e <= delta, 0.5 * e * e, delta * (e - 0.5 * delta))))(xp.abs(x - y))",
+    "nn::log_cosh(x, y)": "(lambda d: xp.mean(xp.logaddexp(d, -d) - np.log(2)))(x - y)",
+    "nn::hinge(x, y)": "xp.mean(xp.maximum(0, 1 - x * y))",
+    "nn::binary_cross_entropy(x, y)": "xp.mean(xp.maximum(x, 0) - x * y + xp.log1p(xp.exp(-xp.abs(x))))",
+    "nn::softmax_cross_entropy(x, y)": "-jnp.sum(y * nn.log_softmax(x))",
+    "nn::softmax_cross_entropy(x, class)": Op("-nn.log_softmax(x)[class_]", variants=[{"x": (1000,)}, {"x": (1000,), "mapped": 4096}]),
+    "nn::kl_divergence(x, y)": Op("jnp.sum(jax.scipy.special.rel_entr(y, jnp.exp(x)))", check="none"),
+    # Layers.
+    "nn::dropout(k, rate, x)": Op("jnp.where(jr.bernoulli(k, 1 - rate, x.shape), x / (1 - rate), 0)", check="none"),
+    "nn::linear(k, d, m, n)": Not("makes the weights of a layer once"),
+    "nn::linear(k, x, n)": Not("makes a layer in the call; `Tensor::matmul` is its work"),
+    "nn::conv(k, d, m, n, sizes)": Not("makes the weights of a layer once"),
+    "nn::conv(k, x, n, size, stride)": Not("makes a layer in the call; `Tensor::conv` is its work"),
+    "nn::embedding(k, d, m, n, i)": Not("makes a layer in the call; `Tensor::take` is its work"),
+    "nn::layer_norm(d, n)": Not("makes the weights of a layer once"),
+    "nn::layer_norm(x)": Op("(x - x.mean()) / jnp.sqrt(x.var() + 1e-5)", variants=[{"x": (1000,)}, {"x": (256,), "mapped": 4096}], tolerance=1e-3),
+    # Optimisers.
+    "optim::global_norm(x, y)": "xp.sqrt((x * x).sum() + (y * y).sum())",
+    "optim::clip_by_global_norm(x, y, largest)": "(lambda s: (x * s, y * s))(xp.minimum(1, largest / xp.sqrt((x * x).sum() + (y * y).sum())))",
+    "optim::sgd(x, g, rate, momentum)": Op("(lambda v: (x - rate * (g + momentum * v), v))(g + 0 * g)", check="none"),
+    "optim::adam(x, g, rate, decay)": Not("makes the state in the call, as no step does"),
+    "optim::schedule(step, start, n, m)": Not("one number"),
+    "lbfgs(x, steps, history)": Not("JAX has it for scalar functions in `jax.scipy.optimize` only, as BFGS"),
+    "batches(x, size)": Not("draws examples on the host"),
+}

@@ -1,0 +1,106 @@
+"""Reductions, cumulative functions, statistics."""
+
+import numpy as np
+
+from lines import Op
+
+# Results that keep the axis are the same work: one line.
+KEEP = {"axes_measured": [-1], "dtypes": ["f32"]}
+NEAR_ONE = {"domain": {"x": (0.99, 1.01)}}
+CUMULATIVE = {"variants": [{"x": (1000, 1000)}, {"x": (1_000_000,), "axis": -1}, {"x": (32, 32)}]}
+TRUE = lambda rng: np.ones((1000, 1000), "?")
+FALSE = lambda rng: np.zeros((1000, 1000), "?")
+SUMS = {"tolerance": 1e-3}
+
+REDUCING = {
+    "Tensor::sum(x)": "xp.sum(x)",
+    "Tensor::prod(x)": Op("xp.prod(x)", **NEAR_ONE),
+    "Tensor::max(x)": "xp.max(x)",
+    "Tensor::min(x)": "xp.min(x)",
+    "Tensor::mean(x)": "xp.mean(x)",
+    "Tensor::variance(x)": "xp.var(x)",
+    "Tensor::std(x)": "xp.std(x)",
+    "Tensor::norm(x)": "xp.linalg.norm(x)",
+    "Tensor::safe_norm(x)": "xp.linalg.norm(x)",
+    "Tensor::nansum(x)": "xp.nansum(x)",
+    "Tensor::nanprod(x)": Op("xp.nanprod(x)", **NEAR_ONE),
+    "Tensor::nanmean(x)": "xp.nanmean(x)",
+    "Tensor::nanmax(x)": "xp.nanmax(x)",
+    "Tensor::nanmin(x)": "xp.nanmin(x)",
+    "Tensor::nanvar(x)": "xp.nanvar(x)",
+    "Tensor::nanstd(x)": "xp.nanstd(x)",
+    "Tensor::all(x)": Op("xp.all(x)", x=TRUE, dtypes=["bool"]),
+    "Tensor::any(x)": Op("xp.any(x)", x=FALSE, dtypes=["bool"]),
+    "Tensor::argmax(x)": "xp.argmax(x)",
+    "Tensor::argmin(x)": "xp.argmin(x)",
+    "Tensor::count_nonzero(x)": "xp.count_nonzero(x)",
+    "Tensor::sum_axis(x, axes)": "xp.sum(x, axes)",
+    "Tensor::sum_keep(x, axes)": Op("xp.sum(x, axes, keepdims=True)", **KEEP),
+    "Tensor::prod_axis(x, axes)": Op("xp.prod(x, axes)", **NEAR_ONE),
+    "Tensor::prod_keep(x, axes)": Op("xp.prod(x, axes, keepdims=True)", **KEEP, **NEAR_ONE),
+    "Tensor::max_axis(x, axes)": "xp.max(x, axes)",
+    "Tensor::max_keep(x, axes)": Op("xp.max(x, axes, keepdims=True)", **KEEP),
+    "Tensor::min_axis(x, axes)": "xp.min(x, axes)",
+    "Tensor::min_keep(x, axes)": Op("xp.min(x, axes, keepdims=True)", **KEEP),
+    "Tensor::mean_axis(x, axes)": "xp.mean(x, axes)",
+    "Tensor::mean_keep(x, axes)": Op("xp.mean(x, axes, keepdims=True)", **KEEP),
+    "Tensor::variance_axis(x, axes)": "xp.var(x, axes)",
+    "Tensor::variance_keep(x, axes)": Op("xp.var(x, axes, keepdims=True)", **KEEP),
+    "Tensor::std_axis(x, axes)": "xp.std(x, axes)",
+    "Tensor::std_keep(x, axes)": Op("xp.std(x, axes, keepdims=True)", **KEEP),
+    "Tensor::norm_axis(x, axes)": "xp.linalg.norm(x, axis=axes[0])",
+    "Tensor::norm_keep(x, axes)": Op("xp.linalg.norm(x, axis=axes[0], keepdims=True)", **KEEP),
+    "Tensor::safe_norm_axis(x, axes)": "xp.linalg.norm(x, axis=axes[0])",
+    "Tensor::safe_norm_keep(x, axes)": Op("xp.linalg.norm(x, axis=axes[0], keepdims=True)", **KEEP),
+    "Tensor::logsumexp(x, axes)": "xs.logsumexp(x, axes)",
+    "Tensor::softmax(x, axes)": ("nn.softmax(x, axes)", "sp.special.softmax(x, axes)"),
+    "Tensor::log_softmax(x, axes)": ("nn.log_softmax(x, axes)", "sp.special.log_softmax(x, axes)"),
+    "Tensor::all_axis(x, axes)": Op("xp.all(x, axes)", x=TRUE, dtypes=["bool"]),
+    "Tensor::all_keep(x, axes)": Op("xp.all(x, axes, keepdims=True)", x=TRUE, dtypes=["bool"], axes_measured=[-1]),
+    "Tensor::any_axis(x, axes)": Op("xp.any(x, axes)", x=FALSE, dtypes=["bool"]),
+    "Tensor::any_keep(x, axes)": Op("xp.any(x, axes, keepdims=True)", x=FALSE, dtypes=["bool"], axes_measured=[-1]),
+    "Tensor::argmax_axis(x, axis)": "xp.argmax(x, axis)",
+    "Tensor::argmax_keep(x, axis)": Op("xp.argmax(x, axis, keepdims=True)", **KEEP),
+    "Tensor::argmin_axis(x, axis)": "xp.argmin(x, axis)",
+    "Tensor::argmin_keep(x, axis)": Op("xp.argmin(x, axis, keepdims=True)", **KEEP),
+    "Tensor::count_nonzero_axis(x, axis)": "xp.count_nonzero(x, axis)",
+    "Tensor::reduce_op(x, op, axes)": Op("xp.sum(x, axes)", op="sum", x=(1000, 1000), axes=[0]),
+    "Tensor::nansum_axis(x, axis)": "xp.nansum(x, axis)",
+    "Tensor::nanprod_axis(x, axis)": Op("xp.nanprod(x, axis)", **NEAR_ONE),
+    "Tensor::nanmean_axis(x, axis)": "xp.nanmean(x, axis)",
+    "Tensor::nanmax_axis(x, axis)": "xp.nanmax(x, axis)",
+    "Tensor::nanmin_axis(x, axis)": "xp.nanmin(x, axis)",
+    "Tensor::nanvar_axis(x, axis)": "xp.nanvar(x, axis)",
+    "Tensor::nanstd_axis(x, axis)": "xp.nanstd(x, axis)",
+    "Tensor::nanargmax_axis(x, axis)": "xp.nanargmax(x, axis)",
+    "Tensor::nanargmin_axis(x, axis)": "xp.nanargmin(x, axis)",
+    "Tensor::logmeanexp(x, axis)": ("nn.logmeanexp(x, axis)", "sp.special.logsumexp(x, axis) - np.log(x.shape[axis])"),
+    "Tensor::peak_to_peak(x, axis)": "xp.ptp(x, axis)",
+    # Statistics.
+    "Tensor::median(x, axis)": Op("xp.median(x, axis)", variants=[
+        {"x": (1000, 1000)}, {"x": (1_000_000,), "axis": -1}, {"x": (32, 32)}]),
+    "Tensor::nanmedian(x, axis)": Op("xp.nanmedian(x, axis)", x=(1000, 1000), dtypes=["f32"]),
+    "Tensor::quantile(x, q, axis)": Op("xp.quantile(x, q, axis)", variants=[{"x": (1000, 1000)}, {"x": (32, 32)}]),
+    "Tensor::nanquantile(x, q, axis)": Op("xp.nanquantile(x, q, axis)", x=(1000, 1000), dtypes=["f32"]),
+    "Tensor::variance_ddof(x, axis, ddof)": Op("xp.var(x, axis, ddof=ddof)", ddof=1),
+    "Tensor::average(x, weights, axis)": "xp.average(x, axis, weights)",
+    "Tensor::covariance(x)": "xp.cov(x)",
+    "Tensor::correlation(x)": "xp.corrcoef(x)",
+    "Tensor::standardize(x, axis, epsilon)": Op("nn.standardize(x, axis, epsilon=epsilon)", epsilon=1e-5),
+    "Tensor::differs(x, y)": Op("xp.any(x != y)", domain={"x": (1, 1), "y": (1, 1)}),
+    # Along an axis.
+    "Tensor::cumsum(x, axis)": Op("xp.cumsum(x, axis)", **CUMULATIVE, **SUMS),
+    "Tensor::cumprod(x, axis)": Op("xp.cumprod(x, axis)", **CUMULATIVE, **NEAR_ONE, **SUMS),
+    "Tensor::cummax(x, axis)": Op("lax.cummax(x, axis % x.ndim)", "np.maximum.accumulate(x, axis)", **CUMULATIVE),
+    "Tensor::cummin(x, axis)": Op("lax.cummin(x, axis % x.ndim)", "np.minimum.accumulate(x, axis)", **CUMULATIVE),
+    "Tensor::cumlogsumexp(x, axis)": Op("lax.cumlogsumexp(x, axis % x.ndim)", "np.logaddexp.accumulate(x, axis)"),
+    "Tensor::nancumsum(x, axis)": Op("xp.nancumsum(x, axis)", **SUMS),
+    "Tensor::nancumprod(x, axis)": Op("xp.nancumprod(x, axis)", **NEAR_ONE, **SUMS),
+    "Tensor::cumulative_reduce(x, op, axis, direction)": Op(
+        "lax.cummax(x, axis % x.ndim, reverse=True)", "np.flip(np.maximum.accumulate(np.flip(x, axis), axis), axis)", op="max",
+        direction="reverse"),
+    "Tensor::cumlogsumexp_from(x, axis, direction)": Op("lax.cumlogsumexp(x, axis % x.ndim, reverse=True)", direction="reverse"),
+    "Tensor::diff(x, n, axis)": Op("xp.diff(x, n, axis)", n=1),
+    "Tensor::slope(x, spacing, axis)": "xp.gradient(x, spacing, axis=axis)",
+    "Tensor::trapezoid(x, spacing, axis)": "xp.trapezoid(x, dx=spacing, axis=axis)",
+}
