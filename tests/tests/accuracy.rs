@@ -33,12 +33,20 @@ const FUNCTIONS: &[Function] = &[
     ("erf_inv", Tensor::erf_inv),
     ("lgamma", Tensor::lgamma),
     ("digamma", Tensor::digamma),
+    ("bessel_i0e", Tensor::bessel_i0e),
+    ("bessel_i1e", Tensor::bessel_i1e),
+    ("ndtr", Tensor::ndtr),
+    ("log_ndtr", Tensor::log_ndtr),
+    ("ndtri", Tensor::ndtri),
 ];
 
 /// What is promised; functions of statistics are allowed more.
 fn promise(name: &str) -> f64 {
     match name {
-        "erf_inv" | "lgamma" | "digamma" => 16.0,
+        "bessel_i0e" | "bessel_i1e" => 8.0,
+        "erf_inv" | "lgamma" | "digamma" | "ndtri" => 16.0,
+        // In a tail, the rounded argument of `erfc` alone makes an error of so many ulp.
+        "ndtr" | "log_ndtr" => 64.0,
         _ => 2.0,
     }
 }
@@ -94,6 +102,8 @@ fn f32_is_within_its_promise() {
                 break;
             }
             let points = points.into_iter().filter(|&x| *name != "lgamma" || x > 0.0);
+            let points = points.filter(|&x| *name != "ndtr" || x > -5.0);
+            let points = points.filter(|&x| *name != "log_ndtr" || x < 5.0);
             let points: Vec<f32> = points.filter(|&x| *name != "digamma" || x > 0.0).collect();
             let x = Tensor::from(points.clone());
             let actual = f(&x).to_vec::<f32>().unwrap();

@@ -63,9 +63,25 @@ functions = {
     "lgamma": (lambda x: mp.log(abs(mp.gamma(x))), positive(bits(1e-8, 170.0, 150))),
     "digamma": (mp.digamma, positive(bits(1e-8, 1e6, 100))),
 }
+uniform = lambda low, high, n: [r.uniform(low, high) for _ in range(n)]
+chances = [10 ** r.uniform(-300, -1) for _ in range(60)] + uniform(0, 1, 60)
+# Both sides of the points where fits meet, and beside zeros.
+more = [
+    ("erf_inv", mp.erfinv, [s * (1 - 2.0**-k) for k in range(1, 53) for s in (-1, 1)] + uniform(0.99, 1, 40)),
+    ("lgamma", mp.loggamma, uniform(0, 6, 200) + near(1.0, 24) + near(2.0, 24)),
+    ("digamma", mp.digamma, uniform(0, 6, 200)),
+    ("bessel_i0e", lambda x: mp.besseli(0, x) * mp.exp(-abs(x)), uniform(-20, 20, 200) + bits(1e-30, 1e30, 60)),
+    ("bessel_i1e", lambda x: mp.besseli(1, x) * mp.exp(-abs(x)), uniform(-20, 20, 200) + bits(1e-30, 1e30, 60)),
+    ("ndtr", mp.ncdf, uniform(-5, 8, 100)),
+    ("log_ndtr", lambda x: mp.log(mp.ncdf(x)), uniform(-40, 8, 150)),
+    ("ndtri", lambda p: -mp.sqrt(2) * mp.erfinv(1 - 2 * p), chances),
+]
+special = ("erf", "erfc", "erf_inv", "lgamma", "digamma", "sigmoid")
 entries = []
-for name, (f, points) in functions.items():
-    if name in ("erf", "erfc", "erf_inv", "lgamma", "digamma", "sigmoid"):
+for name, f, points in [(name, *entry) for name, entry in functions.items()] + more:
+    if (name, f, points) in more:
+        mp.prec = 2400 if name == "ndtri" else 400
+    elif name in special:
         mp.prec = 300
     else:
         mp.prec = 1400

@@ -2,174 +2,29 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use smallvec::SmallVec;
-use unloop_graph::op::{Gather, IndexMode, Scatter, ScatterOp};
-use unloop_graph::{Axes, DType, ErrorKind, Shape, TensorType, cancel};
+use unloop_graph::op::{Gather, IndexMode, Scatter};
+use unloop_graph::{ErrorKind, TensorType, cancel};
 
 use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
-use crate::simd::{Mode, Simd, TileFn, gather_run, scatter_run};
-use crate::space::Rows;
+use crate::simd::{
+    CombineFn, Mode, Places, Simd, TileFn, combination, combine_rows, copy_rows, fill,
+};
+use crate::windows::{Roles, Tile, Windows};
 
-/// Windows of an operand, one an index vector.
-struct Windows {
-    /// The index vectors: streams are the indices, the operand and the result (or updates).
-    vectors: Rows,
-    /// The rows of a window: streams are the operand and the result (or updates).
-    rows: Rows,
-    /// A row: its length, and the distance of neighbours in both.
-    length: usize,
-    steps: [isize; 2],
-    /// For each component of an index vector.
-    components: SmallVec<[Component; 3]>,
-    index_dtype: DType,
-    mode: IndexMode,
-    dtype: DType,
-}
+/// Predicted nanoseconds of a window, and of one of its elements.
+const WINDOW_NS: f64 = 2.0;
+const ELEMENT_NS: f64 = 0.5;
 
-struct Component {
-    /// Axis of the operand, its extent and stride.
-    axis: usize,
-    size: usize,
-    stride: isize,
-    /// The last position at which a window starts.
-    last: i64,
-}
+/// Tiles that are enough for all threads.
+const ENOUGH: usize = 16;
 
-/// What gather and scatter have in common: the parameters by role.
-struct Roles<'a> {
-    /// Axes of the operand that run over a window, and of the result (or updates).
-    window: (Axes, &'a [usize]),
-    sizes: &'a [usize],
-    map: &'a [usize],
-    /// Axes of operand and indices that are walked together.
-    batching: (&'a [usize], &'a [usize]),
-    mode: IndexMode,
-}
+/// Elements of a row that are combined by vectors.
+const LONG: usize = 64;
 
-impl Windows {
-    fn new(roles: &Roles<'_>, x: &TensorType, indices: &TensorType, y: &Shape) -> Windows {
-        let x_strides = x.shape.strides();
-        let y_strides = y.strides();
-        let i_strides = indices.shape.strides();
-        let batch: Axes = (0..y.rank()).filter(|a| !roles.window.1.contains(a)).collect();
-        let vectors = batch.iter().enumerate().map(|(i, &y_axis)| {
-            let shared = roles.batching.1.iter().position(|&a| a == i);
-            let x_stride = shared.map_or(0, |p| x_strides[roles.batching.0[p]]);
-            SmallVec::from_slice(&[i_strides[i], x_stride, y_strides[y_axis]])
-        });
-        let mut window: Vec<(usize, [isize; 2])> = (roles.window.0.iter())
-            .zip(roles.window.1)
-            .map(|(&a, &b)| (roles.sizes[a], [x_strides[a], y_strides[b]]))
-            .filter(|(extent, _)| *extent != 1)
-            .collect();
-        // Axes that both sides walk as one become one, the innermost is the row.
-        let mut i = window.len();
-        while i > 1 {
-            i -= 1;
-            let (extent, steps) = window[i];
-            let walks = steps.map(|s| s * extent as isize);
-            if window[i - 1].1 == walks {
-                window[i - 1] = (window[i - 1].0 * extent, steps);
-                window.remove(i);
-            }
-        }
-        let (length, steps) = window.pop().unwrap_or((1, [1, 1]));
-        let component = |&axis: &usize| Component {
-            axis,
-            size: x.shape[axis],
-            stride: x_strides[axis],
-            last: x.shape[axis] as i64 - roles.sizes[axis] as i64,
-        };
-        Windows {
-            vectors: Rows::new(
-                batch.iter().map(|&a| y[a]).collect(),
-                vectors.collect(),
-                SmallVec::from_slice(&[0, 0, 0]),
-            ),
-            rows: Rows::new(
-                window.iter().map(|w| w.0).collect(),
-                window.iter().map(|w| SmallVec::from_slice(&w.1)).collect(),
-                SmallVec::from_slice(&[0, 0]),
-            ),
-            length,
-            steps,
-            components: roles.map.iter().map(component).collect(),
-            index_dtype: indices.dtype,
-            mode: roles.mode,
-            dtype: x.dtype,
-        }
-    }
-
-    /// Elements of a window.
-    fn window_size(&self) -> usize {
-        self.rows.count() * self.length
-    }
-
-    /// How far the window of an index vector starts from the operand's start; `None` drops it.
-    ///
-    /// # Safety
-    /// The components of the index vector are readable.
-    unsafe fn start(&self, indices: *const u8) -> Result<Option<isize>, ErrorKind> {
-        let mut start = 0;
-        for (i, component) in self.components.iter().enumerate() {
-            // SAFETY: the caller makes the components readable.
-            let index = unsafe {
-                match self.index_dtype {
-                    DType::I32 => i64::from(indices.cast::<i32>().add(i).read()),
-                    DType::U32 => i64::from(indices.cast::<u32>().add(i).read()),
-                    DType::I64 => indices.cast::<i64>().add(i).read(),
-                    other => unreachable!("indices are integers, not {other}"),
-                }
-            };
-            let position = match self.mode {
-                _ if (0..=component.last).contains(&index) => index,
-                IndexMode::Clip => index.clamp(0, component.last.max(0)),
-                IndexMode::Fill(_) => return Ok(None),
-                IndexMode::Error => {
-                    let Component { axis, size, .. } = *component;
-                    return Err(ErrorKind::IndexOutOfBounds { index, axis, size });
-                }
-            };
-            start += position as isize * component.stride;
-        }
-        Ok(Some(start))
-    }
-
-    /// Runs `f` with the addresses of each row of a window in the operand and the other side.
-    fn for_each_row(&self, x: *mut u8, y: *mut u8, mut f: impl FnMut(*mut u8, *mut u8)) {
-        let size = self.dtype.size() as isize;
-        let mut cursor = self.rows.at(0);
-        for _ in 0..self.rows.count() {
-            let at = |base: *mut u8, i: usize| base.wrapping_offset(cursor.offsets[i] * size);
-            f(at(x, 0), at(y, 1));
-            cursor.advance();
-        }
-    }
-
-    /// Copies a row; both ends may be strided.
-    ///
-    /// # Safety
-    /// The elements of both rows are valid, and they do not overlap.
-    unsafe fn copy_row(&self, from: (*const u8, isize), to: (*mut u8, isize)) {
-        let (n, dtype) = (self.length, self.dtype);
-        // SAFETY: as the caller's.
-        unsafe {
-            match (from.1, to.1) {
-                (1, 1) => std::ptr::copy_nonoverlapping(from.0, to.0, n * dtype.size()),
-                (_, 1) => gather_run(to.0, from.0, from.1, n, dtype),
-                (1, _) => scatter_run(to.0, to.1, from.0, n, dtype),
-                (a, b) => {
-                    let size = dtype.size();
-                    for i in 0..n as isize {
-                        let from = from.0.wrapping_offset(i * a * size as isize);
-                        let to = to.0.wrapping_offset(i * b * size as isize);
-                        std::ptr::copy_nonoverlapping(from, to, size);
-                    }
-                }
-            }
-        }
-    }
+/// A part of the elements of a window.
+fn piece(i: usize, pieces: usize, elements: usize) -> std::ops::Range<usize> {
+    i * elements / pieces..(i + 1) * elements / pieces
 }
 
 /// A gather, ready to run.
@@ -178,10 +33,6 @@ pub(crate) struct GatherStep {
     sources: [usize; 2],
     target: usize,
 }
-
-/// Predicted nanoseconds of a window, and of one of its elements.
-const WINDOW_NS: f64 = 8.0;
-const ELEMENT_NS: f64 = 0.5;
 
 impl GatherStep {
     /// Compiles a gather of an operand and indices, with their buffers.
@@ -209,64 +60,84 @@ impl GatherStep {
         let w = &self.windows;
         let [x, indices] = self.sources.map(|s| SharedPtr(memory.of(s)));
         let y = SharedPtr(memory.of(self.target));
-        let (size, index_size) = (w.dtype.size() as isize, w.index_dtype.size() as isize);
-        let fill_value = match w.mode {
-            IndexMode::Fill(value) => value.bits(),
-            IndexMode::Error | IndexMode::Clip => 0,
-        };
-        let fill_value = fill_value.to_le_bytes();
-        // The first failure counts, whichever thread finds it.
-        let failure: Mutex<Option<(usize, ErrorKind)>> = Mutex::new(None);
-        if w.window_size() == 0 {
+        let elements = w.window_size();
+        if elements == 0 {
             return Ok(());
         }
-        let count = w.vectors.count();
-        let ns = count as f64 * (WINDOW_NS + ELEMENT_NS * w.window_size() as f64);
-        for_ranges(count, ns, |range| {
-            let mut cursor = w.vectors.at(range.start);
-            for vector in range {
-                let at = |base: SharedPtr, i: usize, size: isize| {
-                    base.get().wrapping_offset(cursor.offsets[i] * size)
-                };
-                let (x, y) = (at(x, 1, size), at(y, 2, size));
-                // SAFETY: windows that start in bounds lie in the operand, and each one's part of
-                // the result is its own.
-                unsafe {
-                    match w.start(at(indices, 0, index_size)) {
-                        Ok(Some(start)) => {
-                            w.for_each_row(x.wrapping_offset(start * size), y, |x, y| {
-                                w.copy_row((x, w.steps[0]), (y, w.steps[1]));
-                            });
-                        }
-                        Ok(None) => w.for_each_row(x, y, |_, y| {
-                            w.copy_row((fill_value.as_ptr(), 0), (y, w.steps[1]));
-                        }),
-                        Err(kind) => {
-                            let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                            if first.as_ref().is_none_or(|f| vector < f.0) {
-                                *first = Some((vector, kind));
-                            }
-                            return Ok(());
-                        }
+        // The first failure counts, whichever thread finds it.
+        let failure: Mutex<Option<(usize, ErrorKind)>> = Mutex::new(None);
+        let pieces = if w.tiles() < ENOUGH { w.pieces() } else { 1 };
+        let ns = w.count() as f64 * (WINDOW_NS + ELEMENT_NS * elements as f64);
+        for_ranges(w.tiles() * pieces, ns, |range| {
+            let mut tile = Tile::new();
+            for unit in range {
+                // SAFETY: the indices are readable.
+                let found = unsafe { w.positions(unit / pieces, indices.get(), &mut tile) };
+                if let Err(error) = found {
+                    let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|f| error.0 < f.0) {
+                        *first = Some(error);
                     }
+                    return Ok(());
                 }
-                cursor.advance();
+                let part = piece(unit % pieces, pieces, elements);
+                // SAFETY: windows that start in bounds lie in the operand, and each one's part of the
+                // result is its own.
+                unsafe { self.copy(&tile, part, x.get(), y.get()) };
             }
             Ok(())
         })?;
         let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), |(_, kind)| Err(kind))
     }
+
+    /// Copies some elements of the windows of a tile.
+    ///
+    /// # Safety
+    /// Windows that are inside lie in the operand, and all in the result.
+    unsafe fn copy(&self, tile: &Tile, part: std::ops::Range<usize>, x: *const u8, y: *mut u8) {
+        let (w, size) = (&self.windows, self.windows.dtype.size());
+        if w.nowhere() {
+            // Nothing to read, and all is filled.
+        } else if w.one_by_one() {
+            for i in 0..tile.count() {
+                w.for_each_row(part.clone(), |[x_at, y_at], n, [x_step, y_step]| {
+                    let x = x.wrapping_offset(tile.at_of(i) + x_at);
+                    let y = y.wrapping_offset(tile.other_of(i) + y_at);
+                    let (x, y) = ((x, Places::Line(0, x_step)), (y, Places::Line(0, y_step)));
+                    // SAFETY: as the caller's; a window that is not inside reads the first one.
+                    unsafe { copy_rows(y, x, n, size) };
+                });
+            }
+        } else {
+            w.for_each_run(part.clone(), |[x_at, y_at], n| {
+                let x = (x.wrapping_offset(x_at), tile.at());
+                let y = (y.wrapping_offset(y_at), tile.other());
+                // SAFETY: as above.
+                unsafe { copy_rows(y, x, tile.count(), n * size) };
+            });
+        }
+        let IndexMode::Fill(value) = w.mode else { return };
+        if tile.all_inside() {
+            return;
+        }
+        let value = value.bits().to_le_bytes();
+        for i in (0..tile.count()).filter(|&i| !tile.is_inside(i)) {
+            w.for_each_run(part.clone(), |[_, y_at], n| {
+                let y = y.wrapping_offset(tile.other_of(i) + y_at);
+                // SAFETY: as the caller's.
+                unsafe { fill(y, value.as_ptr(), n, w.dtype) };
+            });
+        }
+    }
 }
 
-/// Windows that are scattered before somebody is asked whether that is still wanted.
-const WINDOWS: usize = 4096;
-
-/// A scatter, ready to run. One thread, as windows may overlap.
+/// A scatter, ready to run. Windows that have no order of their own, as they may overlap, are combined one
+/// after the other; different elements of windows that are apart go to different threads.
 pub(crate) struct ScatterStep {
     windows: Windows,
-    /// What combines old elements and updates; `None` replaces.
-    combine: Option<TileFn>,
+    /// What combines old elements and updates: rows of few elements, and of many.
+    combine: Option<(CombineFn, TileFn)>,
     bytes: usize,
     sources: [usize; 3],
     target: usize,
@@ -291,16 +162,11 @@ impl ScatterStep {
             batching: (&d.operand_batching_dims, &d.scatter_indices_batching_dims),
             mode: scatter.mode,
         };
-        let combine = match scatter.op {
-            ScatterOp::Set => None,
-            ScatterOp::Add => Some(unloop_graph::BinaryOp::Add),
-            ScatterOp::Mul => Some(unloop_graph::BinaryOp::Mul),
-            ScatterOp::Min => Some(unloop_graph::BinaryOp::Min),
-            ScatterOp::Max => Some(unloop_graph::BinaryOp::Max),
-        };
+        let row = combination(scatter.op);
+        let row = row.and_then(|op| simd.binary(op, x.1.dtype, Mode::VectorVector));
         ScatterStep {
             windows: Windows::new(&roles, x.1, indices.1, &updates.1.shape),
-            combine: combine.and_then(|op| simd.binary(op, x.1.dtype, Mode::VectorVector)),
+            combine: combine_rows(scatter.op, x.1.dtype).zip(row),
             bytes: x.1.bytes(),
             sources: [x.0, indices.0, updates.0],
             target: y.0,
@@ -311,51 +177,84 @@ impl ScatterStep {
     /// The buffers are as large as their values, the target is disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let w = &self.windows;
-        let [x, indices, updates] = self.sources.map(|s| memory.of(s));
-        let y = memory.of(self.target);
+        let [x, indices, updates] = self.sources.map(|s| SharedPtr(memory.of(s)));
+        let y = SharedPtr(memory.of(self.target));
         // SAFETY: operand and result have this size.
-        unsafe { std::ptr::copy_nonoverlapping(x, y, self.bytes) };
-        if w.window_size() == 0 {
+        unsafe { std::ptr::copy_nonoverlapping(x.get(), y.get(), self.bytes) };
+        let elements = w.window_size();
+        if elements == 0 {
             return Ok(());
         }
-        let (size, index_size) = (w.dtype.size() as isize, w.index_dtype.size() as isize);
-        let mut cursor = w.vectors.at(0);
-        for vector in 0..w.vectors.count() {
-            if vector % WINDOWS == 0 {
-                cancel::check()?;
-            }
-            let at = |base: *mut u8, i: usize, size: isize| {
-                base.wrapping_offset(cursor.offsets[i] * size)
-            };
-            // SAFETY: windows that start in bounds lie in the result.
-            unsafe {
-                if let Some(start) = w.start(at(indices, 0, index_size))? {
-                    let y = at(y, 1, size).wrapping_offset(start * size);
-                    w.for_each_row(y, at(updates, 2, size), |y, update| self.row(y, update));
+        let pieces = if w.apart { w.pieces() } else { 1 };
+        let ns = w.count() as f64 * (WINDOW_NS + ELEMENT_NS * elements as f64);
+        for_ranges(pieces, ns, |range| {
+            let mut tile = Tile::new();
+            for i in range {
+                for number in 0..w.tiles() {
+                    cancel::check()?;
+                    // SAFETY: the indices are readable.
+                    unsafe { w.positions(number, indices.get(), &mut tile) }
+                        .map_err(|(_, kind)| kind)?;
+                    tile.drop_outside();
+                    // SAFETY: windows that start in bounds lie in the result, and no other thread
+                    // touches these elements of theirs.
+                    unsafe {
+                        self.write(&tile, piece(i, pieces, elements), y.get(), updates.get());
+                    }
                 }
             }
-            cursor.advance();
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
+    /// Combines some elements of the windows of a tile with the updates.
+    ///
     /// # Safety
-    /// The elements of both rows are valid, and they do not overlap.
-    unsafe fn row(&self, y: *mut u8, update: *const u8) {
+    /// The windows lie in the result, and in the updates.
+    unsafe fn write(&self, tile: &Tile, part: std::ops::Range<usize>, y: *mut u8, u: *const u8) {
         let w = &self.windows;
+        if w.apart {
+            w.for_each_run(part, |[y_at, u_at], n| {
+                let y = (y.wrapping_offset(y_at), tile.at());
+                let u = (u.wrapping_offset(u_at), tile.other());
+                // SAFETY: as the caller's.
+                unsafe { self.rows(y, u, tile.count(), n) };
+            });
+            return;
+        }
+        for i in 0..tile.count() {
+            w.for_each_run(part.clone(), |[y_at, u_at], n| {
+                let y = (y.wrapping_offset(y_at), Places::Line(tile.at_of(i), 0));
+                let u = (u.wrapping_offset(u_at), Places::Line(tile.other_of(i), 0));
+                // SAFETY: as the caller's.
+                unsafe { self.rows(y, u, 1, n) };
+            });
+        }
+    }
+
+    /// Combines `n` rows of contiguous elements with the updates.
+    ///
+    /// # Safety
+    /// The rows are valid, and those of both sides do not overlap.
+    unsafe fn rows(
+        &self,
+        y: (*mut u8, Places<'_>),
+        u: (*const u8, Places<'_>),
+        n: usize,
+        elements: usize,
+    ) {
         // SAFETY: as the caller's.
         unsafe {
-            let Some(combine) = self.combine else {
-                return w.copy_row((update, w.steps[1]), (y, w.steps[0]));
-            };
-            if w.steps == [1, 1] && w.length > 1 {
-                return combine(y, y, update, update, w.length);
-            }
-            let size = w.dtype.size() as isize;
-            for i in 0..w.length as isize {
-                let y = y.wrapping_offset(i * w.steps[0] * size);
-                let update = update.wrapping_offset(i * w.steps[1] * size);
-                combine(y, y, update, update, 1);
+            match self.combine {
+                None => copy_rows(y, u, n, elements * self.windows.dtype.size()),
+                Some((combine, _)) if elements < LONG => combine(y, u, n, elements),
+                Some((_, row)) => {
+                    for i in 0..n {
+                        let y = y.0.wrapping_offset(y.1.of(i));
+                        let u = u.0.wrapping_offset(u.1.of(i));
+                        row(y, y, u, u, elements);
+                    }
+                }
             }
         }
     }

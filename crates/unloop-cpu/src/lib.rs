@@ -38,6 +38,7 @@ mod sums;
 mod tape;
 mod transpose;
 mod unroll;
+mod windows;
 
 pub use backend::{Cpu, install};
 #[cfg(feature = "fft")]

@@ -440,7 +440,7 @@ impl Lowering<'_> {
             (Op::Betainc, [a, b, x], [y]) => Run::Betainc(BetaincStep::compile(*a, *b, *x, *y)),
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
-                Run::Sort(SortStep::compile(sort, operands, results))
+                Run::Sort(SortStep::compile(sort, simd, operands, results))
             }
             (op @ Op::Host(host), operands, results) => {
                 let step = HostStep::compile(host, operands, results);

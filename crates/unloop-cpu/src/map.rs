@@ -11,7 +11,7 @@ use crate::memory::{Addresses, SharedPtr};
 use crate::parallel::for_ranges;
 use crate::simd::{Simd, copy_past_caches, fill, finish_past_caches, scatter_run};
 use crate::space::Rows;
-use crate::tape::{Place, Tape, Tiling, is_row_major};
+use crate::tape::{Place, Tape, Tiling};
 
 /// A kernel without reduction, ready to run.
 pub(crate) struct Map {
@@ -129,7 +129,7 @@ pub(crate) fn rows_cost(kernel: &Kernel) -> f64 {
         return f64::INFINITY;
     }
     let copied =
-        |l: &&Load| !is_row_major(l, &kernel.space) && l.source.strides.iter().any(|&s| s != 0);
+        |l: &&Load| !l.is_row_major(&kernel.space) && l.source.strides.iter().any(|&s| s != 0);
     let loads = kernel.loads.iter().filter(copied).count() as f64;
     let rows = (total / extent) as f64;
     let tiles = total as f64 / 512.0;

@@ -26,6 +26,11 @@ impl Rows {
         self.extents.iter().product()
     }
 
+    /// Whether there are no axes: one row, at the starts.
+    pub fn is_one(&self) -> bool {
+        self.extents.is_empty()
+    }
+
     /// A cursor at a row.
     pub fn at(&self, row: usize) -> Cursor<'_> {
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.extents.len());

@@ -122,17 +122,6 @@ struct Compiler<'a> {
     fused: Vec<bool>,
 }
 
-/// Whether a load walks memory in row-major order over all axes of a space.
-pub(crate) fn is_row_major(load: &unloop_kernel::Load, space: &[usize]) -> bool {
-    let mut step = 1;
-    load.windows.is_empty()
-        && load.source.strides.iter().zip(space).rev().all(|(&stride, &extent)| {
-            let fits = extent == 1 || stride == step;
-            step *= extent as isize;
-            fits
-        })
-}
-
 impl Tape {
     /// Compiles the program of a kernel whose axis `inner` is cut into tiles. Streams are the
     /// loads, in order; outer axes are all others, in order.
@@ -482,7 +471,7 @@ impl Compiler<'_> {
             let moves = anywhere.clone().any(|(&s, &d)| s != 0 && d != 1);
             let (feed, value) = match stride {
                 // Whole rows lie side by side.
-                1 if varies && is_row_major(load, &self.kernel.space) => {
+                1 if varies && load.is_row_major(&self.kernel.space) => {
                     let slot = self.slot();
                     (Feed::Direct { slot, stream, size }, Value::Tile(slot))
                 }

@@ -39,10 +39,12 @@ pub enum Step {
         /// The node of the graph.
         node: usize,
     },
-    /// The result of a node is the memory of its operand, under another shape.
+    /// The result of a node is the memory of another value, under another shape.
     Alias {
         /// The node of the graph.
         node: usize,
+        /// The value that lies in memory.
+        of: ValueId,
     },
 }
 
@@ -90,9 +92,8 @@ pub type Uses = (SmallVec<[usize; 6]>, SmallVec<[usize; 3]>);
 pub fn roots(graph: &Graph, steps: &[Step]) -> Vec<usize> {
     let mut roots: Vec<usize> = (0..graph.value_count()).collect();
     for step in steps {
-        if let Step::Alias { node } = step {
-            let node = &graph.nodes()[*node];
-            roots[node.first.index()] = roots[node.operands[0].index()];
+        if let Step::Alias { node, of } = step {
+            roots[graph.nodes()[*node].first.index()] = roots[of.index()];
         }
     }
     roots
@@ -118,8 +119,15 @@ pub fn build(graph: &Graph) -> Vec<Step> {
             continue;
         }
         match regions.class[i] {
-            Class::Elementwise | Class::Leaf | Class::View | Class::Pad => {
+            Class::Elementwise | Class::Leaf | Class::Pad => {
                 steps.push(Step::Kernel(builder.map(node)));
+            }
+            Class::View => {
+                let kernel = builder.map(node);
+                steps.push(match kernel.copied(graph) {
+                    Some(of) => Step::Alias { node: i, of },
+                    None => Step::Kernel(kernel),
+                });
             }
             Class::Reduce => steps.push(Step::Kernel(builder.reduce(node))),
             Class::Concatenate => steps.extend(builder.concatenate(node).map(Step::Kernel)),
@@ -127,7 +135,7 @@ pub fn build(graph: &Graph) -> Vec<Step> {
                 let operands = [0, 1].map(|k| builder.view(node.operands[k]));
                 steps.push(Step::Dot { node: i, operands, then: None });
             }
-            Class::Alias => steps.push(Step::Alias { node: i }),
+            Class::Alias => steps.push(Step::Alias { node: i, of: node.operands[0] }),
             Class::Opaque => steps.push(Step::Op { node: i }),
         }
     }

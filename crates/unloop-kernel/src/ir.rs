@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use smallvec::SmallVec;
-use unloop_graph::{BinaryOp, CompareOp, DType, ReduceOp, Scalar, UnaryOp, ValueId};
+use unloop_graph::{BinaryOp, CompareOp, DType, Graph, ReduceOp, Scalar, UnaryOp, ValueId};
 
 /// The number of an expression of a [`Kernel`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +55,19 @@ pub struct Load {
     pub windows: SmallVec<[Window; 2]>,
     /// What stands outside of the windows.
     pub fill: Option<Scalar>,
+}
+
+impl Load {
+    /// Whether it walks memory in row-major order over all axes of a space.
+    pub fn is_row_major(&self, space: &[usize]) -> bool {
+        let mut step = 1;
+        self.windows.is_empty()
+            && self.source.strides.iter().zip(space).rev().all(|(&stride, &extent)| {
+                let fits = extent == 1 || stride == step;
+                step *= extent as isize;
+                fits
+            })
+    }
 }
 
 /// One scalar operation of a kernel; operands are earlier expressions.
@@ -148,6 +161,17 @@ impl Kernel {
     /// The dtype of the result.
     pub fn dtype(&self) -> DType {
         self.dtypes[self.result.index()]
+    }
+
+    /// The value of which the result is a plain copy: all elements in their order.
+    pub fn copied(&self, graph: &Graph) -> Option<ValueId> {
+        let Expr::Load(load) = self.exprs[self.result.index()] else { return None };
+        let load = &self.loads[load];
+        let size: usize = self.space.iter().product();
+        let is_whole = load.source.offset == 0
+            && load.is_row_major(&self.space)
+            && graph.ty(load.source.value).shape.size() == size;
+        (self.reduction.is_none() && is_whole).then_some(load.source.value)
     }
 
     /// The number of leading axes of the space that the result has.

@@ -89,10 +89,6 @@ fn huge(point: &[f64]) -> bool {
     point.iter().any(|v| v.abs() >= 1e9)
 }
 
-fn tiny(point: &[f64]) -> bool {
-    point.iter().any(|v| *v != 0.0 && v.abs() < 1e-19)
-}
-
 fn with_zero(point: &[f64]) -> bool {
     point.contains(&0.0)
 }

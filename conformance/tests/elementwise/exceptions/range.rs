@@ -124,11 +124,6 @@ pub const GROUPS: &[Group] = &[
         &[(Ours::Is(0.0), "floor_div modulo", "_")],
     ),
     group(
-        tiny,
-        "terms leave the range",
-        &[(Ours::Is(f64::NAN), "complex_sqrt:im complex_sqrt:re", "xx yy")],
-    ),
-    group(
         huge,
         "∞ and products beyond the range: JAX and unloop multiply in different orders",
         &[

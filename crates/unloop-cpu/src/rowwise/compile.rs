@@ -9,7 +9,7 @@ use crate::instruction::{Program, cost, fused_instruction, instruction, operands
 use crate::map::ROW_NS;
 use crate::simd::Simd;
 use crate::space::Rows;
-use crate::tape::{Slot, is_row_major};
+use crate::tape::Slot;
 
 /// Elements of the rows that are worked on together, about.
 const TILE: usize = 1024;
@@ -351,7 +351,7 @@ impl Compiler<'_> {
                     slot
                 }
             }
-            Level::Elements if block == 1 || is_row_major(load, &self.program.space) => {
+            Level::Elements if block == 1 || load.is_row_major(&self.program.space) => {
                 let slot = self.slot();
                 self.step.feeds.push(Feed::Direct { slot, stream, size });
                 slot

@@ -11,6 +11,7 @@ mod columns;
 mod convert;
 mod each;
 mod fused;
+mod indexed;
 mod integer;
 mod lanes;
 mod level;
@@ -18,6 +19,7 @@ mod math;
 mod orthogonal;
 mod product;
 mod reduce;
+mod sort;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,15 @@ mod tests;
 pub use arith::Mode;
 pub use columns::Columns;
 pub use fused::Fused;
+pub use indexed::{
+    Bound, CombineFn, Indices, Outside, Places, add_positions, combination, combine_rows, copy_rows,
+};
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use orthogonal::{QrGroup, QrLanes};
 pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
+pub use sort::{Key, Packing, Sorting};
 pub use strided::{
-    copy_past_caches, count_true, fill, finish_past_caches, gather_run, pick, put, scatter_run,
+    copy_past_caches, count_true, fill, finish_past_caches, gather_run, permute, pick, put,
+    scatter_run,
 };

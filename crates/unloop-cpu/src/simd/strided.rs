@@ -22,6 +22,7 @@ macro_rules! by_size {
         }
     };
 }
+
 /// `dst[i] = src[i·stride]` for `i` in `0..n`.
 ///
 /// # Safety
@@ -153,6 +154,32 @@ pub unsafe fn put(dst: *mut u8, places: &[u32], tile: *const u8, dtype: DType) {
         for (i, &to) in places.iter().enumerate() {
             // SAFETY: the caller makes both elements valid.
             unsafe { dst.add(to as usize).write_unaligned(tile.add(i).read_unaligned()) }
+        }
+    })
+}
+
+/// `dst[i] = src[words[i] & mask]` for `i` in `0..n`.
+///
+/// # Safety
+///
+/// The elements named must be readable and writable, and the source must not overlap the
+/// destination.
+pub unsafe fn permute(
+    dst: *mut u8,
+    src: *const u8,
+    words: *const i64,
+    mask: i64,
+    n: usize,
+    dtype: DType,
+) {
+    by_size!(dtype, T => {
+        let (dst, src) = (dst.cast::<T>(), src.cast::<T>());
+        for i in 0..n {
+            // SAFETY: the caller makes the elements valid.
+            unsafe {
+                let from = (words.add(i).read() & mask) as usize;
+                dst.add(i).write_unaligned(src.add(from).read_unaligned());
+            }
         }
     })
 }

@@ -321,6 +321,16 @@ impl Scatter {
                 ),
             });
         }
+        // No position is in bounds, even if nothing is written there.
+        let is_empty = |&&axis: &&usize| x.shape[axis] == 0 && !window.contains(&axis);
+        if let Some(axis) = d.scatter_dims_to_operand_dims.iter().find(is_empty)
+            && batch_axes.iter().all(|&u| updates.shape[u] > 0)
+        {
+            return invalid(format!(
+                "axis {axis} of shape {} is empty: there is no element to write",
+                x.shape
+            ));
+        }
         Ok(x.clone())
     }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -10,7 +11,7 @@ use crate::error::ErrorKind;
 use crate::{Array, Number, TensorType};
 
 /// The parameters of a sort.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Sort {
     /// How many tensors are rearranged.
     pub operands: usize,
@@ -20,6 +21,8 @@ pub struct Sort {
     pub axis: usize,
     /// Whether the largest comes first.
     pub descending: bool,
+    /// The places of the sorted order that are results: from the first to before the last.
+    pub kept: Range<usize>,
 }
 
 /// The order of elements: NaN is larger than any number, zeros of either sign are equal.
@@ -50,12 +53,19 @@ impl Sort {
             let (left, right) = (first.shape.clone(), other.shape.clone());
             return Err(ErrorKind::ShapeMismatch { left, right });
         }
-        Ok(operands.iter().cloned().collect())
+        let (extent, kept) = (first.shape[self.axis], &self.kept);
+        if kept.start > kept.end || kept.end > extent {
+            let message = format!("places {kept:?} of {extent} elements");
+            return Err(ErrorKind::InvalidArgument(message));
+        }
+        let mut shape = first.shape.clone();
+        shape[self.axis] = kept.len();
+        Ok(operands.iter().map(|x| TensorType::new(x.dtype, shape.clone())).collect())
     }
 
     /// Elements keep their order where keys are equal.
     pub(super) fn evaluate(&self, operands: &[Array], types: &Types) -> Vec<Array> {
-        let shape = &types[0].shape;
+        let shape = operands[0].shape();
         let extent = shape[self.axis];
         // The sorted positions of each row, by the row's index.
         let mut rows = std::collections::HashMap::new();
@@ -78,7 +88,7 @@ impl Sort {
                 let mut row = i.to_vec();
                 let place = row.remove(self.axis);
                 let mut from = i.to_vec();
-                from[self.axis] = rows[&row][place];
+                from[self.axis] = rows[&row][self.kept.start + place];
                 x.get(&from)
             })
         };
@@ -89,6 +99,7 @@ impl Sort {
 impl fmt::Display for Sort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "axis={} keys={}", self.axis, self.keys)?;
-        f.write_str(if self.descending { " descending" } else { "" })
+        f.write_str(if self.descending { " descending" } else { "" })?;
+        write!(f, " kept={:?}", self.kept)
     }
 }

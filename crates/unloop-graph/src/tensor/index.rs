@@ -202,9 +202,12 @@ impl Computed {
     fn new(rank: usize, computed: &[(usize, Tensor)]) -> Computed {
         let wide = computed.iter().find(|(_, t)| t.rank() > 0);
         let shape = wide.map_or(Shape::scalar(), |(_, t)| t.shape().into());
+        let mut dtypes = computed.iter().map(|(_, t)| t.dtype());
+        let first = dtypes.next().unwrap_or(DType::I64);
+        let dtype = if dtypes.all(|dtype| dtype == first) { first } else { DType::I64 };
         let columns: Vec<Tensor> = computed
             .iter()
-            .map(|(_, t)| t.cast(DType::I64).broadcast_to(&shape).expand_dims(-1))
+            .map(|(_, t)| t.cast(dtype).broadcast_to(&shape).expand_dims(-1))
             .collect();
         let indices = Tensor::concatenate(&columns.iter().collect::<Vec<_>>(), -1);
         let axes: Axes = computed.iter().map(|(axis, _)| *axis).collect();

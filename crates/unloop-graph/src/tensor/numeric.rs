@@ -23,6 +23,31 @@ fn inverse_factorial(k: u32) -> f64 {
     (1..=k).map(f64::from).product::<f64>().recip()
 }
 
+/// `√(x² + y²)`, whose slopes are the legs over the length.
+fn length(legs: [&Tensor; 2]) -> Tensor {
+    let in_each: [fn([&Tensor; 2]) -> Tensor; 2] =
+        [|[x, y]| part_of_length(x, y), |[x, y]| part_of_length(y, x)];
+    Slopes { name: "hypot", in_each }.of(legs, |[x, y]| {
+        let (x, y) = (x.abs(), y.abs());
+        let (long, short) = (x.maximum(&y), x.minimum(&y));
+        // 0/0 is avoided, and nothing else changed.
+        let least = if long.dtype() == DType::F32 { 1e-45 } else { 5e-324 };
+        let ratio = &short / long.maximum(&long.literal(Number::Float(least)));
+        let length = long * (1.0 + ratio.square()).sqrt();
+        // Also beside NaN, and where the ratio of two is none.
+        let infinity = x.literal(Number::Float(f64::INFINITY));
+        (x.equal(&infinity) | y.equal(&infinity)).select(&infinity, &length)
+    })
+}
+
+/// `x/√(x² + y²)`; 0 at the origin, where there is no direction, and at infinity.
+fn part_of_length(x: &Tensor, y: &Tensor) -> Tensor {
+    let length = length([x, y]);
+    let none = length.equal(&length.zeros_like()) | length.is_infinite();
+    none.select(&x.literal(Number::Float(0.0)), x)
+        / none.select(&length.literal(Number::Float(1.0)), &length)
+}
+
 /// The logarithm of a sum of powers from the exponents and `ln(1 + bᵘ)` of their distance `u ≤ 0`.
 ///
 /// Both branches are the whole function, so that all of its derivatives are right where the exponents
@@ -118,17 +143,7 @@ composed! {
     }
 
     /// `√(x² + y²)` without overflow on the way.
-    hypot(x, y: Operand) -> Tensor {
-        // The result does not depend on the scale, so neither do its derivatives.
-        let scale = x.abs().maximum(&y.abs()).stop_gradient();
-        let infinite = x.is_infinite() | y.is_infinite();
-        let edge = scale.equal(&scale.zeros_like()) | &infinite;
-        let safe = edge.select(&scale.literal(Number::Float(1.0)), &scale);
-        let part = |leg: &Tensor| edge.select(&leg.literal(Number::Float(1.0)), leg) / &safe;
-        let length = &safe * (part(x).square() + part(y).square()).sqrt();
-        let infinite = infinite.select(&scale.literal(Number::Float(f64::INFINITY)), &scale);
-        edge.select(&infinite, &length)
-    }
+    hypot(x, y: Operand) -> Tensor { length([x, y]) }
 
     /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
     logaddexp2(x, y: Operand) -> Tensor {

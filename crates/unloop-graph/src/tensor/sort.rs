@@ -1,5 +1,7 @@
 //! Sorting, and what is made of it.
 
+use std::ops::Range;
+
 use super::axes::AxisNumber;
 use crate::error::{Place, operation};
 use crate::op::Sort;
@@ -27,7 +29,8 @@ impl Tensor {
                 Ok(axis) => axis,
                 Err(kind) => return vec![Tensor::fail("sort", kind, place, first); operands.len()],
             };
-            let sort = Sort { operands: operands.len(), keys, axis, descending };
+            let kept = 0..first.shape()[axis];
+            let sort = Sort { operands: operands.len(), keys, axis, descending, kept };
             Tensor::apply(Op::Sort(sort), operands, place).into_vec()
         })
     }
@@ -51,28 +54,32 @@ impl Tensor {
     #[track_caller]
     pub fn argsort(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
-        operation("argsort", || self.sorted_positions(axis, false).1)
+        operation("argsort", || match self.axis("sort", axis, Place::here()) {
+            Ok(at) => self.sorted_positions(at, false, 0..self.shape()[at]).1,
+            Err(error) => error,
+        })
     }
 
+    /// The elements at some places of the order along an axis, and where they stood.
     #[track_caller]
-    fn sorted_positions(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
-        let place = Place::here();
-        if self.as_error().is_some() {
-            return (self.clone(), self.clone());
-        }
-        let at = match normalize_axis(axis, self.rank()) {
-            Ok(axis) => axis,
-            Err(kind) => {
-                let error = Tensor::fail("sort", kind, place, self);
-                return (error.clone(), error);
-            }
-        };
-        place.scope(|| {
-            let positions = Tensor::iota(DType::I64, self.shape(), at);
-            let mut sorted = Tensor::sort_by(&[self, &positions], 1, axis, descending);
-            let positions = sorted.swap_remove(1);
-            (sorted.swap_remove(0), positions)
-        })
+    fn sorted_positions(
+        &self,
+        axis: usize,
+        descending: bool,
+        kept: Range<usize>,
+    ) -> (Tensor, Tensor) {
+        let positions = Tensor::iota(DType::I64, self.shape(), axis);
+        let sort = Op::Sort(Sort { operands: 2, keys: 1, axis, descending, kept });
+        let mut sorted = Tensor::apply(sort, &[self, &positions], Place::here());
+        let positions = sorted.swap_remove(1);
+        (sorted.swap_remove(0), positions)
+    }
+
+    /// The elements at some places of the order along an axis: what [`Tensor::sort`] has there.
+    #[track_caller]
+    pub(super) fn sorted_places(&self, axis: usize, kept: Range<usize>) -> Tensor {
+        let sort = Op::Sort(Sort { operands: 1, keys: 1, axis, descending: false, kept });
+        Tensor::apply1(sort, &[self])
     }
 
     /// The `k` largest elements along an axis, the largest first, and their positions as i64. NaN
@@ -81,11 +88,11 @@ impl Tensor {
     pub fn top_k(&self, k: usize, axis: impl AxisNumber) -> (Tensor, Tensor) {
         let axis = axis.number();
         operation("top_k", || {
-            let (values, positions) = self.sorted_positions(axis, true);
-            if values.as_error().is_some() {
-                return (values, positions);
-            }
-            let size = normalize_axis(axis, self.rank()).map_or(0, |a| self.shape()[a]);
+            let at = match self.axis("sort", axis, Place::here()) {
+                Ok(at) => at,
+                Err(error) => return (error.clone(), error),
+            };
+            let size = self.shape()[at];
             if k > size {
                 let kind = ErrorKind::InvalidArgument(format!(
                     "the {k} largest of {size} elements along axis {axis} of shape {}",
@@ -94,7 +101,7 @@ impl Tensor {
                 let error = Tensor::fail("top_k", kind, Place::here(), self);
                 return (error.clone(), error);
             }
-            (values.slice_axis(axis, 0, k), positions.slice_axis(axis, 0, k))
+            self.sorted_positions(at, true, 0..k)
         })
     }
 }

@@ -145,15 +145,17 @@ composed! {
             let message = format!("the {q} quantile of {n} elements; q is from 0 to 1");
             return Tensor::fail("quantile", ErrorKind::InvalidArgument(message), Place::here(), x);
         }
-        let sorted = x.sort(axis);
         let position = q * (n - 1) as f64;
-        let entry = |i: f64| sorted.slice_axis(axis, i as usize, i as usize + 1).squeeze(axis);
-        let (low, high) = (entry(position.floor()), entry(position.ceil()));
+        let (low, high) = (position.floor() as usize, position.ceil() as usize);
+        let sorted = x.sorted_places(at, low..high + 1);
+        let entry = |i: usize| sorted.slice_axis(axis, i, i + 1).squeeze(axis);
         let part = position - position.floor();
-        // NaN stands last.
-        let nan = entry((n - 1) as f64);
-        let value = &low * (1.0 - part) + &high * part;
-        nan.is_nan().select(&nan, &value)
+        let value = entry(0) * (1.0 - part) + entry(high - low) * part;
+        if !x.dtype().is_float() {
+            return value;
+        }
+        let nan = value.literal(Number::Float(f64::NAN)).broadcast_to(value.shape());
+        x.is_nan().any_axis(vec![axis]).select(&nan, &value)
     }
 
     /// The middle element along an axis, or the mean of the two; NaN if any element is.

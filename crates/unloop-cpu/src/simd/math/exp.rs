@@ -28,23 +28,35 @@ fn scale<T: Real>(y: T, k: T) -> T {
     y * T::pow2(k) * factor
 }
 
-/// `factor·exp(x + low)` for `|low|` far below 1.
+/// `factor·exp(x + low)` for `|low|` far below 1, and a factor that is a sum of two.
 #[inline(always)]
-pub(super) fn exp_of_sum<T: Real, const FMA: bool>(x: T, low: T, factor: T) -> T {
+pub(super) fn exp_of_sum<T: Real, const FMA: bool>(x: T, low: T, factor: (T, T)) -> T {
     // Where the bound cuts, the rest is noise, or not even a number.
     let x_bounded = bounded(x);
     let low = if x_bounded == x { low } else { T::ZERO };
     let (k, r, t) = parts::<T, FMA>(x_bounded, low);
-    scale(fma::<T, FMA>(factor, r + t, factor), k)
+    scale(factor.0 + fma::<T, FMA>(factor.0, r + t, factor.1), k)
+}
+
+/// `k` and `y` with `exp(x) = 2ᵏ·y`, `y` in `[√½, √2]`.
+#[inline(always)]
+fn mantissa<T: Real, const FMA: bool>(x: T) -> (T, T) {
+    let k = fma::<T, FMA>(x, T::LOG2_E, T::ROUNDER) - T::ROUNDER;
+    let r = fma::<T, FMA>(-k, T::LN_2.1, fma::<T, FMA>(-k, T::LN_2.0, x));
+    (k, T::ONE + fma::<T, FMA>(r * r, T::exp_poly::<FMA>(r), r))
 }
 
 #[inline(always)]
 pub(super) fn exp<T: Real, const FMA: bool>(x: T) -> T {
-    let x = bounded(x);
-    let k = fma::<T, FMA>(x, T::LOG2_E, T::ROUNDER) - T::ROUNDER;
-    let r = fma::<T, FMA>(-k, T::LN_2.1, fma::<T, FMA>(-k, T::LN_2.0, x));
-    let tail = fma::<T, FMA>(r * r, T::exp_poly::<FMA>(r), r);
-    scale(T::ONE + tail, k)
+    let (k, y) = mantissa::<T, FMA>(bounded(x));
+    scale(y, k)
+}
+
+/// `exp(x)` where it is a normal number.
+#[inline(always)]
+pub(super) fn exp_normal<T: Real, const FMA: bool>(x: T) -> T {
+    let (k, y) = mantissa::<T, FMA>(x);
+    y * T::pow2(k)
 }
 
 #[inline(always)]
@@ -120,17 +132,15 @@ pub(super) fn cosh<T: Real, const FMA: bool>(x: T) -> T {
 
 #[inline(always)]
 pub(super) fn tanh<T: Real, const FMA: bool>(x: T) -> T {
-    // E/(E + 2) with E = exp(2|x|) - 1 = 2ᵏ(r + t + (1 - 2⁻ᵏ)); 2ᵏ is divided out.
     let size = x.abs();
-    let size = if size > T::SATURATION { T::SATURATION } else { size };
-    let (k, r, t) = parts::<T, FMA>(size + size, T::ZERO);
+    let square = size * size;
+    let near = fma::<T, FMA>(size * square, T::tanh_poly::<FMA>(square), size);
+    // 1 - 2/(exp(2|x|) + 1), with 2ᵏ divided out; what is missing to 1 is the smaller part.
+    let bounded = if size > T::SATURATION { T::SATURATION } else { size };
+    let (k, r, t) = parts::<T, FMA>(bounded + bounded, T::ZERO);
     let inverse = T::pow2(-k);
-    let (top, low) = fast_two_sum(T::ONE - inverse, r);
-    let top_low = low + t;
-    let (bottom, low) = fast_two_sum(T::ONE + inverse, r);
-    let bottom_low = low + t;
-    let (quotient, low) = div_dw::<T, FMA>(top, top_low, bottom, bottom_low);
-    (quotient + low).copysign(x)
+    let far = T::ONE - (inverse + inverse) / ((T::ONE + inverse) + (r + t));
+    (if size < T::lit(0.55) { near } else { far }).copysign(x)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use super::real::{Real, div_dw, fast_two_sum, fma, two_prod, two_sum};
 
 /// `ln(2ˢ·x) + c` for positive finite `x`; with `c = low/x` it is `ln(2ˢ·(x + low))`.
 #[inline(always)]
-fn log_plus<T: Real, const FMA: bool>(x: T, c: T, s: T) -> T {
+pub(super) fn log_plus<T: Real, const FMA: bool>(x: T, c: T, s: T) -> T {
     let tiny = x < T::MIN_POSITIVE;
     let (m, e) = (if tiny { x * T::UP.0 } else { x }).split();
     let e = s + if tiny { e - T::UP.1 } else { e };

@@ -2,8 +2,9 @@
 //! loop of tile kernels over them.
 //!
 //! A function has a fast path for the arguments that occur, generic over the float type ([`Real`])
-//! and over whether the processor has fused multiply-add, and where no branch-free code covers the
-//! whole range, a predicate for rare arguments that are then computed one by one. Results are
+//! and over whether the processor has fused multiply-add. Where rare arguments need a longer formula,
+//! the blocks that have any are computed by that, too; where no branch-free code covers the whole
+//! range, the hard arguments are computed one by one. Results are
 //! within 2 ulp of the exact value, most within 1; zeros keep their signs, and infinities, NaN and
 //! subnormal numbers give what IEEE 754 recommends.
 
@@ -15,13 +16,15 @@ mod log;
 mod power;
 mod real;
 mod single;
+mod special;
 mod trig;
 
-use unloop_graph::{BinaryOp, UnaryOp, special};
+use unloop_graph::{BinaryOp, UnaryOp};
 
 use super::arith::Mode;
 use super::level::{Level, TileFn};
 use real::Real;
+use special::Special;
 
 /// Elements that the block loop computes at once: four AVX-512 vectors of f32, eight of f64.
 pub(super) const BLOCK: usize = 64;
@@ -34,9 +37,21 @@ pub(super) trait Math {
     /// instruction.
     fn fast<const FMA: bool>(x: Self::T, y: Self::T) -> Self::T;
 
-    /// Whether [`Math::slow`] must compute the value.
+    /// Whether [`Math::full`] must compute the value.
     #[inline(always)]
     fn rare<const FMA: bool>(_x: Self::T, _y: Self::T) -> bool {
+        false
+    }
+
+    /// The value for any argument that is not hard, branch-free as [`Math::fast`].
+    #[inline(always)]
+    fn full<const FMA: bool>(x: Self::T, y: Self::T) -> Self::T {
+        Self::fast::<FMA>(x, y)
+    }
+
+    /// Whether [`Math::slow`] must compute the value.
+    #[inline(always)]
+    fn hard<const FMA: bool>(_x: Self::T, _y: Self::T) -> bool {
         false
     }
 
@@ -68,16 +83,24 @@ pub(super) unsafe fn blocks<M: Math, const FMA: bool>(
         unsafe {
             let (x, y) = (x.add(block * x_step), y.add(block * y_step));
             let mut out = [M::T::ZERO; BLOCK];
-            let mut rare = false;
+            let (mut rare, mut hard) = (false, false);
             for (i, out) in out.iter_mut().enumerate() {
                 let (x, y) = (x.add(i).read_unaligned(), y.add(i).read_unaligned());
                 *out = M::fast::<FMA>(x, y);
                 rare |= M::rare::<FMA>(x, y);
+                hard |= M::hard::<FMA>(x, y);
             }
             if rare {
                 for (i, out) in out.iter_mut().enumerate() {
                     let (x, y) = (x.add(i).read_unaligned(), y.add(i).read_unaligned());
-                    if M::rare::<FMA>(x, y) {
+                    let value = M::full::<FMA>(x, y);
+                    *out = if M::rare::<FMA>(x, y) { value } else { *out };
+                }
+            }
+            if hard {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let (x, y) = (x.add(i).read_unaligned(), y.add(i).read_unaligned());
+                    if M::hard::<FMA>(x, y) {
                         *out = M::slow(x, y);
                     }
                 }
@@ -177,9 +200,10 @@ fn two<L: Level, M: Math>(mode: Mode) -> TileFn {
 
 /// Marker types of the functions of one operand, with their fast and slow paths.
 macro_rules! function {
-    ($($name:ident: $in:ident::$fast:ident $(, rare: $rare_in:ident::$rare:ident, slow: $slow:ident)?;)+) => { $(
+    ($($name:ident: $in:ident::$fast:ident
+        $(, rare: $rare:ident, full: $full:ident)? $(, hard: $hard:ident, slow: $slow:expr)?;)+) => { $(
         struct $name<T>(std::marker::PhantomData<T>);
-        impl<T: Real> Math for $name<T> {
+        impl<T: Special> Math for $name<T> {
             type T = T;
             #[inline(always)]
             fn fast<const FMA: bool>(x: T, _: T) -> T {
@@ -188,10 +212,20 @@ macro_rules! function {
             $(
                 #[inline(always)]
                 fn rare<const FMA: bool>(x: T, _: T) -> bool {
-                    $rare_in::$rare::<T, FMA>(x)
+                    $in::$rare::<T, FMA>(x)
+                }
+                #[inline(always)]
+                fn full<const FMA: bool>(x: T, _: T) -> T {
+                    $in::$full::<T, FMA>(x)
+                }
+            )?
+            $(
+                #[inline(always)]
+                fn hard<const FMA: bool>(x: T, _: T) -> bool {
+                    $in::$hard::<T, FMA>(x)
                 }
                 fn slow(x: T, _: T) -> T {
-                    x.$slow()
+                    $slow(x)
                 }
             )?
         }
@@ -210,22 +244,24 @@ function! {
     Asinh: log::asinh;
     Acosh: log::acosh;
     Atanh: log::atanh;
-    Sin: trig::sin, rare: trig::is_large, slow: slow_sin;
-    Cos: trig::cos, rare: trig::is_large, slow: slow_cos;
-    Tan: trig::tan, rare: trig::is_large, slow: slow_tan;
+    Sin: trig::sin, hard: is_large, slow: T::slow_sin;
+    Cos: trig::cos, hard: is_large, slow: T::slow_cos;
+    Tan: trig::tan, hard: is_large, slow: T::slow_tan;
     Asin: inverse::asin;
     Acos: inverse::acos;
     Atan: inverse::atan;
     Cbrt: power::cbrt;
     Erf: erf::erf;
     Erfc: erf::erfc;
-    ErfInv: erf::all_rare, rare: erf::always, slow: slow_erf_inv;
-    Lgamma: erf::all_rare, rare: erf::always, slow: slow_lgamma;
-    Digamma: erf::all_rare, rare: erf::always, slow: slow_digamma;
+    ErfInv: special::erf_inv, rare: erf_inv_is_far, full: erf_inv_everywhere;
+    Lgamma: special::lgamma, hard: not_positive, slow: T::slow_lgamma;
+    Digamma: special::digamma, hard: not_positive, slow: T::slow_digamma;
+    BesselI0e: special::bessel_i0e;
+    BesselI1e: special::bessel_i1e;
 }
 
 macro_rules! function2 {
-    ($($name:ident: $in:ident::$fast:ident, rare: $rare:ident, slow: $slow:ident;)+) => { $(
+    ($($name:ident: $in:ident::$fast:ident, hard: $hard:ident, slow: $slow:ident;)+) => { $(
         struct $name<T>(std::marker::PhantomData<T>);
         impl<T: Real> Math for $name<T> {
             type T = T;
@@ -234,8 +270,8 @@ macro_rules! function2 {
                 $in::$fast::<T, FMA>(x, y)
             }
             #[inline(always)]
-            fn rare<const FMA: bool>(x: T, y: T) -> bool {
-                $in::$rare::<T, FMA>(x, y)
+            fn hard<const FMA: bool>(x: T, y: T) -> bool {
+                $in::$hard::<T, FMA>(x, y)
             }
             fn slow(x: T, y: T) -> T {
                 x.$slow(y)
@@ -244,9 +280,9 @@ macro_rules! function2 {
     )+ };
 }
 function2! {
-    Pow: power::pow, rare: pow_is_rare, slow: slow_pow;
-    Atan2: inverse::atan2, rare: atan2_is_rare, slow: slow_atan2;
-    Rem: power::rem, rare: rem_is_rare, slow: slow_rem;
+    Pow: power::pow, hard: pow_is_rare, slow: slow_pow;
+    Atan2: inverse::atan2, hard: atan2_is_rare, slow: slow_atan2;
+    Rem: power::rem, hard: rem_is_rare, slow: slow_rem;
 }
 
 /// Special functions, one element at a time in double precision.
@@ -260,7 +296,7 @@ macro_rules! one_by_one {
                 x
             }
             #[inline(always)]
-            fn rare<const FMA: bool>(_: T, _: T) -> bool {
+            fn hard<const FMA: bool>(_: T, _: T) -> bool {
                 true
             }
             fn slow($x: T, $y: T) -> T {
@@ -270,16 +306,14 @@ macro_rules! one_by_one {
     )+ };
 }
 one_by_one! {
-    BesselI0e: |x, _y| special::bessel_i0e(x.wide());
-    BesselI1e: |x, _y| special::bessel_i1e(x.wide());
-    Polygamma: |x, y| special::polygamma(x.wide(), y.wide());
-    Igamma: |x, y| special::igamma(x.wide(), y.wide());
-    Igammac: |x, y| special::igammac(x.wide(), y.wide());
-    IgammaGradA: |x, y| special::igamma_grad_a(x.wide(), y.wide());
+    Polygamma: |x, y| unloop_graph::special::polygamma(x.wide(), y.wide());
+    Igamma: |x, y| unloop_graph::special::igamma(x.wide(), y.wide());
+    Igammac: |x, y| unloop_graph::special::igammac(x.wide(), y.wide());
+    IgammaGradA: |x, y| unloop_graph::special::igamma_grad_a(x.wide(), y.wide());
 }
 
 /// The kernel of an elementary function of one operand.
-pub(super) fn unary<L: Level, T: Real>(op: UnaryOp) -> Option<TileFn> {
+pub(super) fn unary<L: Level, T: Special>(op: UnaryOp) -> Option<TileFn> {
     Some(match op {
         UnaryOp::Exp => one::<L, Exp<T>>(),
         UnaryOp::Exp2 => one::<L, Exp2<T>>(),
@@ -302,12 +336,11 @@ pub(super) fn unary<L: Level, T: Real>(op: UnaryOp) -> Option<TileFn> {
         UnaryOp::Cbrt => one::<L, Cbrt<T>>(),
         UnaryOp::Erf => one::<L, Erf<T>>(),
         UnaryOp::Erfc => one::<L, Erfc<T>>(),
-        // One by one at every level, so the level of all is the baseline.
-        UnaryOp::ErfInv => one::<super::level::Baseline, ErfInv<T>>(),
-        UnaryOp::Lgamma => one::<super::level::Baseline, Lgamma<T>>(),
-        UnaryOp::Digamma => one::<super::level::Baseline, Digamma<T>>(),
-        UnaryOp::BesselI0e => one::<super::level::Baseline, BesselI0e<T>>(),
-        UnaryOp::BesselI1e => one::<super::level::Baseline, BesselI1e<T>>(),
+        UnaryOp::ErfInv => one::<L, ErfInv<T>>(),
+        UnaryOp::Lgamma => one::<L, Lgamma<T>>(),
+        UnaryOp::Digamma => one::<L, Digamma<T>>(),
+        UnaryOp::BesselI0e => one::<L, BesselI0e<T>>(),
+        UnaryOp::BesselI1e => one::<L, BesselI1e<T>>(),
         UnaryOp::Neg
         | UnaryOp::Abs
         | UnaryOp::Sign
@@ -331,6 +364,7 @@ pub(super) fn binary<L: Level, T: Real>(op: BinaryOp, mode: Mode) -> Option<Tile
     Some(match op {
         BinaryOp::Pow => two::<L, Pow<T>>(mode),
         BinaryOp::Atan2 => two::<L, Atan2<T>>(mode),
+        // One by one at every level, so the level of all is the baseline.
         BinaryOp::Polygamma => two::<super::level::Baseline, Polygamma<T>>(mode),
         BinaryOp::Igamma => two::<super::level::Baseline, Igamma<T>>(mode),
         BinaryOp::Igammac => two::<super::level::Baseline, Igammac<T>>(mode),

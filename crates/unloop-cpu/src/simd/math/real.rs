@@ -50,6 +50,8 @@ pub(crate) trait Real:
     const TRIG_LIMIT: (Self, Self);
     /// `2/√π - 1`.
     const FRAC_2_SQRT_PI_LESS_1: Self;
+    /// `erf` is 1 above this.
+    const ERF_SATURATION: Self;
     /// Centre of the variable of [`Real::erfc_poly`], the argument above which `erfc` is 0, and the
     /// value at the centre.
     const ERFC: (Self, Self, Self);
@@ -72,6 +74,8 @@ pub(crate) trait Real:
 
     /// `(eʳ - 1 - r)/r²` for `|r| <= ln 2/2`.
     fn exp_poly<const FMA: bool>(r: Self) -> Self;
+    /// `(tanh x - x)/x³` of `z = x²`, for `|x| <= 0.55`.
+    fn tanh_poly<const FMA: bool>(z: Self) -> Self;
     /// `ln(1 + f) - f` for `1 + f` in `[√½, √2)`.
     fn log_tail<const FMA: bool>(f: Self) -> Self;
     /// `(sin r - r)/r³` of `z = r²`, for `|r| <= π/2`.
@@ -93,6 +97,8 @@ pub(crate) trait Real:
     /// `(erfc(x)·exp(x²)·(1 + 2x) - C)/t` of `t = (x - K)/(x + K)`, for `x >= 0.45`; `K`, `C` from
     /// [`Real::ERFC`].
     fn erfc_poly<const FMA: bool>(t: Self) -> Self;
+    /// `-ln(erfc x)/x` for `x >= 1` up to [`Real::ERF_SATURATION`], as far as `erf` needs it.
+    fn log_erfc_poly<const FMA: bool>(x: Self) -> Self;
     /// `x - q·π/2` as a sum of two, for an integer `q`, when `x` is within the limit.
     fn reduce<const FMA: bool>(x: Self, q: Self) -> (Self, Self);
     /// `|x|ʸ` for finite `y` and positive normal `x` (f32: also subnormal).
@@ -105,7 +111,6 @@ pub(crate) trait Real:
     fn slow_sin(self) -> Self;
     fn slow_cos(self) -> Self;
     fn slow_tan(self) -> Self;
-    fn slow_erf_inv(self) -> Self;
     fn slow_lgamma(self) -> Self;
     fn slow_digamma(self) -> Self;
     fn slow_pow(self, y: Self) -> Self;

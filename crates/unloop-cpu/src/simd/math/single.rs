@@ -6,6 +6,7 @@
 use unloop_graph::special;
 
 use super::real::{Real, fma, poly, real_common, two_sum};
+use super::special::Special;
 
 impl Real for f32 {
     real_common!(f32, u32, 12582912.0, 23, 127.0);
@@ -21,12 +22,19 @@ impl Real for f32 {
     const TRIG_LIMIT: (f32, f32) = (65536.0, 65536.0);
     const FRAC_2_SQRT_PI_LESS_1: f32 = 0.128_379_17;
     const ERFC: (f32, f32, f32) = (3.0, 10.3, 1.253008);
+    const ERF_SATURATION: f32 = 3.95;
     const CBRT_STEPS: usize = 1;
 
     #[inline(always)]
     fn exp_poly<const FMA: bool>(r: f32) -> f32 {
         // |r| <= 0.3469: 2^-34.
         poly!(r; 0.5, 0.16666666, 0.041666295, 0.008333498, 0.0013944757, 0.00019790075)
+    }
+
+    #[inline(always)]
+    fn tanh_poly<const FMA: bool>(z: f32) -> f32 {
+        // [0, 0.3026]: 2^-29.
+        poly!(z; -0.33333316, 0.13332586, -0.053852286, 0.021071492, -0.006273863)
     }
 
     #[inline(always)]
@@ -85,6 +93,13 @@ impl Real for f32 {
         // x in [0.45, 10.2]: 2^-28.
         poly!(t; -0.13562103, -0.047562398, 0.12964208, -0.119272195, 0.06834326,
             -0.023771614, 0.002370807, 0.0018489993, -0.0005015895)
+    }
+
+    #[inline(always)]
+    fn log_erfc_poly<const FMA: bool>(x: f32) -> f32 {
+        // x in [0.95, 3.95]: 2^-30.
+        poly!(x; 1.1286657, 0.63508207, 0.10635056, -0.02385928, 0.0036881142, -0.00033396235,
+            1.23397185e-05)
     }
 
     #[inline(always)]
@@ -161,9 +176,6 @@ impl Real for f32 {
     fn slow_tan(self) -> f32 {
         f64::from(self).tan() as f32
     }
-    fn slow_erf_inv(self) -> f32 {
-        special::erf_inv(f64::from(self)) as f32
-    }
     fn slow_lgamma(self) -> f32 {
         special::lgamma(f64::from(self)) as f32
     }
@@ -172,5 +184,78 @@ impl Real for f32 {
     }
     fn slow_atan2(self, x: f32) -> f32 {
         f64::from(self).atan2(f64::from(x)) as f32
+    }
+}
+
+impl Special for f32 {
+    const DIGAMMA_ROOT: (f32, f32) = (1.461_632_1, 1.243815e-8);
+    const BESSEL_FAR: f32 = 8.0;
+
+    #[inline(always)]
+    fn erf_inv_centre<const FMA: bool>(t: f32) -> f32 {
+        // w in [0, 6.25]: 2^-27.
+        poly!(t; 1.6536546, 0.24015817, -0.00603373, -0.00074068777, 0.00018679962, -1.389143e-05,
+            -1.39194e-06, 4.2630603e-07, -2.4210433e-08, -4.6384367e-09, 6.3784067e-10)
+    }
+
+    #[inline(always)]
+    fn erf_inv_tail<const FMA: bool>(root: f32) -> f32 {
+        // √w in [2.49, 4.01]: 2^-26.
+        poly!(root - 3.25; 3.0838857, 1.0052587, 0.005372017, -0.0037442825, 0.0024794906, -0.0017317067,
+            0.0009999375, -0.00025644712, -5.263906e-05)
+    }
+
+    #[inline(always)]
+    fn lgamma_poly<const FMA: bool>(t: f32) -> f32 {
+        // [-0.5, 0.5]: 2^-29.
+        poly!(t; 0.42278433, -0.10031729, 0.032964986, -0.012384883, 0.004999168, -0.0020983273,
+            0.00090952794, -0.00045655272, 0.00020861343)
+    }
+
+    #[inline(always)]
+    fn stirling_poly<const FMA: bool>(z: f32) -> f32 {
+        // [0, 0.0494]: 2^-28.
+        poly!(z; 0.08333333, -0.0027770447, 0.00075287867)
+    }
+
+    #[inline(always)]
+    fn digamma_poly<const FMA: bool>(t: f32) -> f32 {
+        // [-0.5, 0.5]: 2^-28.
+        poly!(t; 0.9510559, -0.4236275, 0.24054262, -0.14839877, 0.094982095, -0.062057234,
+            0.040879272, -0.025780164, 0.01698057, -0.016385613, 0.011118563)
+    }
+
+    #[inline(always)]
+    fn digamma_tail<const FMA: bool>(z: f32) -> f32 {
+        // [0, 0.0625]: 2^-30.
+        poly!(z; 0.083333336, -0.008333003, 0.0039406316, -0.0034026606)
+    }
+
+    #[inline(always)]
+    fn bessel_i0_near<const FMA: bool>(q: f32) -> f32 {
+        // [0, 16]: 2^-26.
+        poly!(q; 1.0, 1.0000002, 0.2499992, 0.027778804, 0.0017355043, 6.963712e-05, 1.8937895e-06,
+            4.3158884e-08, 3.8111872e-10, 1.4984597e-11)
+    }
+
+    #[inline(always)]
+    fn bessel_i1_near<const FMA: bool>(q: f32) -> f32 {
+        // [0, 16]: 2^-28.
+        poly!(q; 0.5, 0.25000003, 0.041666605, 0.0034722928, 0.00017357353, 5.7979964e-06,
+            1.3591689e-07, 2.6506404e-09, 2.2967414e-11, 7.210141e-13)
+    }
+
+    #[inline(always)]
+    fn bessel_i0_far<const FMA: bool>(t: f32) -> f32 {
+        // [-0.5, 0.5]: 2^-29.
+        poly!(t; 0.4021765, 0.006721111, 0.00054486963, 8.890218e-05, 2.3610208e-05, 1.1589174e-05,
+            6.971357e-06)
+    }
+
+    #[inline(always)]
+    fn bessel_i1_far<const FMA: bool>(t: f32) -> f32 {
+        // [-0.5, 0.5]: 2^-29.
+        poly!(t; 0.38939846, -0.019499162, -0.0008769513, -0.000120036835, -2.9183908e-05,
+            -1.3456548e-05, -7.922424e-06)
     }
 }
