@@ -27,6 +27,7 @@ mod profile;
 mod reduce;
 mod rowwise;
 mod simd;
+mod search;
 mod sort;
 mod space;
 mod stages;

@@ -22,6 +22,7 @@ use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
+use crate::search::SearchStep;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
 
@@ -436,6 +437,9 @@ impl Lowering<'_> {
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, simd, operands, results))
+            }
+            (Op::SearchSorted { right }, [table, values], [y]) => {
+                Run::Search(SearchStep::compile(*right, simd, *table, *values, *y))
             }
             (Op::Host(host), operands, results) => {
                 Run::Host(HostStep::compile(host, operands, results))

@@ -27,6 +27,7 @@ use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
+use crate::search::SearchStep;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
 use crate::unroll::{Unrolled, Unrolling};
@@ -95,6 +96,7 @@ pub(crate) enum Run {
     ArgReduce(ArgReduce),
     Pad(PadStep),
     Sort(SortStep),
+    Search(SearchStep),
     Betainc(BetaincStep),
     Factorisation(Factorisation),
     Decomposition(Decomposition),
@@ -116,6 +118,7 @@ impl Run {
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
                 Run::Sort(step) => step.run(memory),
+                Run::Search(step) => step.run(memory),
                 Run::Betainc(step) => step.run(memory),
                 Run::Decomposition(step) => step.run(memory),
                 Run::Gather(step) => step.run(memory),
@@ -133,6 +136,7 @@ impl Run {
             |bytes: usize| counted_scratch(bytes).saturating_mul(rayon::current_num_threads());
         match self {
             Run::Map(_) | Run::Gather(_) | Run::Scatter(_) | Run::Pad(_) | Run::Betainc(_) => 0,
+            Run::Search(_) => 0,
             Run::Reduce(step) => step.partial_bytes(),
             Run::Rowwise(step) => threads(step.scratch()),
             Run::Product(step) => threads(step.scratch()),
