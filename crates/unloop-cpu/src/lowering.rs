@@ -21,8 +21,8 @@ use crate::product::{self, Product, follows_product};
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
-use crate::simd::Simd;
 use crate::search::SearchStep;
+use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
 

@@ -1,5 +1,6 @@
 //! Positions in sorted rows, by halving.
 
+use std::hint::select_unpredictable;
 use std::marker::PhantomData;
 
 use unloop_graph::DType;
@@ -92,8 +93,7 @@ unsafe fn halve<T: Copy, const N: usize>(
         for (i, at) in at.iter_mut().enumerate() {
             // SAFETY: `len` elements from `at` lie in the table.
             let x = unsafe { start.add(*at + half - 1).read_unaligned() };
-            // No branch, which nobody could predict.
-            *at += if is_before(x, i) { half } else { 0 };
+            *at = select_unpredictable(is_before(x, i), *at + half, *at);
         }
         len -= half;
     }
