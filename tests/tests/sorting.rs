@@ -221,10 +221,10 @@ fn positions_in_sorted_rows_of_every_length() {
                 ];
                 for (right, found) in results {
                     for i in 0..3 {
-                        let (table, values) = (tables.at(i), values.at(i));
+                        let (table, values) = (tables.at((i, ..)), values.at((i, ..)));
                         let expected = count_before(&table, &values, right);
                         let what = format!("{kind:?} {dtype} {n} {m} {right}");
-                        assert_eq!(found.at(i).to_vec::<i64>().unwrap(), expected, "{what}");
+                        assert_eq!(found.at((i, ..)).to_vec::<i64>().unwrap(), expected, "{what}");
                         let alone = match right {
                             false => table.search_sorted(&values),
                             true => table.search_sorted_right(&values),
@@ -232,15 +232,19 @@ fn positions_in_sorted_rows_of_every_length() {
                         assert_eq!(alone.to_vec::<i64>().unwrap(), expected, "{what}");
                     }
                 }
-                let shared = tables.at(0);
+                let shared = tables.at((0, ..));
                 let found = vmap(left, (Shared, 0))(&shared, &values);
                 let expected = count_before(&shared, &values, false);
                 assert_eq!(found.to_vec::<i64>().unwrap(), expected, "{kind:?} {dtype} {n} {m}");
-                let same = values.at(0);
+                let same = values.at((0, ..));
                 let found = vmap(left, (0, Shared))(&tables, &same);
                 for i in 0..3 {
-                    let expected = count_before(&tables.at(i), &same, false);
-                    assert_eq!(found.at(i).to_vec::<i64>().unwrap(), expected, "{kind:?} {dtype}");
+                    let expected = count_before(&tables.at((i, ..)), &same, false);
+                    assert_eq!(
+                        found.at((i, ..)).to_vec::<i64>().unwrap(),
+                        expected,
+                        "{kind:?} {dtype}"
+                    );
                 }
             }
         }
