@@ -132,8 +132,8 @@ impl GatherStep {
     }
 }
 
-/// A scatter, ready to run. Windows that have no order of their own, as they may overlap, are combined one
-/// after the other; different elements of windows that are apart go to different threads.
+/// A scatter, ready to run. Windows are combined in their order, as they may overlap. Where two are the
+/// same or apart, different elements of long windows go to different threads.
 pub(crate) struct ScatterStep {
     windows: Windows,
     /// What combines old elements and updates: rows of few elements, and of many.
