@@ -4,6 +4,7 @@ use ndarray::Array1;
 use num_complex::Complex64;
 use unloop::prelude::*;
 use unloop::{Complex, check_grads, fft};
+use unloop_graph::backend;
 use unloop_tests::vectors::{difference, read, tensors};
 
 /// A result: complex or real.
@@ -163,6 +164,51 @@ fn tangents_are_accurate_near_poles_and_far_away() {
             let [re, im] = [t.0, t.1].map(|x| f64::from(x.item::<f32>().unwrap()));
             let error = (Complex64::new(re, im) - expected).norm() / expected.norm();
             assert!(error < 1e-6, "at {re} + {im}i: {error:e}");
+        }
+    }
+}
+
+/// Both parts by the definition: what is run without a backend.
+fn by_definition(f: impl Fn() -> Parts) -> Vec<Tensor> {
+    backend::use_reference(true);
+    let parts = f().0;
+    backend::use_reference(false);
+    parts
+}
+
+#[test]
+fn transforms_are_those_of_the_definition_wherever_lanes_lie() {
+    // Lanes side by side, one behind the other, and at distances that share places in a cache.
+    for n in [1, 2, 3, 15, 16, 17, 63, 64, 65, 97, 128, 256] {
+        for (outer, inner) in [(1, 1), (5, 1), (1, 3), (2, 33)] {
+            let at = |i: &[usize]| ((i[0] * 31 + i[1] * 7 + i[2] * 3) as f64 * 1.37).sin();
+            let wide = Tensor::from_fn((outer, n, inner), at);
+            for dtype in [DType::F32, DType::F64] {
+                let tolerance = if dtype == DType::F32 { 2e-5 } else { 1e-12 };
+                let x = wide.cast(dtype);
+                let z = Complex::new(&x, x.cos());
+                let half =
+                    Complex { re: x.at((.., ..n / 2 + 1, ..)), im: z.im.at((.., ..n / 2 + 1, ..)) };
+                let all: [(&str, &dyn Fn() -> Parts); 6] = [
+                    ("fft", &|| fft::fft(&z, 1).into()),
+                    ("ifft", &|| fft::ifft(&z, 1).into()),
+                    ("rfft", &|| fft::rfft(&x, 1).into()),
+                    ("irfft", &|| fft::irfft(&half, n, 1).into()),
+                    ("gradient", &|| grad(|x: &Tensor| energy(fft::rfft(x, 1).into()))(&x).into()),
+                    ("and back", &|| {
+                        grad(|z: &Complex| fft::irfft(z, n, 1).square().sum())(&half).into()
+                    }),
+                ];
+                for (name, f) in all {
+                    // Values grow with the length, and gradients with its square.
+                    let scale = (n * if name == "gradient" { n } else { 1 }) as f64;
+                    for (actual, expected) in f().0.iter().zip(by_definition(f)) {
+                        let what = difference(&(actual / scale), &(expected / scale), tolerance);
+                        let case = format!("{name} of {outer}×{n}×{inner}, {dtype}");
+                        assert!(what.is_none(), "{case}: {}", what.unwrap());
+                    }
+                }
+            }
         }
     }
 }

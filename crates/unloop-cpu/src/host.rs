@@ -1,7 +1,8 @@
-//! Operations that are computed by plain Rust code, on copies of their operands.
+//! Operations that are computed by plain Rust code: on memory as it lies, or on copies of their
+//! operands.
 
 use smallvec::SmallVec;
-use unloop_graph::op::Host;
+use unloop_graph::op::{Host, HostKernel};
 use unloop_graph::{Array, ErrorKind, TensorType};
 
 use crate::memory::{Addresses, Output};
@@ -11,6 +12,8 @@ pub(crate) struct HostStep {
     host: Host,
     sources: Vec<(usize, TensorType)>,
     targets: Vec<(usize, TensorType)>,
+    /// What needs no copies.
+    kernel: Option<Box<dyn HostKernel>>,
 }
 
 impl HostStep {
@@ -19,14 +22,24 @@ impl HostStep {
         host: &Host,
         operands: &[(usize, &TensorType)],
         results: &[(usize, &TensorType)],
-    ) -> HostStep {
+    ) -> Result<HostStep, ErrorKind> {
         let owned = |of: &[(usize, &TensorType)]| of.iter().map(|o| (o.0, o.1.clone())).collect();
-        HostStep { host: host.clone(), sources: owned(operands), targets: owned(results) }
+        let types: Vec<TensorType> = operands.iter().map(|o| o.1.clone()).collect();
+        let kernel = host.0.prepare(&types)?;
+        let (sources, targets) = (owned(operands), owned(results));
+        Ok(HostStep { host: host.clone(), sources, targets, kernel })
     }
 
     /// # Safety
     /// The buffers are as large as their values, the targets are disjoint from the sources.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
+        if let Some(kernel) = &self.kernel {
+            let from: SmallVec<[*const u8; 4]> =
+                self.sources.iter().map(|s| memory.of(s.0).cast_const()).collect();
+            let to: SmallVec<[*mut u8; 4]> = self.targets.iter().map(|t| memory.of(t.0)).collect();
+            // SAFETY: the caller gives the values of the types that the kernel was made for.
+            return unsafe { kernel.run(&from, &to) };
+        }
         let operand = |(buffer, ty): &(usize, TensorType)| {
             let copy = Output::new(ty.dtype, ty.shape.size())?;
             // SAFETY: the buffer holds a value of this type, which the copy has room for.
@@ -49,14 +62,13 @@ impl HostStep {
         Ok(())
     }
 
-    /// Bytes of the copies of operands, and of the results before they are copied.
-    pub fn copies(&self) -> usize {
-        self.sources.iter().chain(&self.targets).map(|(_, ty)| ty.bytes()).sum()
-    }
-
-    /// Bytes that the operation takes besides.
-    pub fn scratch(&self) -> usize {
+    /// Bytes that the operation takes besides its operands and results, copies of these included.
+    pub fn working_bytes(&self) -> usize {
+        if let Some(kernel) = &self.kernel {
+            return kernel.scratch_bytes();
+        }
         let types: Vec<TensorType> = self.sources.iter().map(|(_, ty)| ty.clone()).collect();
-        self.host.0.scratch_bytes(&types)
+        let copies = self.sources.iter().chain(&self.targets).map(|(_, ty)| ty.bytes());
+        copies.sum::<usize>() + self.host.0.scratch_bytes(&types)
     }
 }

@@ -10,6 +10,8 @@ mod control;
 mod decompose;
 mod feed;
 mod follower;
+#[cfg(feature = "fft")]
+mod fourier;
 mod gather;
 mod host;
 mod instruction;
@@ -34,8 +36,11 @@ mod steps;
 mod summand;
 mod sums;
 mod tape;
+mod transpose;
 mod unroll;
 mod windows;
 
 pub use backend::{Cpu, install};
+#[cfg(feature = "fft")]
+pub use fourier::Transform;
 pub use profile::{KernelTime, Profile, profile};

@@ -24,6 +24,7 @@ use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
+use crate::transpose::Transpose;
 
 /// Bytes of the arena in use, as a first-fit allocator.
 #[derive(Default)]
@@ -213,7 +214,8 @@ impl Lowering<'_> {
                     }
                     Step::Dot { node, operands, then: None } => {
                         let (node, operands) = (*node, operands.clone());
-                        let then = follows_product(self.graph, node, &then).then(|| then.into());
+                        let follows = follows_product(self.graph, node, &operands, &then);
+                        let then = follows.then(|| then.into());
                         Step::Dot { node, operands, then: Some(then?) }
                     }
                     _ => return None,
@@ -307,10 +309,13 @@ impl Lowering<'_> {
                 let kernel = kernel.clone().collapse();
                 let run = match Reduce::compile(&kernel, simd, buffer) {
                     Some(reduce) => Run::Reduce(reduce.into()),
-                    None => {
-                        let is_too_large = self.is_too_large(kernel.store.value);
-                        Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
-                    }
+                    None => match Transpose::compile(&kernel, simd, buffer) {
+                        Some(transpose) => Run::Transpose(transpose),
+                        None => {
+                            let is_too_large = self.is_too_large(kernel.store.value);
+                            Run::Map(Map::compile(&kernel, simd, is_too_large, buffer))
+                        }
+                    },
                 };
                 // Kernels do not fail.
                 let elements: usize = kernel.space.iter().product();
@@ -362,7 +367,7 @@ impl Lowering<'_> {
                     let follower = Follower::compile(from, then, rows, simd, is_too_large, buffer);
                     product = product.followed_by(follower);
                 }
-                (node, Run::Product(product))
+                (node, Run::Product(product.into()))
             }
             Step::Op { node: i } => {
                 let node = &self.graph.nodes()[*i];
@@ -437,8 +442,9 @@ impl Lowering<'_> {
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, simd, operands, results))
             }
-            (Op::Host(host), operands, results) => {
-                Run::Host(HostStep::compile(host, operands, results))
+            (op @ Op::Host(host), operands, results) => {
+                let step = HostStep::compile(host, operands, results);
+                Run::Host(step.map_err(|kind| Error::new(op.name(), kind, node.place))?)
             }
             // These have no value, and say why when they are asked for one.
             (op @ (Op::Pullback(_) | Op::AllGather(_)), ..) => {

@@ -186,7 +186,7 @@ impl Map {
             target: buffer(kernel.store.value),
             stride: if kernel.space[inner] == 1 { 1 } else { kernel.store.strides[inner] },
             block: by_rows.then(|| tape.tile / kernel.space[inner].max(1)),
-            past_caches: is_too_large && tape.result == Place::Result,
+            past_caches: is_too_large && !matches!(tape.result, Place::Uniform(_)),
             tape,
             ns,
         }
@@ -277,6 +277,7 @@ impl Map {
                         Place::Tile(slot) => {
                             let from = table.get(slot);
                             match self.stride {
+                                1 if self.past_caches => copy_past_caches(out, from, n * size),
                                 1 => std::ptr::copy_nonoverlapping(from, out, n * size),
                                 _ => scatter_run(out, self.stride, from, n, tape.dtype),
                             }

@@ -29,6 +29,7 @@ use crate::rowwise::RowwiseStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
+use crate::transpose::Transpose;
 use crate::unroll::{Unrolled, Unrolling};
 
 /// A compiled program.
@@ -87,9 +88,10 @@ pub(crate) struct Task {
 
 pub(crate) enum Run {
     Map(Map),
+    Transpose(Transpose),
     Reduce(Box<Reduce>),
     Rowwise(RowwiseStep),
-    Product(Product),
+    Product(Box<Product>),
     Gather(GatherStep),
     Scatter(ScatterStep),
     ArgReduce(ArgReduce),
@@ -110,6 +112,7 @@ impl Run {
         unsafe {
             match self {
                 Run::Map(step) => step.run(memory),
+                Run::Transpose(step) => step.run(memory),
                 Run::Reduce(step) => step.run(memory),
                 Run::Rowwise(step) => step.run(memory),
                 Run::Product(step) => step.run(memory),
@@ -132,7 +135,12 @@ impl Run {
         let threads =
             |bytes: usize| counted_scratch(bytes).saturating_mul(rayon::current_num_threads());
         match self {
-            Run::Map(_) | Run::Gather(_) | Run::Scatter(_) | Run::Pad(_) | Run::Betainc(_) => 0,
+            Run::Map(_)
+            | Run::Transpose(_)
+            | Run::Gather(_)
+            | Run::Scatter(_)
+            | Run::Pad(_)
+            | Run::Betainc(_) => 0,
             Run::Reduce(step) => step.partial_bytes(),
             Run::Rowwise(step) => threads(step.scratch()),
             Run::Product(step) => threads(step.scratch()),
@@ -140,7 +148,7 @@ impl Run {
             Run::Sort(step) => threads(step.scratch()),
             Run::Decomposition(step) => threads(step.scratch()),
             Run::Factorisation(step) => threads(step.scratch()),
-            Run::Host(step) => step.copies() + step.scratch(),
+            Run::Host(step) => step.working_bytes(),
             Run::Control(step) => step.working_bytes(),
         }
     }

@@ -1,5 +1,6 @@
-//! Products of matrices: a contraction becomes a stack of strided matrix products. Operands whose
-//! axes do not walk memory as matrices are packed first.
+//! Products of matrices: a contraction becomes a stack of strided matrix products. Where the axes of an
+//! operand do not walk memory as one, the outer ones become loops over products, if these are large enough,
+//! or else the operand is packed first.
 
 use std::ops::Range;
 
@@ -28,6 +29,8 @@ pub(crate) struct Product {
     strides: [(isize, isize); 3],
     /// The stack: streams are left, right and result.
     batch: Rows,
+    /// Products whose sum is one of the stack's: streams are left and right.
+    terms: Rows,
     /// What multiplies small matrices of floats.
     small: Option<ProductFn>,
     /// Whether each product is shared among threads, instead of the stack.
@@ -69,7 +72,12 @@ fn part_rows(row: usize) -> usize {
 }
 
 /// Whether a collapsed kernel can follow a contraction part by part, and gains from it.
-pub(crate) fn follows_product(graph: &Graph, node: usize, then: &Kernel) -> bool {
+pub(crate) fn follows_product(
+    graph: &Graph,
+    node: usize,
+    operands: &[Strided; 2],
+    then: &Kernel,
+) -> bool {
     let value = graph.nodes()[node].first;
     let ty = graph.ty(value);
     let whole = Shape::from(&then.space[..]).strides();
@@ -82,6 +90,7 @@ pub(crate) fn follows_product(graph: &Graph, node: usize, then: &Kernel) -> bool
     let extent = |axes: &[usize]| -> usize { axes.iter().map(|&a| right[a]).product() };
     let row = extent(&dims.rhs_free(right.rank())) * ty.dtype.size();
     ty.bytes() >= FOLLOWED_BYTES
+        && !has_loops(graph, node, operands)
         && row * PART_ROWS <= LARGEST_PART
         && extent(&dims.rhs_contract) <= PRODUCTS_PER_ROW * part_rows(row)
         && then.reduction.is_none()
@@ -141,6 +150,25 @@ fn merged(shape: &Shape, strides: &[isize], axes: &[usize]) -> Option<isize> {
     Some(result.unwrap_or(0))
 }
 
+/// How many of some axes, from the first, are loops, so that the others are walked as one.
+fn looped(shape: &Shape, strides: &[isize], axes: &[usize]) -> usize {
+    (0..axes.len()).find(|&i| merged(shape, strides, &axes[i..]).is_some()).unwrap_or(0)
+}
+
+/// Whether a contraction is computed by products that do not fill rows of the result at once.
+fn has_loops(graph: &Graph, node: usize, operands: &[Strided; 2]) -> bool {
+    let roles = Roles::new(graph, node, operands);
+    [0, 1].iter().any(|&i| {
+        let is_looped =
+            |axes: &[usize]| looped(shapes(graph, node)[i], &operands[i].strides, axes) > 0;
+        is_looped(&roles.free[i]) || is_looped(&roles.contract[i])
+    })
+}
+
+/// The extent of products in a loop, at least, along the axis that is cut: with less, the time goes into
+/// starting each and into laying its operands out anew.
+const LOOPED: usize = 64;
+
 fn shapes(graph: &Graph, node: usize) -> [&Shape; 2] {
     let operands = &graph.nodes()[node].operands;
     [0, 1].map(|i| &graph.ty(operands[i]).shape)
@@ -162,8 +190,12 @@ pub(crate) fn packs(graph: &Graph, node: usize, operands: &[Strided; 2]) -> [Opt
     let dtype = graph.ty(graph.nodes()[node].first).dtype;
     [0, 1].map(|i| {
         let (shape, strides) = (shapes[i], &operands[i].strides);
-        let is_matrix = |axes: &[usize]| merged(shape, strides, axes).is_some();
-        if is_matrix(&roles.free[i]) && is_matrix(&roles.contract[i]) {
+        let is_large = |axes: &[usize]| {
+            let first = looped(shape, strides, axes);
+            let inner = axes[first..].iter().map(|&a| shape[a]).product::<usize>();
+            first == 0 || (dtype.is_float() && inner >= LOOPED)
+        };
+        if is_large(&roles.free[i]) && is_large(&roles.contract[i]) {
             return None;
         }
         let order = [&roles.batch[i][..], &roles.free[i], &roles.contract[i]].concat();
@@ -190,15 +222,24 @@ impl Product {
         let shapes = shapes(graph, node);
         let result = graph.nodes()[node].first;
         let out = graph.ty(result);
+        let looped = |i: usize, axes: &[usize]| looped(shapes[i], &operands[i].strides, axes);
+        let loops = [0, 1].map(|i| looped(i, &roles.free[i]));
+        // A sum of no products is zero, which one product of nothing writes.
+        let has_terms = roles.contract[0].iter().all(|&a| shapes[0][a] > 0);
+        let terms = looped(0, &roles.contract[0]).max(looped(1, &roles.contract[1]));
+        let terms = if has_terms { terms } else { 0 };
+        let free = [0, 1].map(|i| &roles.free[i][loops[i]..]);
+        let contract = [0, 1].map(|i| &roles.contract[i][terms..]);
         let extent = |i: usize, axes: &[usize]| axes.iter().map(|&a| shapes[i][a]).product();
         let stride =
             |i: usize, axes: &[usize]| merged(shapes[i], &operands[i].strides, axes).unwrap_or(0);
-        let mut m: usize = extent(0, &roles.free[0]);
-        let (k, n) = (extent(0, &roles.contract[0]), extent(1, &roles.free[1]));
+        let mut m: usize = extent(0, free[0]);
+        let (k, n) = (extent(0, contract[0]), extent(1, free[1]));
+        let row: usize = extent(1, &roles.free[1]);
         let mut strides = [
-            (stride(0, &roles.free[0]), stride(0, &roles.contract[0])),
-            (stride(1, &roles.contract[1]), stride(1, &roles.free[1])),
-            (n as isize, 1),
+            (stride(0, free[0]), stride(0, contract[0])),
+            (stride(1, contract[1]), stride(1, free[1])),
+            (row as isize, 1),
         ];
         let out_strides = out.shape.strides();
         let mut batch: Vec<(usize, SmallVec<[isize; 8]>)> = (0..roles.batch[0].len())
@@ -208,12 +249,32 @@ impl Product {
                 (shapes[0][a], SmallVec::from_slice(&walks))
             })
             .collect();
+        // Axes of the result: those of the stack, and the free ones of the left and of the right.
+        let (first, left) = (batch.len(), roles.free[0].len());
+        for (i, &axis) in roles.free[0][..loops[0]].iter().enumerate() {
+            let walks = [operands[0].strides[axis], 0, out_strides[first + i]];
+            batch.push((shapes[0][axis], SmallVec::from_slice(&walks)));
+        }
+        for (i, &axis) in roles.free[1][..loops[1]].iter().enumerate() {
+            let walks = [0, operands[1].strides[axis], out_strides[first + left + i]];
+            batch.push((shapes[1][axis], SmallVec::from_slice(&walks)));
+        }
+        let each_term = roles.contract[0][..terms].iter().zip(&roles.contract[1]);
+        let (term_extents, term_strides) = each_term
+            .map(|(&a, &b)| {
+                let walks: [isize; 2] = [operands[0].strides[a], operands[1].strides[b]];
+                (shapes[0][a], SmallVec::from_slice(&walks))
+            })
+            .unzip();
+        let terms = Rows::new(term_extents, term_strides, SmallVec::from_slice(&[0, 0]));
         // A stack of left matrices that all meet the same right one is one tall matrix.
         while let Some((extent, walks)) = batch.last()
             && walks[1] == 0
-            && (m == 1 || walks[0] == strides[0].0 * m as isize)
+            && (m == 1 || [0, 2].iter().all(|&i| walks[i] == strides[i].0 * m as isize))
         {
-            strides[0].0 = if m == 1 { walks[0] } else { strides[0].0 };
+            if m == 1 {
+                (strides[0].0, strides[2].0) = (walks[0], walks[2]);
+            }
             m *= extent;
             batch.pop();
         }
@@ -232,12 +293,16 @@ impl Product {
                 batch.into_iter().map(|b| b.1).collect(),
                 SmallVec::from_slice(&starts),
             ),
-            small: (out.dtype.is_float() && [m, n, k].iter().all(|&d| d <= SMALL_PRODUCT))
+            small: (out.dtype.is_float()
+                && [m, n, k].iter().all(|&d| d <= SMALL_PRODUCT)
+                && strides[2].0 == n as isize
+                && terms.count() == 1)
                 .then(|| simd.product(out.dtype == DType::F32)),
             is_large: m.saturating_mul(n).saturating_mul(k) >= LARGE,
             follower: None,
-            ns: 2.0 * m as f64 * k as f64 * n as f64 * count as f64 / FLOPS_PER_NS
-                + 50.0 * count as f64,
+            ns: (2.0 * m as f64 * k as f64 * n as f64 / FLOPS_PER_NS + 50.0)
+                * (count * terms.count()) as f64,
+            terms,
         }
     }
 
@@ -372,8 +437,16 @@ impl Product {
             // SAFETY: as the caller's.
             return unsafe { small(SmallProduct { m, k, n, left, right, out: out.cast() }) };
         }
-        // SAFETY: as the caller's.
-        unsafe { T::multiply(&Matrices { m, k, n, left, right, out, strides }, parallelism) };
+        let mut cursor = self.terms.at(0);
+        for term in 0..self.terms.count() {
+            let [left, right] =
+                [(left, 0), (right, 1)].map(|(start, i)| start.wrapping_offset(cursor.offsets[i]));
+            let adds = term > 0;
+            let matrices = Matrices { m, k, n, left, right, out, strides, adds };
+            // SAFETY: as the caller's; what is added to has been written by the first term.
+            unsafe { T::multiply(&matrices, parallelism) };
+            cursor.advance();
+        }
     }
 }
 
@@ -386,6 +459,8 @@ struct Matrices<T> {
     right: *const T,
     out: *mut T,
     strides: [(isize, isize); 3],
+    /// Whether the product is added to what is there.
+    adds: bool,
 }
 
 impl<T: Factor> Matrices<T> {
@@ -400,7 +475,7 @@ impl<T: Factor> Matrices<T> {
             // SAFETY: the indices are below the extents.
             unsafe {
                 let out = self.out.offset(i * out_row);
-                for j in 0..self.n {
+                for j in 0..if self.adds { 0 } else { self.n } {
                     out.add(j).write(T::ZERO);
                 }
                 for p in 0..self.k as isize {
@@ -451,10 +526,10 @@ macro_rules! float {
                 unsafe {
                     gemm::gemm(
                         p.m, p.n, p.k,
-                        p.out, column, row, false,
+                        p.out, column, row, p.adds,
                         p.left, left_column, left_row,
                         p.right, right_column, right_row,
-                        0.0, 1.0, false, false, false,
+                        if p.adds { 1.0 } else { 0.0 }, 1.0, false, false, false,
                         parallelism,
                     );
                 }

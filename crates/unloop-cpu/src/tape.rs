@@ -421,13 +421,15 @@ impl Compiler<'_> {
         }
         self.fused[i] = false;
         let value = match expr {
-            Expr::Load(l) => self.load(*l),
+            Expr::Load(l) => self.load(*l, i),
             Expr::Constant(value) => {
                 let slot = self.cell();
                 self.tape.constants.push((slot, value.bits()));
                 Value::Uniform(slot)
             }
-            Expr::Iota { axis, scale, offset, dtype } => self.iota(*axis, *scale, *offset, *dtype),
+            Expr::Iota { axis, scale, offset, dtype } => {
+                self.iota(i, (*axis, *scale, *offset, *dtype))
+            }
             _ => self.call(i, expr),
         };
         self.values[i] = Some(value);
@@ -457,7 +459,7 @@ impl Compiler<'_> {
         product_within(self, expr, |x| self.fused[x.index()])
     }
 
-    fn load(&mut self, index: usize) -> Value {
+    fn load(&mut self, index: usize, expr: usize) -> Value {
         let load = &self.kernel.loads[index];
         let (dtype, stream) = (load.dtype, index);
         let inner_extent = self.kernel.space[self.inner];
@@ -474,7 +476,7 @@ impl Compiler<'_> {
                     (Feed::Direct { slot, stream, size }, Value::Tile(slot))
                 }
                 _ if varies && moves => {
-                    let slot = self.fed();
+                    let slot = self.fed(expr);
                     (Feed::Strided { slot, stream, stride, dtype }, Value::Tile(slot))
                 }
                 0 => {
@@ -494,7 +496,7 @@ impl Compiler<'_> {
                         (feed, Value::Tile(slot))
                     }
                     None => {
-                        let slot = self.fed();
+                        let slot = self.fed(expr);
                         (Feed::Strided { slot, stream, stride, dtype }, Value::Tile(slot))
                     }
                 },
@@ -519,7 +521,7 @@ impl Compiler<'_> {
                 }
             }
         }
-        let slot = self.fed();
+        let slot = self.fed(expr);
         let stride = load.source.strides[self.inner];
         self.tape.feeds.push(Feed::Windowed { slot, stream, stride, dtype, windows });
         Value::Tile(slot)
@@ -538,22 +540,30 @@ impl Compiler<'_> {
         fits.then_some(Axis { number: axis - usize::from(axis > self.inner), extent })
     }
 
-    /// A register that is filled before the first instruction, so nothing else may use it.
-    fn fed(&mut self) -> Slot {
+    /// A register that is filled before the first instruction, so nothing else may use it; the result's
+    /// place if nothing is computed of it.
+    fn fed(&mut self, expr: usize) -> Slot {
+        if self.results.len() == 1 && self.results[0].index() == expr {
+            return RESULT;
+        }
         let slot = self.slot();
         self.tiles.push(slot);
         slot
     }
 
-    fn iota(&mut self, axis: usize, scale: isize, offset: isize, dtype: DType) -> Value {
+    fn iota(
+        &mut self,
+        expr: usize,
+        (axis, scale, offset, dtype): (usize, isize, isize, DType),
+    ) -> Value {
         if axis == self.inner {
-            let slot = self.fed();
+            let slot = self.fed(expr);
             self.tape.feeds.push(Feed::Count { slot, scale, offset, dtype });
             return Value::Tile(slot);
         }
         let (from, axis) = (axis, axis - usize::from(axis > self.inner));
         if self.tiling == Tiling::Rows && self.kernel.space[from] != 1 {
-            let slot = self.fed();
+            let slot = self.fed(expr);
             self.tape.feeds.push(Feed::Row { slot, axis, scale, offset, dtype });
             return Value::Tile(slot);
         }

@@ -70,6 +70,9 @@ pub(crate) fn contract(programs: &mut Programs, op: &Op, operands: &[Id]) -> Opt
     sum.reduce_alone(programs)?;
     let plan = sum.cheapest(programs);
     let last = sum.run(programs, &plan)?;
+    if last.labels != sum.result && !sum.is_worth_a_copy(programs, op, operands) {
+        return None;
+    }
     sum.finish(programs, last)
 }
 
@@ -224,6 +227,19 @@ impl SumOfProducts {
         }
     }
 
+    /// Whether one product for another gains more than it costs to move the result's axes, which is a copy
+    /// as soon as they are joined: so a stack of products stays one, though a larger product is faster.
+    fn is_worth_a_copy(&self, programs: &Programs, op: &Op, operands: &[Id]) -> bool {
+        let (Op::Dot(dims), [left, right]) = (op, &self.factors[..]) else { return true };
+        let [batch, m, n, k] =
+            cost::extents(dims, programs.ty(operands[0]), programs.ty(operands[1]));
+        let now = cost::of_product(batch, m, n, k, self.dtype.size() as f64);
+        let sides = ((1, set_of(&left.labels)), (2, set_of(&right.labels)));
+        let (then, _) = self.pair_cost(programs, sides.0, sides.1, self.kept(3));
+        let shape: Shape = self.result.iter().map(|&l| self.sizes[l]).collect();
+        then + cost::of_writing(&TensorType { dtype: self.dtype, shape }) < now
+    }
+
     /// Sums each factor over labels that nothing else has, and counts those that no factor has.
     fn reduce_alone(&mut self, programs: &mut Programs) -> Option<()> {
         for label in 0..self.sizes.len() {
@@ -366,10 +382,11 @@ impl SumOfProducts {
         kept: Set,
     ) -> Option<Factor> {
         let place = |label: &Label| self.result.iter().position(|l| l == label);
-        let first_free = |x: &Factor, y: &Factor| {
-            x.labels.iter().filter(|&&l| has(kept, l) && !y.labels.contains(&l)).map(place).min()
+        // What stands last in the result stays side by side.
+        let last_free = |x: &Factor, y: &Factor| {
+            x.labels.iter().filter(|&&l| has(kept, l) && !y.labels.contains(&l)).map(place).max()
         };
-        let (x, y) = if first_free(y, x) < first_free(x, y) { (y, x) } else { (x, y) };
+        let (x, y) = if last_free(x, y) > last_free(y, x) { (y, x) } else { (x, y) };
         let mut dims = DotDims::default();
         let (mut batch, mut left, mut right) = (Labels::new(), Labels::new(), Labels::new());
         let mut shared: Vec<(usize, Label)> = x.labels.iter().copied().enumerate().collect();

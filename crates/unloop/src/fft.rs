@@ -1,4 +1,4 @@
-//! Discrete Fourier transforms, by the `rustfft` crate: `X[k] = Σ x[n]·e^(-2πi·kn/N)`. The inverse is
+//! Discrete Fourier transforms, by the crates `rustfft` and `realfft`: `X[k] = Σ x[n]·e^(-2πi·kn/N)`. The inverse is
 //! divided by `N`. Any length; every transform is differentiable, and `vmap` runs stacks at once.
 //!
 //! ```
@@ -15,117 +15,201 @@
 //! # }
 //! ```
 
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use rustfft::{FftDirection, FftNum, FftPlanner};
-use unloop_graph::op::HostOp;
+use unloop_cpu::Transform;
+use unloop_graph::op::{HostKernel, HostOp};
 use unloop_graph::shape::{normalize_axes, normalize_axis};
 use unloop_graph::{
-    Array, AxisList, AxisNumber, DType, Element, Error, ErrorKind, Place, Tensor, TensorType,
-    operation,
+    Array, AxisList, AxisNumber, Element, Error, ErrorKind, Number, Place, Shape, Tensor,
+    TensorType, operation, with_dtype,
 };
 use unloop_transform::host_call;
 
 use crate::Complex;
 
-/// The transform along the last axis, not scaled: `(re, im) → (re, im)`.
+/// The transforms along one axis of both parts of complex numbers, or of real numbers.
 #[derive(Clone, Copy, Debug)]
-struct Transform {
-    inverse: bool,
+struct Fourier {
+    transform: Transform,
+    /// How many axes there are behind that of the transform: the same number for a stack.
+    behind: usize,
+    /// Values along the axis: of a half spectrum, those that it is of.
+    n: usize,
+    /// The factor of all complex numbers.
+    scale: f64,
+    /// The factor, besides, of values of a half spectrum that stand for two.
+    paired: f64,
 }
 
-impl Transform {
-    fn apply(self, re: &Tensor, im: &Tensor) -> Vec<Tensor> {
+impl Fourier {
+    fn apply(self, operands: &[&Tensor]) -> Vec<Tensor> {
         let op: Arc<dyn HostOp> = Arc::new(self);
-        host_call(&op, &[re, im])
+        host_call(&op, operands)
     }
 
-    /// Bytes that [`Transform::run`] takes besides its results: copies of both parts, the complex
-    /// numbers, and what the library works with, which is less than three times as much.
-    fn scratch(ty: &TensorType) -> usize {
-        8 * ty.bytes()
+    fn operand_count(self) -> usize {
+        if self.transform == Transform::ToHalf { 1 } else { 2 }
     }
 
-    fn run<T: Element + FftNum>(self, x: &[Array]) -> Option<Vec<Array>> {
-        let shape = x[0].shape().clone();
-        let n = *shape.last()?;
-        let (re, im) = (x[0].to_vec::<T>().ok()?, x[1].to_vec::<T>().ok()?);
-        let mut values: Vec<rustfft::num_complex::Complex<T>> = re
-            .into_iter()
-            .zip(im)
-            .map(|(re, im)| rustfft::num_complex::Complex { re, im })
-            .collect();
-        if n > 0 {
-            let direction =
-                if self.inverse { FftDirection::Inverse } else { FftDirection::Forward };
-            // Transforms all rows that lie one after the other.
-            FftPlanner::new().plan_fft(n, direction).process(&mut values);
+    /// Values along the axis of operands and of results.
+    fn extents(self) -> (usize, usize) {
+        let half = self.n / 2 + 1;
+        match self.transform {
+            Transform::Complex { .. } => (self.n, self.n),
+            Transform::ToHalf => (self.n, half),
+            Transform::FromHalf => (half, self.n),
         }
-        let part = |f: fn(&rustfft::num_complex::Complex<T>) -> T| {
-            Array::new(shape.clone(), values.iter().map(f).collect())
+    }
+
+    /// The axis of the transform of operands of some shape.
+    fn axis(self, shape: &Shape) -> Option<usize> {
+        let axis = shape.rank().checked_sub(self.behind + 1)?;
+        (self.n > 0 && shape[axis] == self.extents().0).then_some(axis)
+    }
+
+    /// The value `k` of one lane of the result, by the definition.
+    fn value(self, k: usize, lane: &[(f64, f64)]) -> (f64, f64) {
+        let sign = match self.transform {
+            Transform::Complex { inverse: true } | Transform::FromHalf => 1.0,
+            Transform::Complex { inverse: false } | Transform::ToHalf => -1.0,
         };
-        Some(vec![part(|z| z.re), part(|z| z.im)])
+        let is_alone = |k: usize| k == 0 || 2 * k == self.n;
+        let term = |(j, &(re, im)): (usize, &(f64, f64))| {
+            let (sin, cos) = (sign * TAU * (j * k % self.n) as f64 / self.n as f64).sin_cos();
+            match self.transform {
+                Transform::FromHalf if is_alone(j) => (re * cos, 0.0),
+                Transform::FromHalf => (2.0 * self.paired * (re * cos - im * sin), 0.0),
+                _ => (re * cos - im * sin, re * sin + im * cos),
+            }
+        };
+        let add = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
+        let sum = lane.iter().enumerate().map(term).fold((0.0, 0.0), add);
+        let factor = match self.transform {
+            Transform::ToHalf if !is_alone(k) => self.scale * self.paired,
+            _ => self.scale,
+        };
+        (
+            sum.0 * factor,
+            if self.transform == Transform::ToHalf && is_alone(k) { 0.0 } else { sum.1 * factor },
+        )
     }
 }
 
-impl HostOp for Transform {
+impl HostOp for Fourier {
     fn name(&self) -> &'static str {
-        if self.inverse { "ifft" } else { "fft" }
+        match self.transform {
+            Transform::Complex { inverse: false } => "fft",
+            Transform::Complex { inverse: true } => "ifft",
+            Transform::ToHalf => "rfft",
+            Transform::FromHalf => "irfft",
+        }
     }
 
     fn result_count(&self) -> usize {
-        2
+        if self.transform == Transform::FromHalf { 1 } else { 2 }
     }
 
     fn key(&self) -> Option<String> {
-        Some(String::new())
+        Some(format!("{self:?}"))
     }
 
     fn infer(&self, x: &[TensorType]) -> Result<Vec<TensorType>, String> {
-        match x {
-            [re, im] if re == im && re.dtype.is_float() && re.rank() > 0 => Ok(x.to_vec()),
-            [re, im] => Err(format!("takes parts of one shape, f32 or f64, got {re} and {im}")),
-            _ => Err(format!("takes two parts, got {}", x.len())),
+        let fits = x.len() == self.operand_count()
+            && x.iter().all(|ty| *ty == x[0] && ty.dtype.is_float());
+        match x.first().and_then(|ty| Some((ty, self.axis(&ty.shape)?))) {
+            Some((ty, axis)) if fits => {
+                let mut shape = ty.shape.clone();
+                shape[axis] = self.extents().1;
+                Ok(vec![TensorType::new(ty.dtype, shape); self.result_count()])
+            }
+            _ => {
+                let given = x.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+                Err(format!("takes parts of one shape, f32 or f64, got {given}"))
+            }
         }
     }
 
     fn evaluate(&self, x: &[Array]) -> Result<Vec<Array>, String> {
-        let results = match x[0].dtype() {
-            DType::F32 => self.run::<f32>(x),
-            DType::F64 => self.run::<f64>(x),
-            other => unreachable!("transforms are of floats, not of {other}"),
+        let (from, to) = self.extents();
+        let axis = self.axis(x[0].shape()).ok_or("takes parts of one shape")?;
+        let mut shape = x[0].shape().clone();
+        shape[axis] = to;
+        let part = |i: usize, index: &[usize]| match x.get(i).map(|x| x.get(index)) {
+            Some(Number::Float(value)) => value,
+            _ => 0.0,
         };
-        results.ok_or_else(|| "takes parts of f32 or f64".into())
+        let mut values: [Vec<f64>; 2] = Default::default();
+        shape.for_each_index(|index| {
+            let mut index = Shape::from(index);
+            let k = std::mem::take(&mut index[axis]);
+            let lane: Vec<(f64, f64)> = (0..from)
+                .map(|j| {
+                    index[axis] = j;
+                    (part(0, &index), part(1, &index))
+                })
+                .collect();
+            let (re, im) = self.value(k, &lane);
+            values[0].push(re);
+            values[1].push(im);
+        });
+        let array = |values: &Vec<f64>| {
+            with_dtype!(x[0].dtype(), T => {
+                let all = values.iter().map(|&v| T::from_number(Number::Float(v))).collect();
+                Array::new(shape.clone(), all)
+            })
+        };
+        Ok(values.iter().take(self.result_count()).map(array).collect())
     }
 
-    fn scratch_bytes(&self, x: &[TensorType]) -> usize {
-        x.first().map_or(0, Transform::scratch)
+    fn prepare(&self, x: &[TensorType]) -> Result<Option<Box<dyn HostKernel>>, ErrorKind> {
+        match x.first().and_then(|ty| Some((ty, self.axis(&ty.shape)?))) {
+            Some((ty, axis)) => self.transform.prepare(ty, axis, self.n, [self.scale, self.paired]),
+            None => Ok(None),
+        }
     }
 
     fn batch(&self, x: &[&Tensor], stacked: &[bool], size: usize) -> Option<Vec<Tensor>> {
-        // Rows of a stack are more rows.
-        let all = |i: usize| match stacked[i] {
-            true => x[i].clone(),
-            false => Tensor::stack(&vec![x[i]; size], 0),
-        };
-        Some(self.apply(&all(0), &all(1)))
+        // Lanes of a stack are more lanes.
+        let all: Vec<Tensor> = (x.iter().zip(stacked))
+            .map(|(&x, &stacked)| match stacked {
+                true => x.clone(),
+                false => Tensor::stack(&vec![x; size], 0),
+            })
+            .collect();
+        Some(self.apply(&all.iter().collect::<Vec<_>>()))
     }
 
     fn jvp(&self, x: &[&Tensor], t: &[Option<&Tensor>], _: &[Tensor]) -> Option<Vec<Tensor>> {
-        let tangent = |i: usize| t[i].map_or_else(|| x[i].zeros_like(), Tensor::clone);
-        Some(self.apply(&tangent(0), &tangent(1)))
+        let tangent =
+            |(&x, t): (&&Tensor, &Option<&Tensor>)| t.map_or_else(|| x.zeros_like(), Tensor::clone);
+        let tangents: Vec<Tensor> = x.iter().zip(t).map(tangent).collect();
+        Some(self.apply(&tangents.iter().collect::<Vec<_>>()))
     }
 
-    /// The matrix is symmetric: as a map of both parts its transpose is the other direction.
+    /// The matrix is symmetric: as a map of both parts its transpose is the other direction. A value of
+    /// a half spectrum that stands for two counts twice on the way back.
     fn transpose(
         &self,
         cotangents: &[Option<Tensor>],
         operands: &[Option<&Tensor>],
     ) -> Option<Vec<Option<Tensor>>> {
         let like = cotangents.iter().flatten().next()?;
-        let part = |i: usize| cotangents[i].clone().unwrap_or_else(|| like.zeros_like());
-        let back = Transform { inverse: !self.inverse }.apply(&part(0), &part(1));
-        let given = back.into_iter().zip(operands);
+        let parts: Vec<Tensor> =
+            cotangents.iter().map(|ct| ct.clone().unwrap_or_else(|| like.zeros_like())).collect();
+        let back = match self.transform {
+            Transform::Complex { inverse } => {
+                Fourier { transform: Transform::Complex { inverse: !inverse }, ..*self }
+            }
+            Transform::ToHalf => {
+                Fourier { transform: Transform::FromHalf, paired: 0.5 * self.paired, ..*self }
+            }
+            Transform::FromHalf => {
+                Fourier { transform: Transform::ToHalf, paired: 2.0 * self.paired, ..*self }
+            }
+        };
+        let given = back.apply(&parts.iter().collect::<Vec<_>>()).into_iter().zip(operands);
         Some(given.map(|(ct, known)| known.is_none().then_some(ct)).collect())
     }
 }
@@ -135,28 +219,73 @@ fn failed(op: &'static str, message: String, place: Place) -> Complex {
     Complex { re: error.clone(), im: error }
 }
 
+/// How many values there are along an axis, one or more, and how many axes behind it.
+fn place_of(x: &Tensor, axis: isize) -> Result<(usize, usize), String> {
+    let at = normalize_axis(axis, x.rank()).map_err(|kind| kind.to_string())?;
+    match x.shape()[at] {
+        0 => Err("takes one value or more along the axis".into()),
+        n => Ok((n, x.rank() - 1 - at)),
+    }
+}
+
 /// The transform along an axis.
 #[track_caller]
 fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
     let place = Place::here();
     place.scope(|| {
+        if z.re.as_error().is_some() || z.im.as_error().is_some() {
+            return z.clone();
+        }
+        let (n, behind) = match place_of(&z.re, axis) {
+            Ok(found) => found,
+            Err(message) => return failed("fft", message, place),
+        };
+        let scale = if inverse { 1.0 / n as f64 } else { 1.0 };
+        let transform = Transform::Complex { inverse };
+        let results = Fourier { transform, behind, n, scale, paired: 1.0 }.apply(&[&z.re, &z.im]);
+        Complex { re: results[0].clone(), im: results[1].clone() }
+    })
+}
+
+/// Half of the spectrum of real numbers along an axis.
+#[track_caller]
+fn half(x: &Tensor, axis: isize, scale: impl Fn(f64) -> f64) -> Complex {
+    let place = Place::here();
+    place.scope(|| {
+        if x.as_error().is_some() {
+            return Complex { re: x.clone(), im: x.clone() };
+        }
+        let (n, behind) = match place_of(x, axis) {
+            Ok(found) => found,
+            Err(message) => return failed("fft", message, place),
+        };
+        let (transform, scale) = (Transform::ToHalf, scale(n as f64));
+        let results = Fourier { transform, behind, n, scale, paired: 1.0 }.apply(&[x]);
+        Complex { re: results[0].clone(), im: results[1].clone() }
+    })
+}
+
+/// The `n` real numbers along an axis of which half a spectrum is given.
+#[track_caller]
+fn from_half(z: &Complex, n: usize, axis: isize, scale: f64) -> Tensor {
+    let place = Place::of("irfft");
+    place.scope(|| {
+        if let Some(error) = [&z.re, &z.im].into_iter().find(|x| x.as_error().is_some()) {
+            return error.clone();
+        }
         let at = match normalize_axis(axis, z.re.rank()) {
-            _ if z.re.as_error().is_some() || z.im.as_error().is_some() => {
-                return z.clone();
-            }
-            Ok(at) if z.shape()[at] > 0 => at,
-            Ok(_) => return failed("fft", "takes one value or more along the axis".into(), place),
-            Err(kind) => return failed("fft", kind.to_string(), place),
+            Ok(at) => at,
+            Err(kind) => return failed("irfft", kind.to_string(), place).re,
         };
-        let n = z.shape()[at] as f64;
-        let last = z.each_part(|x| x.move_axis(axis, -1));
-        let results = Transform { inverse }.apply(&last.re, &last.im);
-        let moved = |x: &Tensor| match x.as_error() {
-            Some(_) => x.clone(),
-            None => x.move_axis(-1, axis),
-        };
-        let result = Complex { re: moved(&results[0]), im: moved(&results[1]) };
-        if inverse { result / n } else { result }
+        let half = n / 2 + 1;
+        if n == 0 || z.shape()[at] != half {
+            let given = z.shape()[at];
+            let message = format!("{given} values along axis {axis}; {n} real numbers have {half}");
+            return failed("irfft", message, place).re;
+        }
+        let (transform, behind) = (Transform::FromHalf, z.re.rank() - 1 - at);
+        let how = Fourier { transform, behind, n, scale, paired: 1.0 };
+        how.apply(&[&z.re, &z.im])[0].clone()
     })
 }
 
@@ -179,43 +308,14 @@ pub fn ifft(z: &Complex, axis: impl AxisNumber) -> Complex {
 #[track_caller]
 pub fn rfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
-    operation("rfft", || {
-        let z = along(&Complex::from_real(x), axis, false);
-        match normalize_axis(axis, x.rank()) {
-            Ok(at) => z.each_part(|part| part.slice_axis(axis, 0, x.shape()[at] / 2 + 1)),
-            Err(_) => z,
-        }
-    })
+    operation("rfft", || half(x, axis, |_| 1.0))
 }
 
 /// The real numbers, `n` along an axis, of which `z` is the [`rfft`]. The imaginary parts at 0 and, for
 /// even `n`, at `n/2` do not count.
 #[track_caller]
 pub fn irfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
-    let axis = axis.number();
-    let place = Place::of("irfft");
-    place.scope(|| {
-        let at = match normalize_axis(axis, z.re.rank()) {
-            Ok(at) => at,
-            Err(kind) => return failed("irfft", kind.to_string(), place).re,
-        };
-        let half = n / 2 + 1;
-        if n == 0 || z.shape()[at] != half {
-            let given = z.shape()[at];
-            let message = format!("{given} values along axis {axis}; {n} real numbers have {half}");
-            return failed("irfft", message, place).re;
-        }
-        // The second half: conjugates in reverse order.
-        let rest = z.each_part(|x| x.slice_axis(axis, 1, n.div_ceil(2)).flip(&[axis])).conj();
-        // What has no partner is real.
-        let position = Tensor::iota(DType::I64, z.shape(), at);
-        let is_alone = position.equal(&Tensor::from(0i64))
-            | position.equal(&Tensor::from(if n.is_multiple_of(2) { n as i64 / 2 } else { -1 }));
-        let first = Complex { re: z.re.clone(), im: is_alone.select(&z.im.zeros_like(), &z.im) };
-        let joined = |a: &Tensor, b: &Tensor| Tensor::concatenate(&[a, b], axis);
-        let whole = Complex { re: joined(&first.re, &rest.re), im: joined(&first.im, &rest.im) };
-        along(&whole, axis, true).re
-    })
+    from_half(z, n, axis.number(), 1.0 / n as f64)
 }
 
 /// The transform of a spectrum that is symmetric (the first half of which is given) to `n` real
@@ -223,17 +323,14 @@ pub fn irfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
 #[track_caller]
 pub fn hfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
     let axis = axis.number();
-    operation("hfft", || irfft(&z.conj(), n, axis) * n as f64)
+    operation("hfft", || from_half(&z.conj(), n, axis, 1.0))
 }
 
 /// The inverse of [`hfft`].
 #[track_caller]
 pub fn ihfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
-    operation("ihfft", || {
-        let n = normalize_axis(axis, x.rank()).map_or(1, |at| x.shape()[at]);
-        rfft(x, axis).conj() / n as f64
-    })
+    operation("ihfft", || half(x, axis, |n| 1.0 / n).conj())
 }
 
 /// The transform along several axes.

@@ -212,15 +212,40 @@ unsafe fn walk<B: Block, const SPLIT: bool>(all: Columns<'_>) {
             }
         }
         for k in (0..columns.len()).filter(|&k| columns[k].is_some()) {
-            for i in done..all.n {
-                // SAFETY: as above, element by element.
-                unsafe {
-                    let (row, column) = (row(i).add(k), column(k).add(i));
-                    match SPLIT {
-                        true => column.write_unaligned(row.read_unaligned()),
-                        false => row.write_unaligned(column.read_unaligned()),
-                    }
+            let (row, column) = (row(done).wrapping_add(k), column(k).wrapping_add(done));
+            let n = all.n - done;
+            // SAFETY: as above, element by element. Known strides make vectors of the loop.
+            unsafe {
+                match all.stride {
+                    1 if SPLIT => std::ptr::copy_nonoverlapping(row, column, n),
+                    1 => std::ptr::copy_nonoverlapping(column, row, n),
+                    2 => elements::<B::T, SPLIT>(row, column, n, 2),
+                    3 => elements::<B::T, SPLIT>(row, column, n, 3),
+                    stride => elements::<B::T, SPLIT>(row, column, n, stride),
                 }
+            }
+        }
+    }
+}
+
+/// One element of each row.
+///
+/// # Safety
+/// As [`Simd::split`].
+#[inline(always)]
+unsafe fn elements<T: Copy, const SPLIT: bool>(
+    row: *mut T,
+    column: *mut T,
+    n: usize,
+    stride: usize,
+) {
+    for i in 0..n {
+        // SAFETY: as the caller's.
+        unsafe {
+            let (row, column) = (row.add(i * stride), column.add(i));
+            match SPLIT {
+                true => column.write_unaligned(row.read_unaligned()),
+                false => row.write_unaligned(column.read_unaligned()),
             }
         }
     }

@@ -31,8 +31,32 @@ to! {
     i32 => i64 u32 f32 f64;
     i64 => i32 u32 f32 f64;
     u32 => i32 i64 f32 f64;
-    f32 => i32 i64 u32 f64;
-    f64 => i32 i64 u32 f32;
+    f32 => i64 u32 f64;
+    f64 => i64 u32 f32;
+}
+
+/// What `as i32` gives, by operations that all lanes can do at once: the compiler takes lanes apart for it.
+macro_rules! to_i32 {
+    ($($from:ident: $largest:literal;)+) => { $(
+        impl To<i32> for $from {
+            #[inline(always)]
+            fn to(self) -> i32 {
+                const LEAST: $from = i32::MIN as $from;
+                // Also what is not a number.
+                let x = if self > LEAST { self } else { LEAST };
+                let x = if x < $largest { x } else { $largest };
+                // SAFETY: the number is in the range of the type.
+                let whole = unsafe { x.to_int_unchecked::<i32>() };
+                let whole = if self >= 2_147_483_648.0 { i32::MAX } else { whole };
+                if self.is_nan() { 0 } else { whole }
+            }
+        }
+    )+ };
+}
+to_i32! {
+    // The largest number below 2³¹, and the largest integer.
+    f32: 2_147_483_520.0;
+    f64: 2_147_483_647.0;
 }
 
 macro_rules! bool_to {

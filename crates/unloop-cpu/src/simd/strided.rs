@@ -32,11 +32,28 @@ macro_rules! by_size {
 pub unsafe fn gather_run(dst: *mut u8, src: *const u8, stride: isize, n: usize, dtype: DType) {
     by_size!(dtype, T => {
         let (dst, src) = (dst.cast::<T>(), src.cast::<T>());
-        for i in 0..n {
-            // SAFETY: the caller makes element `i` of both runs valid.
-            unsafe { dst.add(i).write_unaligned(src.offset(i as isize * stride).read_unaligned()) }
+        // Strides that the compiler knows become vectors.
+        // SAFETY: as the caller's.
+        unsafe {
+            match stride {
+                -1 => pick_run(dst, src, -1, n),
+                0 => pick_run(dst, src, 0, n),
+                1 => pick_run(dst, src, 1, n),
+                2 => pick_run(dst, src, 2, n),
+                _ => pick_run(dst, src, stride, n),
+            }
         }
     })
+}
+
+/// # Safety
+/// As [`gather_run`].
+#[inline(always)]
+unsafe fn pick_run<T: Copy>(dst: *mut T, src: *const T, stride: isize, n: usize) {
+    for i in 0..n {
+        // SAFETY: the caller makes element `i` of both runs valid.
+        unsafe { dst.add(i).write_unaligned(src.offset(i as isize * stride).read_unaligned()) }
+    }
 }
 
 /// `dst[i·stride] = src[i]` for `i` in `0..n`.

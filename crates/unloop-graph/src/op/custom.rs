@@ -178,6 +178,16 @@ pub trait HostOp: fmt::Debug + Send + Sync {
         0
     }
 
+    /// What computes the results on memory as it lies, for operands of these types; made once for a
+    /// compiled program. `None`, the default: [`HostOp::evaluate`] does, on copies.
+    ///
+    /// # Errors
+    /// There is no memory for what the kernel keeps.
+    fn prepare(&self, operands: &[TensorType]) -> Result<Option<Box<dyn HostKernel>>, ErrorKind> {
+        let _ = operands;
+        Ok(None)
+    }
+
     /// The results for a stack of `size` examples along axis 0 of the operands that are marked; each
     /// result has one entry an example along axis 0. `None`, the default, runs them one by one.
     fn batch(&self, operands: &[&Tensor], stacked: &[bool], size: usize) -> Option<Vec<Tensor>> {
@@ -202,6 +212,22 @@ pub trait HostOp: fmt::Debug + Send + Sync {
     ) -> Option<Vec<Option<Tensor>>> {
         let _ = (cotangents, operands);
         None
+    }
+}
+
+/// Computes a [`HostOp`] for operands of some types, where they lie.
+///
+/// # Safety
+/// Unless it fails, [`HostKernel::run`] has written every element of every result.
+pub unsafe trait HostKernel: Send + Sync {
+    /// # Safety
+    /// The addresses are those of values in row-major order, of the types that the kernel was made for
+    /// and that [`HostOp::infer`] gave. Nobody else uses the results, which are not initialised.
+    unsafe fn run(&self, operands: &[*const u8], results: &[*mut u8]) -> Result<(), ErrorKind>;
+
+    /// Bytes that [`HostKernel::run`] takes for itself, all threads together.
+    fn scratch_bytes(&self) -> usize {
+        0
     }
 }
 

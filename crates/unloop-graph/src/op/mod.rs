@@ -19,7 +19,8 @@ use smallvec::{SmallVec, smallvec};
 
 pub use control::{Scan, Switch, While, entry_type};
 pub use custom::{
-    Deferred, Derivative, DerivativeRule, Host, HostOp, Pullback, REVERSE_ONLY, WithDerivative,
+    Deferred, Derivative, DerivativeRule, Host, HostKernel, HostOp, Pullback, REVERSE_ONLY,
+    WithDerivative,
 };
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};

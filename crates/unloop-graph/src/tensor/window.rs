@@ -1,5 +1,6 @@
 //! Windows that slide over axes: reductions of each window (pooling) and convolutions. Composed of
-//! one strided slice a position in the window, so every transform knows them.
+//! one strided slice a position in the window, so every transform knows them: slices that are summed
+//! where they lie, or laid out for a product of matrices.
 
 use smallvec::SmallVec;
 
@@ -72,6 +73,9 @@ fn invalid(op: &'static str, message: String, place: Place, like: &Tensor) -> Te
 
 /// Positions inside of a window up to which the elements at each are an operand of their own.
 const LISTED: usize = 256;
+
+/// Elements of a patch up to which they are summed where they lie, if each is multiplied by one number.
+const DIRECT: usize = 64;
 
 /// Whether there are few positions inside of a window.
 fn is_small(windows: &[WindowAxis]) -> bool {
@@ -399,32 +403,57 @@ impl Tensor {
                     zero(self),
                 );
             }
+            let taps: usize = w[2..].iter().product();
+            if features == groups && channels * taps <= DIRECT && self.dtype() == kernel.dtype() {
+                return padded.conv_of_one_feature(kernel, &windows);
+            }
             // There is room for the patches before each of them is a tensor.
             let bytes = all.checked_size(self.dtype()).map(|size| size * self.dtype().size());
             if let Err(kind) = bytes.and_then(Charge::new) {
                 return Tensor::fail("conv", kind, place, self);
             }
-            // Patches: [positions, examples, channels, spatial…].
             let parts: Vec<Tensor> = positions(&windows)
                 .iter()
                 .map(|p| padded.at_window_position(&windows, p))
                 .collect();
-            let taps: usize = w[2..].iter().product();
-            let patches = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0);
-            let outer = Shape::from([taps, examples, groups, channels]).concat(counts);
-            let patches = patches.reshape(outer);
-            let kernel = kernel.reshape([groups, features / groups, channels, taps]);
-            // Batch: groups; contract: channels and taps. Result: [groups, features, examples, …].
+            // One matrix an example and group: those of its rows that an entry of the kernel meets.
+            let patches = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 2);
+            let positions: usize = counts.iter().product();
+            let patches = patches.reshape([examples, groups, channels * taps, positions]);
+            let kernel = kernel.reshape([groups, features / groups, channels * taps]);
+            let kernel = kernel.broadcast_in_dim(
+                [examples, groups, features / groups, channels * taps],
+                [1, 2, 3].into_iter().collect(),
+            );
             let dims = DotDims {
-                lhs_batch: [0].into_iter().collect(),
-                rhs_batch: [2].into_iter().collect(),
-                lhs_contract: [2, 3].into_iter().collect(),
-                rhs_contract: [3, 0].into_iter().collect(),
+                lhs_batch: [0, 1].into_iter().collect(),
+                rhs_batch: [0, 1].into_iter().collect(),
+                lhs_contract: [3].into_iter().collect(),
+                rhs_contract: [2].into_iter().collect(),
             };
             let product = kernel.dot_general(&patches, dims);
-            let product = product.reshape(Shape::from([features, examples]).concat(counts));
-            product.swap_axes(0, 1)
+            product.reshape(Shape::from([examples, features]).concat(counts))
         })
+    }
+
+    /// The convolution of what has been padded, where each group of channels has one feature: every
+    /// element of a patch is read once, so none is written.
+    #[track_caller]
+    fn conv_of_one_feature(&self, kernel: &Tensor, windows: &[WindowAxis]) -> Tensor {
+        let shape = kernel.ty().shape;
+        let (groups, channels) = (shape[0], shape[1]);
+        // The channels of a group are taps along another axis.
+        let mut windows = windows.to_vec();
+        windows[1] = WindowAxis::new(channels).stride(channels);
+        let all = positions(&windows);
+        let kernel = kernel.reshape([groups, all.len()]);
+        let term = |(i, position): (usize, &SmallVec<[usize; 6]>)| {
+            let x = self.at_window_position(&windows, position);
+            let weight = kernel.slice_axis(1, i, i + 1).reshape([groups]);
+            x.clone() * weight.broadcast_in_dim(x.shape(), [1].into_iter().collect())
+        };
+        let sum = all.iter().enumerate().map(term).reduce(|sum, term| sum + term);
+        sum.unwrap_or_else(|| self.clone())
     }
 }
 
