@@ -150,7 +150,7 @@ fn any_length_and_both_dtypes_come_back() {
 fn tangents_are_accurate_near_poles_and_far_away() {
     let pole = std::f32::consts::FRAC_PI_2;
     for (re, im) in
-        [(1e-1, 0.1), (1e-2, 1e-2), (3e-4, -4e-4), (1e-6, 0.0), (50.0, 0.3), (-700.0, 2.0)]
+        [(1e-1, 0.1), (1e-2, 1e-2), (3e-4, -4e-4), (1e-5, 2e-5), (50.0, 0.3), (-700.0, 2.0)]
     {
         let (re, im) = (re as f32, pole + im as f32);
         let expected = Complex64::new(re.into(), im.into()).tanh();
