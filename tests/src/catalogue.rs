@@ -119,6 +119,7 @@ pub fn cases() -> Vec<Case> {
         layout(dtype, &mut cases);
         reductions(dtype, &mut cases);
         indexing(dtype, &mut cases);
+        searches(dtype, &mut cases);
         products(dtype, &mut cases);
     }
     for dtype in [DType::F32, DType::F64] {
@@ -241,6 +242,27 @@ fn indexing(dtype: DType, cases: &mut Vec<Case>) {
             };
             let operands = vec![x(&[4, 4]), indices(&[7, 2], 4), x(&[7])];
             cases.push(Case::new(Op::Scatter(Scatter { dims: elements, op, mode }), operands));
+        }
+    }
+}
+
+fn searches(dtype: DType, cases: &mut Vec<Case>) {
+    let shapes: [(&[usize], &[usize]); 10] = [
+        (&[0], &[3]),
+        (&[1], &[17]),
+        (&[2], &[4, 4]),
+        (&[16], &[15]),
+        (&[17], &[0]),
+        (&[64], &[]),
+        (&[65], &[33]),
+        (&[3, 5], &[3, 2, 9]),
+        (&[3, 4], &[3]),
+        (&[0, 5], &[0, 2]),
+    ];
+    for (table, values) in shapes {
+        for right in [false, true] {
+            let operands = vec![any(dtype, table), any(dtype, values)];
+            cases.push(Case::new(Op::SearchSorted { right }, operands));
         }
     }
 }

@@ -186,3 +186,67 @@ fn rows_with_a_period() {
         check(&y, 0, &format!("period {period}"));
     }
 }
+
+/// How many elements come before each value, counted.
+fn count_before(table: &Tensor, values: &Tensor, right: bool) -> Vec<i64> {
+    let table = rows(table, 0).swap_remove(0);
+    let is_before = |x: f64, value: f64| match order(x, value) {
+        Ordering::Less => true,
+        Ordering::Equal => right,
+        Ordering::Greater => false,
+    };
+    let values: ArrayD<f64> = values.cast(DType::F64).to_array().unwrap();
+    values.iter().map(|&v| table.iter().filter(|&&x| is_before(x, v)).count() as i64).collect()
+}
+
+#[test]
+fn positions_in_sorted_rows_of_every_length() {
+    let mut rng = Rng::with_seed(3);
+    for (t, n) in [0, 1, 2, 3, 15, 16, 17, 63, 64, 65, 1000, 1023].into_iter().enumerate() {
+        for (d, dtype) in DTYPES.into_iter().enumerate() {
+            for (k, m) in [0, 1, 15, 16, 17, 33, 400].into_iter().enumerate() {
+                let kind = KINDS[(t + d + k) % KINDS.len()];
+                let mut drawn = |shape: &[usize]| {
+                    let x = ArrayD::from_shape_fn(IxDyn(shape), |i| {
+                        number(kind, i[shape.len() - 1], &mut rng)
+                    });
+                    in_dtype(&x, dtype)
+                };
+                let (tables, values) = (drawn(&[3, n]).sort(1), drawn(&[3, m]));
+                let left = |x: &Tensor, v: &Tensor| x.search_sorted(v);
+                let right = |x: &Tensor, v: &Tensor| x.search_sorted_right(v);
+                let results = [
+                    (false, jit(vmap(left, (0, 0)))(&tables, &values)),
+                    (true, vmap(right, (0, 0))(&tables, &values)),
+                ];
+                for (right, found) in results {
+                    for i in 0..3 {
+                        let (table, values) = (tables.at((i, ..)), values.at((i, ..)));
+                        let expected = count_before(&table, &values, right);
+                        let what = format!("{kind:?} {dtype} {n} {m} {right}");
+                        assert_eq!(found.at((i, ..)).to_vec::<i64>().unwrap(), expected, "{what}");
+                        let alone = match right {
+                            false => table.search_sorted(&values),
+                            true => table.search_sorted_right(&values),
+                        };
+                        assert_eq!(alone.to_vec::<i64>().unwrap(), expected, "{what}");
+                    }
+                }
+                let shared = tables.at((0, ..));
+                let found = vmap(left, (Shared, 0))(&shared, &values);
+                let expected = count_before(&shared, &values, false);
+                assert_eq!(found.to_vec::<i64>().unwrap(), expected, "{kind:?} {dtype} {n} {m}");
+                let same = values.at((0, ..));
+                let found = vmap(left, (0, Shared))(&tables, &same);
+                for i in 0..3 {
+                    let expected = count_before(&tables.at((i, ..)), &same, false);
+                    assert_eq!(
+                        found.at((i, ..)).to_vec::<i64>().unwrap(),
+                        expected,
+                        "{kind:?} {dtype}"
+                    );
+                }
+            }
+        }
+    }
+}

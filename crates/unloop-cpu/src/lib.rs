@@ -28,6 +28,7 @@ mod product;
 mod profile;
 mod reduce;
 mod rowwise;
+mod search;
 mod simd;
 mod sort;
 mod space;

@@ -21,6 +21,7 @@ use crate::product::{self, Product, follows_product};
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
+use crate::search::SearchStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
@@ -441,6 +442,9 @@ impl Lowering<'_> {
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, simd, operands, results))
+            }
+            (Op::SearchSorted { right }, [table, values], [y]) => {
+                Run::Search(SearchStep::compile(*right, simd, *table, *values, *y))
             }
             (op @ Op::Host(host), operands, results) => {
                 let step = HostStep::compile(host, operands, results);

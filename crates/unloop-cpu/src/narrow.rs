@@ -276,6 +276,10 @@ impl Narrow<'_> {
             Op::Pad(_) if i == 1 => return Some(State::Shared),
             Op::Gather(gather) => return Some(indices_of(gather, k, axis)),
             Op::Scatter(_) if i == 1 => return Some(State::Shared),
+            // Only the first axes of values are those of the table too.
+            Op::SearchSorted { .. } if i == 0 && axis + 1 >= self.graph.ty(v).rank() => {
+                return Some(State::Shared);
+            }
             Op::Scatter(scatter) => {
                 let windows = windows_of(scatter, self.graph.ty(v).rank().max(axis + 1));
                 let other = match k {
@@ -409,6 +413,7 @@ impl Narrow<'_> {
             | Op::Svd { .. }
             | Op::Eigh => same(axis + 2 < shape.rank()),
             Op::Sort(sort) => same(sort.axis != axis),
+            Op::SearchSorted { .. } => same(k == 1 || axis + 1 < shape.rank()),
             _ => None,
         }
     }

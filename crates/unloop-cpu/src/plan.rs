@@ -26,6 +26,7 @@ use crate::product::Product;
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
 use crate::rowwise::RowwiseStep;
+use crate::search::SearchStep;
 use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
@@ -97,6 +98,7 @@ pub(crate) enum Run {
     ArgReduce(ArgReduce),
     Pad(PadStep),
     Sort(SortStep),
+    Search(SearchStep),
     Betainc(BetaincStep),
     Factorisation(Factorisation),
     Decomposition(Decomposition),
@@ -119,6 +121,7 @@ impl Run {
                 Run::ArgReduce(step) => step.run(memory),
                 Run::Pad(step) => step.run(memory),
                 Run::Sort(step) => step.run(memory),
+                Run::Search(step) => step.run(memory),
                 Run::Betainc(step) => step.run(memory),
                 Run::Decomposition(step) => step.run(memory),
                 Run::Gather(step) => step.run(memory),
@@ -139,6 +142,7 @@ impl Run {
             | Run::Transpose(_)
             | Run::Gather(_)
             | Run::Scatter(_)
+            | Run::Search(_)
             | Run::Pad(_)
             | Run::Betainc(_) => 0,
             Run::Reduce(step) => step.partial_bytes(),

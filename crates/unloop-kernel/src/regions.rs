@@ -121,6 +121,7 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::Scatter(_)
         | Op::ArgReduce { .. }
         | Op::Sort(_)
+        | Op::SearchSorted { .. }
         | Op::Betainc
         | Op::Cholesky { .. }
         | Op::Lu

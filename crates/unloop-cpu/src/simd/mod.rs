@@ -19,6 +19,7 @@ mod math;
 mod orthogonal;
 mod product;
 mod reduce;
+mod search;
 mod sort;
 mod strided;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use orthogonal::{QrGroup, QrLanes};
 pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
+pub use search::Table;
 pub use sort::{Key, Packing, Sorting};
 pub use strided::{
     copy_past_caches, count_true, fill, finish_past_caches, gather_run, permute, pick, put,

@@ -305,6 +305,7 @@ fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
         | Op::Svd { .. }
         | Op::Eigh
         | Op::Sort(_)
+        | Op::SearchSorted { .. }
         | Op::ArgReduce { .. }
         | Op::Betainc
         | Op::Switch(_)

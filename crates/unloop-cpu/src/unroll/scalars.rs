@@ -371,6 +371,7 @@ impl Unroller {
             | Op::Betainc
             | Op::ArgReduce { .. }
             | Op::Sort(_)
+            | Op::SearchSorted { .. }
             | Op::Qr { .. }
             | Op::Svd { .. }
             | Op::Eigh

@@ -11,6 +11,7 @@ mod gather;
 mod layout;
 mod linalg;
 mod reduce;
+mod search;
 mod sort;
 
 use std::fmt;
@@ -112,6 +113,13 @@ pub enum Op {
     Dot(DotDims),
     /// `(x, …) → (y, …)`: rearranged along an axis in the order of the first ones.
     Sort(Sort),
+    /// `(table[…,n], values[…,…]) → positions i64[…,…]`: where each value would stand in its sorted row;
+    /// NaN is larger than any number. The row's elements are looked at by halving: it is unspecified
+    /// where that leads in a row that is not sorted, but it is always the same.
+    SearchSorted {
+        /// Whether values stand after equal elements, not before.
+        right: bool,
+    },
     /// `(a[…,n,n]) → l[…,n,n]`: lower Cholesky factor; reads the lower triangle. A matrix that is
     /// not positive definite gives NaN; a single one that is `checked` is an error.
     Cholesky {
@@ -196,6 +204,7 @@ impl Op {
             Op::ArgReduce { op, .. } => op.name(),
             Op::Dot(_) => "dot",
             Op::Sort(_) => "sort",
+            Op::SearchSorted { .. } => "search_sorted",
             Op::Cholesky { .. } => "cholesky",
             Op::Lu => "lu",
             Op::Qr { .. } => "qr",
@@ -282,6 +291,7 @@ impl Op {
             }
             Op::Dot(dims) => smallvec![dims.infer(args(operands)?)?],
             Op::Sort(sort) => sort.infer(operands)?,
+            Op::SearchSorted { .. } => smallvec![search::infer(args(operands)?)?],
             Op::Cholesky { .. } => smallvec![linalg::infer_cholesky(args(operands)?)?],
             Op::Lu => linalg::infer_lu(args(operands)?)?,
             Op::Qr { full } => decompose::infer_qr(args(operands)?, *full)?,
@@ -363,6 +373,9 @@ impl Op {
             Op::ArgReduce { op, axis, .. } => one(op.evaluate(&operands[0], *axis, ty)),
             Op::Dot(dims) => one(dims.evaluate(&operands[0], &operands[1], ty)),
             Op::Sort(sort) => Ok(sort.evaluate(operands, types)),
+            Op::SearchSorted { right } => {
+                one(search::evaluate(&operands[0], &operands[1], *right, ty))
+            }
             Op::Cholesky { checked } => one(linalg::cholesky(&operands[0], *checked, ty)?),
             Op::Lu => Ok(linalg::lu(&operands[0], types)),
             Op::Qr { .. } => Ok(decompose::qr(&operands[0], types)),
@@ -439,11 +452,13 @@ impl fmt::Display for Op {
             | Op::Cholesky { checked: false }
             | Op::Lu
             | Op::Eigh
+            | Op::SearchSorted { right: false }
             | Op::Qr { full: false }
             | Op::Svd { full: false, vectors: true } => f.write_str(name),
             Op::Qr { full: true } | Op::Svd { full: true, vectors: true } => {
                 write!(f, "{name}[full]")
             }
+            Op::SearchSorted { right: true } => write!(f, "{name}[right]"),
             Op::Cholesky { checked: true } => write!(f, "{name}[checked]"),
             Op::Svd { vectors: false, .. } => write!(f, "{name}[values]"),
             Op::Convert(dtype) | Op::Bitcast(dtype) => write!(f, "{name}[{dtype}]"),

@@ -147,39 +147,15 @@ composed! {
 }
 
 impl Tensor {
-    /// Positions by halving: a fixed number of steps for all values at once.
+    /// Positions in a sorted vector.
     #[track_caller]
-    fn bisect(&self, values: &Tensor, after_equal: bool) -> Tensor {
-        let place = Place::here();
-        let [n] = *self.shape() else {
-            let shape = self.shape().into();
-            let kind = ErrorKind::WrongRank { expected: "a sorted vector", shape };
-            return Tensor::fail("search_sorted", kind, place, self);
-        };
-        let mut low = Tensor::zeros(DType::I64, values.shape());
-        if n == 0 {
-            return low;
+    fn bisect(&self, values: &Tensor, right: bool) -> Tensor {
+        if self.rank() != 1 && self.as_error().is_none() {
+            let kind =
+                ErrorKind::WrongRank { expected: "a sorted vector", shape: self.shape().into() };
+            return Tensor::fail("search_sorted", kind, Place::here(), self);
         }
-        let mut high = Tensor::full(values.shape(), n as i64);
-        let last = Tensor::from(n as i64 - 1);
-        for _ in 0..=n.ilog2() {
-            let middle = (&low + &high).shift_right(&Tensor::from(1i64));
-            let found = self.take(&middle.minimum(&last.broadcast_to(middle.shape())), 0);
-            let before = match after_equal {
-                true => found.less_equal(values) | values.is_nan_or_false(),
-                false => found.less(values) | (values.is_nan_or_false() & found.equal(&found)),
-            };
-            let open = low.less(&high);
-            low = (&open & &before).select(&(&middle + 1), &low);
-            high = (open & before.logical_not()).select(&middle, &high);
-        }
-        low
-    }
-
-    /// NaN is larger than any number; other dtypes have none.
-    #[track_caller]
-    fn is_nan_or_false(&self) -> Tensor {
-        self.not_equal(self)
+        Tensor::apply1(Op::SearchSorted { right }, &[self, values])
     }
 
     /// The positions, as i64, that sort by several keys of one shape along an axis; the last key

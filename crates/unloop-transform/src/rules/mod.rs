@@ -15,6 +15,7 @@ mod gather;
 mod layout;
 mod linalg;
 mod reduce;
+mod search;
 mod sort;
 
 use unloop_graph::{Axes, Error, ErrorKind, Op, Place, Shape, Tensor, TensorType};
@@ -112,6 +113,7 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
         Op::Sort(sort) => sort::batch(sort, operands, size),
+        Op::SearchSorted { .. } => one(search::batch(op, operands[0], operands[1], size)),
         Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::batch(op, operands, size),
         Op::WithDerivative(_) | Op::Pullback(_) | Op::Host(_) | Op::AllGather(_) => {
             custom::batch(op, operands, size)
@@ -157,6 +159,7 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         | Op::Compare(_)
         | Op::Bitcast(_)
         | Op::StopGradient
+        | Op::SearchSorted { .. }
         | Op::ArgReduce { .. } => vec![None],
         Op::Unary(op) => vec![elementwise::jvp_unary(*op, rule)],
         Op::Binary(op) => vec![elementwise::jvp_binary(*op, rule)],
@@ -264,6 +267,7 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         Op::Dot(dims) => dot::transpose(dims, op, ct, x),
         Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
         Op::ArgReduce { .. }
+        | Op::SearchSorted { .. }
         | Op::Sort(_)
         | Op::Cholesky { .. }
         | Op::Lu
