@@ -19,6 +19,8 @@ from sides import Failed, Side, show
 jax.config.update("jax_enable_x64", True)
 
 ROUNDS = 15
+# Seconds for all rounds of a row, unless three take longer.
+PATIENCE = 30
 # Seconds that one side's turn takes, about.
 TURN = 0.05
 
@@ -292,12 +294,14 @@ def compare(binary, name, types, peers, rng, folder):
     sides = {"unloop": Side([binary, name, str(folder)])}
     for peer in peers:
         sides[peer] = Side([sys.executable, __file__, "--peer", name, peer, str(folder)])
-    counts = {}
+    counts, turns = {}, 0
     for side in sides:
-        sides[side].seconds(1)
-        counts[side] = max(1, int(TURN / max(sides[side].seconds(3), 1e-7)))
+        once = sides[side].seconds(1)
+        once = sides[side].seconds(3) if once < 1 else once
+        counts[side] = max(1, int(TURN / max(once, 1e-7)))
+        turns += counts[side] * once
     times = {side: [] for side in sides}
-    for _ in range(ROUNDS):
+    for _ in range(max(3, min(ROUNDS, int(PATIENCE / turns)))):
         for side in sides:
             times[side].append(sides[side].seconds(counts[side]))
     for side in sides.values():

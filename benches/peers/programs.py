@@ -110,7 +110,7 @@ def singular_loss(a):
 
 def bootstrap(x):
     def resample(key):
-        sample = x[jax.random.choice(key, x.shape[0], x.shape)]
+        sample = x[jax.random.randint(key, x.shape, 0, x.shape[0], "i4")]
         return sample.mean(), jnp.median(sample)
     return jax.vmap(resample)(jax.random.split(jax.random.key(3), 1000))
 
@@ -130,7 +130,7 @@ def page_rank_numpy(source, target):
 
 
 def ranks(np_):
-    return lambda x: np_.argsort(np_.argsort(x, 1), 1)
+    return lambda x: np_.argsort(np_.argsort(x, 1, stable=True), 1)
 
 
 def quantiles(np_):

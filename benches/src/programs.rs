@@ -44,9 +44,12 @@ fn bilinear(image: &Tensor, position: &Tensor) -> Tensor {
 /// Ten steps of k-means; `sums` adds up the points of each cluster, and counts them.
 fn k_means(points: &Tensor, sums: fn(&Tensor, &Tensor) -> (Tensor, Tensor)) -> Tensor {
     let step = |_: &Tensor, centres: &Tensor| {
-        let label = |p: &Tensor| (centres - p).square().sum_axis(1).argmin();
+        let label = |p: &Tensor| {
+            let distance = |centre: &Tensor| (centre - p).square().sum();
+            vmap(distance, 0)(centres).argmin()
+        };
         let (sums, counts) = sums(points, &vmap(label, 0)(points));
-        sums / counts.maximum(1.0).expand_dims(1)
+        sums / counts.maximum(1.0).expand_dims(1).broadcast()
     };
     fori_loop(10, step, &points.at((..32, ..)))
 }
@@ -65,12 +68,15 @@ fn sums_by_products(points: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
 fn mixture_step(x: &Tensor, means: &Tensor, spreads: &Tensor, weights: &Tensor) -> Vec<Tensor> {
     let variances = spreads.exp();
     let responsibilities = |p: &Tensor| {
-        let scores = ((p - means).square() / &variances + spreads).sum_axis(1);
+        let score = |mean: &Tensor, variance: &Tensor, spread: &Tensor| {
+            ((p - mean).square() / variance + spread).sum()
+        };
+        let scores = vmap(score, (0, 0, 0))(means, &variances, spreads);
         (weights.log_softmax(0) - 0.5 * scores).softmax(0)
     };
     let r = vmap(responsibilities, 0)(x).t();
     let total = r.sum_axis(1);
-    let column = total.expand_dims(1);
+    let column = total.expand_dims(1).broadcast();
     let means = r.matmul(x) / &column;
     let variances = r.matmul(&x.square()) / column - means.square();
     vec![means, variances.log(), (total / x.shape()[0] as f64).log()]

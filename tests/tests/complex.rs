@@ -145,6 +145,29 @@ fn any_length_and_both_dtypes_come_back() {
     assert!(error.unwrap().to_string().contains("12 real numbers have 7"));
 }
 
+/// In f32, near poles and far from them.
+#[test]
+fn tangents_are_accurate_near_poles_and_far_away() {
+    let pole = std::f32::consts::FRAC_PI_2;
+    for (re, im) in
+        [(1e-1, 0.1), (1e-2, 1e-2), (3e-4, -4e-4), (1e-5, 2e-5), (50.0, 0.3), (-700.0, 2.0)]
+    {
+        let (re, im) = (re as f32, pole + im as f32);
+        let expected = Complex64::new(re.into(), im.into()).tanh();
+        let expected =
+            if re.abs() > 20.0 { Complex64::new(f64::from(re).signum(), 0.0) } else { expected };
+        let z = Complex::new(&Tensor::from(re), &Tensor::from(im));
+        let turned = Complex::new(&Tensor::from(im), &Tensor::from(-re));
+        let (tanh, tan) = (z.tanh(), turned.tan());
+        // tan z = -i tanh(iz), with iz = re + i·im.
+        for t in [(tanh.re, tanh.im), (-tan.im, tan.re)] {
+            let [re, im] = [t.0, t.1].map(|x| f64::from(x.item::<f32>().unwrap()));
+            let error = (Complex64::new(re, im) - expected).norm() / expected.norm();
+            assert!(error < 1e-6, "at {re} + {im}i: {error:e}");
+        }
+    }
+}
+
 /// Both parts by the definition: what is run without a backend.
 fn by_definition(f: impl Fn() -> Parts) -> Vec<Tensor> {
     backend::use_reference(true);

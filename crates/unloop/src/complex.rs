@@ -186,7 +186,10 @@ methods! {
     }
 
     /// The tangent.
-    tan(z) -> Complex { z.sin() / z.cos() }
+    tan(z) -> Complex {
+        let t = z.times_i().tanh();
+        Complex { im: -t.re, re: t.im }
+    }
 
     /// The hyperbolic sine.
     sinh(z) -> Complex {
@@ -200,11 +203,12 @@ methods! {
 
     /// The hyperbolic tangent.
     tanh(z) -> Complex {
-        // Of 2·z, with the real part moved away from overflow.
+        // The real part stays away from overflow. A denominator of squares does not cancel near a pole.
         let limit = Tensor::full((), 20.0).cast(z.dtype());
-        let (x, y) = (z.re.clamp(&-&limit, &limit) * 2.0, &z.im * 2.0);
-        let below = x.cosh() + y.cos();
-        Complex { re: x.sinh() / &below, im: y.sin() / &below }
+        let x = z.re.clamp(&-&limit, &limit);
+        let (sinh, cos) = (x.sinh(), z.im.cos());
+        let below = sinh.square() + cos.square();
+        Complex { re: &sinh * x.cosh() / &below, im: z.im.sin() * cos / &below }
     }
 
     /// A whole power, by repeated squaring.
