@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use unloop_graph::backend::Rewriting;
+use unloop_graph::backend::{Rewriting, by_reference};
 
 use unloop_conformance::{Archive, Case, Mode, Outcome, Part, check, read_manifest};
 
@@ -16,6 +16,7 @@ struct Options {
     group: Option<String>,
     json: Option<PathBuf>,
     mode: Mode,
+    reference: bool,
     verbose: bool,
 }
 
@@ -30,14 +31,15 @@ fn rewriting(name: &str) -> Result<Rewriting, String> {
 
 fn options() -> Result<Options, Box<dyn Error>> {
     let mut directory = None;
-    let (mut group, mut json, mut mode, mut verbose) = (None, None, Mode::Compiled, false);
+    let (mut group, mut json, mut mode) = (None, None, Mode::Compiled);
+    let (mut reference, mut verbose) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--group" => group = Some(value()?),
             "--json" => json = Some(PathBuf::from(value()?)),
-            "--reference" => unloop_graph::backend::use_reference(true),
+            "--reference" => reference = true,
             "--plain" => mode = Mode::Plain,
             "--rewriting" => unloop_graph::backend::set_rewriting(rewriting(&value()?)?),
             "--verbose" => verbose = true,
@@ -48,7 +50,7 @@ fn options() -> Result<Options, Box<dyn Error>> {
         }
     }
     let directory = directory.ok_or(USAGE)?;
-    Ok(Options { directory, group, json, mode, verbose })
+    Ok(Options { directory, group, json, mode, reference, verbose })
 }
 
 /// Passed, failed and unsupported.
@@ -109,7 +111,8 @@ fn run() -> Result<bool, Box<dyn Error>> {
         let mut archive = Archive::open(&options.directory.join(format!("{group}.npz")))?;
         let mut row = Row { cases: cases.len(), ..Row::default() };
         for case in &cases {
-            let parts = check(case, &mut archive, options.mode)?;
+            let mut run = || check(case, &mut archive, options.mode);
+            let parts = if options.reference { by_reference(run) } else { run() }?;
             for (part, outcome) in &parts {
                 row.add(*part, outcome);
                 if options.verbose {

@@ -45,3 +45,5 @@ pub use backend::{Cpu, install};
 #[cfg(feature = "fft")]
 pub use fourier::Transform;
 pub use profile::{KernelTime, Profile, profile};
+#[doc(hidden)]
+pub use simd::{Fused, Mode, Simd};

@@ -331,15 +331,3 @@ impl fmt::Display for Profile {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_machine_can_do_is_measured() {
-        crate::install();
-        assert!(Peak::sum().is_some());
-        assert!(Peak::product(DType::F32).is_some() && Peak::product(DType::F64).is_some());
-    }
-}

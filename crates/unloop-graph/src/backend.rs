@@ -1,9 +1,9 @@
 //! The hook through which programs run. A backend crate installs itself; without one, programs run
 //! by reference evaluation.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use smallvec::SmallVec;
@@ -78,17 +78,26 @@ pub fn install(backend: &'static dyn Backend) -> bool {
     BACKEND.set(backend).is_ok()
 }
 
-static USE_REFERENCE: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    static BY_REFERENCE: Cell<bool> = const { Cell::new(false) };
+}
 
-/// From now on programs run by reference evaluation, whatever is installed, or no longer: slow, for
-/// tests of what stands above backends. Programs that were compiled before stay as they are.
-pub fn use_reference(on: bool) {
-    USE_REFERENCE.store(on, Ordering::Relaxed);
+/// Calls `f`; programs that this thread compiles or runs in it use reference evaluation, whatever is
+/// installed: slow, for tests. Programs that were compiled before stay as they are.
+pub fn by_reference<R>(f: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BY_REFERENCE.set(self.0);
+        }
+    }
+    let _before = Before(BY_REFERENCE.replace(true));
+    f()
 }
 
 /// The installed backend, or the reference evaluator.
 pub fn backend() -> &'static dyn Backend {
-    if USE_REFERENCE.load(Ordering::Relaxed) {
+    if BY_REFERENCE.get() {
         return &Reference;
     }
     BACKEND.get().copied().unwrap_or(&Reference)

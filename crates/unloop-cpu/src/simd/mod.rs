@@ -22,8 +22,6 @@ mod reduce;
 mod search;
 mod sort;
 mod strided;
-#[cfg(test)]
-mod tests;
 
 pub use arith::Mode;
 pub use columns::Columns;

@@ -2,7 +2,6 @@
 //! calls that nobody waits for any more. Each is an error, and everything works afterwards.
 
 use std::sync::mpsc::channel;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,30 +10,10 @@ use unloop::{
     CancelToken, Conv, Error, ErrorKind, ReduceOp, Result, WindowAxis, fft, memory_in_use, profile,
     random, release_memory, scan_times, set_memory_limit, switch, while_loop_at_most,
 };
-use unloop_graph::backend::use_reference;
+use unloop_graph::backend::by_reference;
 use unloop_tests::{Limit, assert_close};
 
-/// Settings of the process, and what they change: one test at a time.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct ByReference;
-
-impl ByReference {
-    fn on() -> ByReference {
-        use_reference(true);
-        ByReference
-    }
-}
-
-impl Drop for ByReference {
-    fn drop(&mut self) {
-        use_reference(false);
-    }
-}
+use crate::alone;
 
 fn error_of(x: &Tensor, what: &str) -> Error {
     x.check().err().unwrap_or_else(|| panic!("{what} is no error: {}", x.ty()))
@@ -88,8 +67,8 @@ fn sizes_that_no_memory_has_are_errors() {
         let square = Tensor::eye(DType::F64, (n as f64).sqrt() as usize);
         assert!(is_lack_of_memory(&error_of(&square, "eye")));
     }
-    let _reference = ByReference::on();
-    let error = error_of(&Tensor::iota(DType::F64, 1 << 50, 0), "iota by reference");
+    let iota = by_reference(|| Tensor::iota(DType::F64, 1 << 50, 0));
+    let error = error_of(&iota, "iota by reference");
     assert!(matches!(error.kind(), ErrorKind::OutOfMemory { needed, .. } if *needed == 1 << 53));
     // Beyond what numbers of bytes can be.
     for n in [usize::MAX, usize::MAX / 2] {
@@ -466,9 +445,8 @@ fn a_loop_may_have_a_limit_of_steps() -> Result<()> {
     let error = error_of(&grad(f(5, 5.0))(&zero), "no gradient");
     assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
     // By reference, too.
-    let _reference = ByReference::on();
-    exceeded(jit(f(4, 5.0))(&zero), 4);
-    assert_eq!(jit(f(5, 5.0))(&zero).item::<f64>()?, 5.0);
+    exceeded(by_reference(|| jit(f(4, 5.0))(&zero)), 4);
+    assert_eq!(by_reference(|| jit(f(5, 5.0))(&zero)).item::<f64>()?, 5.0);
     Ok(())
 }
 

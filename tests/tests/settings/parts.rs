@@ -1,14 +1,11 @@
 //! Programs of many examples run part by part: each example is what it is alone, and programs whose
 //! examples depend on each other stay whole.
 
-use std::sync::Mutex;
-
 use unloop::prelude::*;
 use unloop::{ErrorKind, Result, profile};
 use unloop_tests::{assert_close, tensor};
 
-/// A profile has the steps of other threads, too.
-static ALONE: Mutex<()> = Mutex::new(());
+use crate::alone;
 
 /// Enough that what lies in between does not fit a cache, and no multiple of anything.
 const EXAMPLES: usize = 3011;
@@ -48,7 +45,7 @@ const PROGRAMS: &[(&str, Program)] = &[
 
 #[test]
 fn each_example_is_what_it_is_alone() {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(21);
     let x = tensor(&mut rng, DType::F64, &[EXAMPLES, N]);
     let m = tensor(&mut rng, DType::F64, &[N, N]);
@@ -75,7 +72,7 @@ fn calls(f: &dyn Fn() -> Tensor) -> usize {
 
 #[test]
 fn only_independent_examples_are_parted() {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(22);
     let x = tensor(&mut rng, DType::F64, &[EXAMPLES, N]);
     let m = tensor(&mut rng, DType::F64, &[N, N]);
@@ -103,7 +100,7 @@ fn only_independent_examples_are_parted() {
 
 #[test]
 fn errors_in_a_part_name_the_program() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let x = Tensor::ones(DType::F64, [EXAMPLES, N]);
     let at = Tensor::from_fn([EXAMPLES], |i| if i[0] == 2000 { 99i64 } else { 3 });
     let f = jit(vmap(|x: &Tensor, i: &Tensor| x.softmax(0).at(i) + x.softmax(0), (0, 0)));
@@ -116,6 +113,7 @@ fn errors_in_a_part_name_the_program() -> Result<()> {
 /// Results that are larger than a good part of a cache are written past it: at any length and start.
 #[test]
 fn large_results_are_whole() {
+    let _alone = alone();
     let n = 3_200_003;
     let x = Tensor::arange(0.0f32, n as f32, 1.0) * 1e-3;
     let program = |x: &Tensor| (x * 0.5 + 1.0).sin();

@@ -6,7 +6,7 @@ use unloop::{Result, check_grads, random};
 use unloop_tests::assert_close;
 use unloop_tests::vectors::difference;
 
-use crate::entry;
+use super::entry;
 
 #[test]
 fn losses_and_their_gradients_are_those_of_optax() {
@@ -74,7 +74,7 @@ fn initial_weights_are_those_of_jax() {
         ("lecun_normal", Init::lecun_normal()),
     ];
     for (name, init) in rows {
-        let all = unloop_tests::vectors::read(include_str!("../../vectors/models.json"));
+        let all = unloop_tests::vectors::read(include_str!("../../../vectors/models.json"));
         let name = format!("init {name}");
         let expected = all.iter().filter(|entry| entry["name"] == name.as_str());
         let mut dtypes = Vec::new();

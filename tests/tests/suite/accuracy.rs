@@ -66,7 +66,7 @@ fn ulp32(x: f64) -> f64 {
 #[test]
 fn f64_is_within_its_promise() {
     let mut wrong = Vec::new();
-    for entry in read(include_str!("../vectors/elementary.json")) {
+    for entry in read(include_str!("../../vectors/elementary.json")) {
         let name = entry["name"].as_str().unwrap();
         let (inputs, expected) = (tensors(&entry["in"]), tensors(&entry["out"]));
         let (_, f) = FUNCTIONS.iter().find(|(known, _)| *known == name).expect(name);

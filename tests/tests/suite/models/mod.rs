@@ -12,7 +12,7 @@ use unloop_tests::vectors::{read, tensors};
 
 /// The inputs and the outputs of an entry of the vectors.
 fn entry(name: &str) -> (Vec<Tensor>, Vec<Tensor>) {
-    let all = read(include_str!("../../vectors/models.json"));
+    let all = read(include_str!("../../../vectors/models.json"));
     let found = all.iter().find(|entry| entry["name"] == name);
     let entry = found.unwrap_or_else(|| panic!("there is no entry {name}"));
     (tensors(&entry["in"]), tensors(&entry["out"]))

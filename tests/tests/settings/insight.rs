@@ -1,18 +1,15 @@
 //! What a user can see of a program: where its time goes, and how much memory it needs.
 
-use std::sync::Mutex;
-
 use unloop::prelude::*;
 use unloop::{ErrorKind, Result, profile, release_memory, set_memory_limit};
-use unloop_graph::backend;
+use unloop_graph::backend::by_reference;
 use unloop_tests::{assert_close, tensor};
 
-/// Both are settings of the process.
-static ALONE: Mutex<()> = Mutex::new(());
+use crate::alone;
 
 #[test]
 fn a_profile_names_kernels() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let x = Tensor::ones(DType::F32, [300, 200]);
     let f = jit(|x: &Tensor| (x.sin() * 2.0).matmul(&x.t()).sum_axis(0));
     f(&x).check()?;
@@ -22,6 +19,8 @@ fn a_profile_names_kernels() -> Result<()> {
     let calls = |name: &str| kernels.iter().find(|k| k.name.contains(name)).map(|k| k.calls);
     assert_eq!(calls("sin"), Some(3), "{report}");
     assert!(kernels.iter().all(|k| k.bytes > 0 && k.time <= report.wall()), "{report}");
+    // What the machine can do was measured.
+    assert!(kernels.iter().all(|k| k.share_of_peak > 0.0), "{report}");
     assert!(kernels.windows(2).all(|pair| pair[0].time >= pair[1].time));
     assert!(report.to_string().contains("GFLOP/s"));
     let trace: serde_json::Value = serde_json::from_str(&report.to_chrome_trace()).expect("JSON");
@@ -35,7 +34,7 @@ fn a_profile_names_kernels() -> Result<()> {
 
 #[test]
 fn memory_is_known_and_limited() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let x = Tensor::ones(DType::F64, [1000]);
     let table = |x: &Tensor| (x.outer(x) + 1.0).exp();
     assert_eq!(jit(table).plan((&x,))?.peak_bytes(), 8_000_000);
@@ -67,7 +66,7 @@ fn memory_is_known_and_limited() -> Result<()> {
 
 #[test]
 fn values_that_are_not_needed_are_written_over() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let x = tensor(&mut fastrand::Rng::with_seed(9), DType::F64, &[600, 700]);
     let f = |x: &Tensor| {
         let mut y = x.exp();
@@ -79,16 +78,14 @@ fn values_that_are_not_needed_are_written_over() -> Result<()> {
     let one = 600 * 700 * 8;
     let peak = jit(f).plan((&x,))?.peak_bytes();
     assert!(peak < one + one / 4, "{peak}");
-    backend::use_reference(true);
-    let expected = f(&x).check().cloned();
-    backend::use_reference(false);
+    let expected = by_reference(|| f(&x).check().cloned());
     assert_close(&jit(f).try_call((&x,))?, &expected?, "written over");
     Ok(())
 }
 
 #[test]
 fn memory_of_results_is_used_again() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     release_memory();
     let x = Tensor::from_fn([300_000], |i| (i[0] % 2 + 1) as f64);
     let f = jit(|x: &Tensor| x * 3.0);

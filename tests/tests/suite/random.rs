@@ -74,7 +74,7 @@ fn draw(name: &str, k: &Key) -> Option<(Tensor, f64)> {
 #[test]
 fn streams_are_those_of_jax() {
     let mut wrong = Vec::new();
-    for entry in read(include_str!("../vectors/random.json")) {
+    for entry in read(include_str!("../../vectors/random.json")) {
         let name = entry["name"].as_str().unwrap();
         let seed = entry["key"].as_i64().unwrap();
         let (actual, tolerance) = draw(name, &r::key(seed)).expect(name);
@@ -87,7 +87,7 @@ fn streams_are_those_of_jax() {
 
 #[test]
 fn every_distribution_is_the_same_traced_and_mapped() {
-    let names = read(include_str!("../vectors/random.json"));
+    let names = read(include_str!("../../vectors/random.json"));
     let names: std::collections::BTreeSet<&str> =
         names.iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     let keys = r::split_stack(&r::key(5), 3);

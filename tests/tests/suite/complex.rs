@@ -4,7 +4,7 @@ use ndarray::Array1;
 use num_complex::Complex64;
 use unloop::prelude::*;
 use unloop::{Complex, check_grads, fft};
-use unloop_graph::backend;
+use unloop_graph::backend::by_reference;
 use unloop_tests::vectors::{difference, read, tensors};
 
 /// A result: complex or real.
@@ -86,7 +86,7 @@ fn energy(parts: Parts) -> Tensor {
 #[test]
 fn values_and_gradients_are_those_of_jax() {
     let mut wrong = Vec::new();
-    for entry in read(include_str!("../vectors/complex.json")) {
+    for entry in read(include_str!("../../vectors/complex.json")) {
         let name = entry["name"].as_str().unwrap();
         let (inputs, expected) = (tensors(&entry["in"]), tensors(&entry["out"]));
         let value = call(name, &inputs).expect(name).0;
@@ -108,7 +108,7 @@ fn values_and_gradients_are_those_of_jax() {
 
 #[test]
 fn functions_are_the_same_mapped() {
-    for entry in read(include_str!("../vectors/complex.json")) {
+    for entry in read(include_str!("../../vectors/complex.json")) {
         let name = entry["name"].as_str().unwrap();
         let inputs = tensors(&entry["in"]);
         let second: Vec<Tensor> = inputs.iter().map(|x| x * 2.0 + 0.1).collect();
@@ -170,10 +170,7 @@ fn tangents_are_accurate_near_poles_and_far_away() {
 
 /// Both parts by the definition: what is run without a backend.
 fn by_definition(f: impl Fn() -> Parts) -> Vec<Tensor> {
-    backend::use_reference(true);
-    let parts = f().0;
-    backend::use_reference(false);
-    parts
+    by_reference(|| f().0)
 }
 
 #[test]

@@ -32,7 +32,7 @@ include!(concat!(env!("OUT_DIR"), "/compat.rs"));
 
 #[test]
 fn the_counts_are_those_of_the_rows() {
-    let text = include_str!("../../book/src/compat.md");
+    let text = include_str!("../../../book/src/compat.md");
     let mut modules: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     let mut module = "";
     for line in text.lines() {

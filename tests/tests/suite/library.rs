@@ -268,7 +268,7 @@ fn tolerance(name: &str) -> f64 {
 #[test]
 fn functions_agree_with_other_libraries() {
     let mut wrong = Vec::new();
-    for entry in read(include_str!("../vectors/library.json")) {
+    for entry in read(include_str!("../../vectors/library.json")) {
         let name = entry["name"].as_str().unwrap();
         let (inputs, expected) = (tensors(&entry["in"]), tensors(&entry["out"]));
         let eager = call(name, &inputs).expect(name);
@@ -289,7 +289,7 @@ fn functions_agree_with_other_libraries() {
 #[test]
 fn functions_are_the_same_mapped() {
     let mut wrong = Vec::new();
-    for entry in read(include_str!("../vectors/library.json")) {
+    for entry in read(include_str!("../../vectors/library.json")) {
         let name = entry["name"].as_str().unwrap();
         let inputs = tensors(&entry["in"]);
         if inputs.is_empty() {

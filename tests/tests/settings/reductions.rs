@@ -1,15 +1,12 @@
 //! Reductions run together with what feeds them and what follows: the results are those of the
 //! reference evaluator, on every instruction set, and rows are read once.
 
-use std::sync::Mutex;
-
 use unloop::prelude::*;
 use unloop::{Array, Graph, Result, profile};
 use unloop_cpu::Cpu;
 use unloop_tests::{assert_close, deviation, tensor, tolerance};
 
-/// A profile has the steps of other threads, too.
-static ALONE: Mutex<()> = Mutex::new(());
+use crate::alone;
 
 /// A program of a row, a vector that all rows share, and a number of the row.
 type Program = fn(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor);
@@ -113,7 +110,7 @@ fn check(graph: &Graph, inputs: &[Array], tolerance: f64, what: &str) -> Result<
 
 #[test]
 fn rows_are_what_the_reference_says() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(5);
     for dtype in [DType::F32, DType::F64] {
         for length in [32, 33, 200, 1000, 1025] {
@@ -140,7 +137,7 @@ fn rows_are_what_the_reference_says() -> Result<()> {
 
 #[test]
 fn rows_are_read_once() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(6);
     let x = tensor(&mut rng, DType::F64, &[50, 300]);
     let (w, s) = (tensor(&mut rng, DType::F64, &[300]), tensor(&mut rng, DType::F64, &[50]));
@@ -157,7 +154,7 @@ fn rows_are_read_once() -> Result<()> {
 /// Rows that do not lie side by side: of a part of an array, along two outer axes, in another order.
 #[test]
 fn rows_may_lie_anywhere() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(7);
     let x = tensor(&mut rng, DType::F32, &[7, 5, 90]);
     let programs: [(&str, fn(&Tensor) -> Tensor); 5] = [
@@ -200,7 +197,7 @@ fn pairs(f: OfTwo, x: &Tensor, y: &Tensor) -> Tensor {
 
 #[test]
 fn results_are_used_while_they_are_at_hand() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(8);
     for dtype in [DType::F32, DType::F64] {
         for (n, m, k) in [(41, 1100, 3), (257, 129, 5), (20, 50, 4)] {
@@ -225,7 +222,7 @@ fn results_are_used_while_they_are_at_hand() -> Result<()> {
 /// Results that do not fit a cache are written past it; rows of any length, results of both kinds.
 #[test]
 fn large_results_are_whole() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(10);
     let x = tensor(&mut rng, DType::F32, &[3300, 1001]);
     let shares = jit(|x: &Tensor| x.softmax(1)).try_call((&x,))?;
@@ -247,6 +244,7 @@ fn large_results_are_whole() -> Result<()> {
 /// Reductions by segment beside those of each segment alone, NaN and segments without entries included.
 #[test]
 fn segments_are_reduced_as_each_alone() -> unloop::Result<()> {
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(5);
     for n in [0, 1, 7, 100] {
         let values: Vec<f64> =

@@ -1,8 +1,7 @@
 //! Accuracy of elementary functions, and results that replace an operand.
 
+use unloop_cpu::{Fused, Mode, Simd};
 use unloop_graph::{BinaryOp, DType, UnaryOp};
-
-use super::{Fused, Mode, Simd};
 
 /// The exact functions, from std in double precision, on an interval.
 fn functions() -> Vec<(UnaryOp, fn(f64) -> f64, f64, f64)> {

@@ -6,7 +6,7 @@ use unloop::prelude::*;
 use unloop::{Result, nn};
 use unloop_tests::vectors::difference;
 
-use crate::entry;
+use super::entry;
 
 #[derive(Tree, Clone, Debug)]
 struct Model {

@@ -1,15 +1,12 @@
 //! Small programs run on numbers, examples side by side: they give what the reference evaluator gives,
 //! for one example, for some, and for more than a tile holds.
 
-use std::sync::Mutex;
-
 use unloop::prelude::*;
 use unloop::{Result, profile, scan_reverse, scan_times};
-use unloop_graph::backend;
+use unloop_graph::backend::by_reference;
 use unloop_tests::{assert_close, tensor};
 
-/// A profile has the steps of other threads, too.
-static ALONE: Mutex<()> = Mutex::new(());
+use crate::alone;
 
 type Program = fn(&Tensor, &Tensor) -> (Tensor, Tensor);
 
@@ -149,7 +146,7 @@ const PROGRAMS: &[(&str, Program)] = &[
 
 #[test]
 fn numbers_are_what_arrays_are() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(77);
     for count in [1usize, 33, 300] {
         let x = tensor(&mut rng, DType::F64, &[count, 6]);
@@ -157,14 +154,12 @@ fn numbers_are_what_arrays_are() -> Result<()> {
         for (name, f) in PROGRAMS {
             let one = |i: usize| (x.at((i as i64, ..)), m.clone());
             // Each example by itself, by reference.
-            backend::use_reference(true);
             let expected = (0..count).step_by(7).chain([count - 1]).map(|i| {
                 let (x, m) = one(i);
-                let (a, b) = f(&x, &m);
+                let (a, b) = by_reference(|| f(&x, &m));
                 Ok((i, a.check()?.clone(), b.check()?.clone()))
             });
             let expected: Result<Vec<(usize, Tensor, Tensor)>> = expected.collect();
-            backend::use_reference(false);
             let (mapped, alone) = (jit(vmap(*f, (0, Shared))), jit(*f));
             let (a, b) = mapped.try_call((&x, &m))?;
             let (p, q) = vmap(*f, (0, Shared)).try_call((&x, &m))?;
@@ -187,7 +182,7 @@ fn numbers_are_what_arrays_are() -> Result<()> {
 
 #[test]
 fn what_is_small_is_unrolled() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(78);
     let x = tensor(&mut rng, DType::F64, &[300, 6]);
     let m = tensor(&mut rng, DType::F64, &[6]);
@@ -204,7 +199,7 @@ fn what_is_small_is_unrolled() -> Result<()> {
 /// What is computed of all examples follows after what is computed of each.
 #[test]
 fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(80);
     type Loss = fn(&Tensor, &Tensor) -> Tensor;
     let losses: [(&str, Loss); 4] = [
@@ -241,10 +236,8 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
                 let each = vmap(f, (0, Shared))(x, m);
                 (&each - each.mean_keep(0).broadcast(), each.max_axis(0), x * 2.0)
             };
-            backend::use_reference(true);
-            let (a, b, c) = centred(&m, &x);
-            let loss = mean(&m, &x).check().cloned();
-            backend::use_reference(false);
+            let (a, b, c) = by_reference(|| centred(&m, &x));
+            let loss = by_reference(|| mean(&m, &x).check().cloned());
             let (p, q, r) = jit(centred).try_call((&m, &x))?;
             for (got, wanted) in [(&p, &a), (&q, &b), (&r, &c)] {
                 assert_close(got, wanted, name);
@@ -258,9 +251,7 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
             }
             let gradient = jit(grad(mean));
             let got = gradient.try_call((&m, &x))?;
-            backend::use_reference(true);
-            let wanted = grad(mean)(&m, &x).check().cloned();
-            backend::use_reference(false);
+            let wanted = by_reference(|| grad(mean)(&m, &x).check().cloned());
             assert_close(&got, &wanted?, name);
             let (_, report) = profile(|| gradient(&m, &x));
             assert!(report.kernels().iter().any(|k| k.name == "unrolled"), "{name}\n{report}");
@@ -274,7 +265,7 @@ fn losses_over_examples_and_their_gradients_are_unrolled() -> Result<()> {
 /// Loops of examples run on numbers wherever in a program they stand, and along whichever axis.
 #[test]
 fn loops_within_programs_are_unrolled() -> Result<()> {
-    let _alone = ALONE.lock();
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(81);
     fn swing(x: &Tensor, m: &Tensor) -> Tensor {
         let step = |_: &Tensor, s: &Tensor| s + 0.1 * m.at(..2) * pendulum(s);
@@ -333,9 +324,7 @@ fn loops_within_programs_are_unrolled() -> Result<()> {
         let x = tensor(&mut rng, DType::F64, &[count, 6]);
         let m = tensor(&mut rng, DType::F64, &[6]);
         for (name, f, stages) in &programs {
-            backend::use_reference(true);
-            let expected = f(&x, &m);
-            backend::use_reference(false);
+            let expected = by_reference(|| f(&x, &m));
             let compiled = jit(*f);
             for (got, wanted) in compiled.try_call((&x, &m))?.iter().zip(&expected) {
                 assert_close(got, wanted, &format!("{name} of {count}"));
@@ -361,6 +350,7 @@ fn loops_within_programs_are_unrolled() -> Result<()> {
 
 #[test]
 fn singular_and_indefinite_examples_are_nan_and_disturb_nobody() -> Result<()> {
+    let _alone = alone();
     let mut rng = fastrand::Rng::with_seed(79);
     let x = tensor(&mut rng, DType::F64, &[200, 3, 3]);
     let spoilt = (&x.at((17, .., ..)) * 0.0).expand_dims(0);

@@ -1,0 +1,34 @@
+//! What needs no process of its own, one file for each subject.
+
+mod accuracy;
+mod backend;
+mod chains;
+mod compat;
+mod complex;
+mod control;
+mod conversions;
+mod custom;
+mod decompositions;
+mod derivatives;
+mod edges;
+mod empty;
+mod errors;
+mod functions;
+mod kernels;
+mod layout;
+mod library;
+mod mistakes;
+mod models;
+mod operands;
+mod products;
+mod programs;
+mod random;
+mod reference;
+mod rewrite;
+mod rules;
+mod sorting;
+mod special;
+mod transforms;
+mod trees;
+mod typing;
+mod windows;
