@@ -63,7 +63,7 @@ fn constructors() -> Result<()> {
     assert_eq!(Tensor::arange(0i32, 10, 3).to_vec::<i32>()?, [0, 3, 6, 9]);
     assert_eq!(Tensor::linspace(0.0, 1.0, 5).to_vec::<f64>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
     let eye: Array2<f32> = Tensor::eye(DType::F32, 3).to_array()?;
-    assert_eq!(eye, Array2::eye(3));
+    assert_eq!(eye, Array2::<f32>::eye(3));
     let table = Tensor::from_fn([2, 3], |i| (i[0] * 10 + i[1]) as i64);
     assert_eq!(table.to_vec::<i64>()?, [0, 1, 2, 10, 11, 12]);
     // A constant takes no memory: this one would take eight terabytes.

@@ -266,6 +266,7 @@ pub struct Sorting {
 }
 
 impl Simd {
+    /// The kernels that sort elements of a dtype.
     pub fn sorting(self, dtype: DType) -> Sorting {
         at_level!(self, sorting(dtype))
     }
