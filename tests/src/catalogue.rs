@@ -119,6 +119,7 @@ pub fn cases() -> Vec<Case> {
         layout(dtype, &mut cases);
         reductions(dtype, &mut cases);
         indexing(dtype, &mut cases);
+        cumulative(dtype, &mut cases);
         searches(dtype, &mut cases);
         products(dtype, &mut cases);
     }
@@ -263,6 +264,37 @@ fn searches(dtype: DType, cases: &mut Vec<Case>) {
         for right in [false, true] {
             let operands = vec![any(dtype, table), any(dtype, values)];
             cases.push(Case::new(Op::SearchSorted { right }, operands));
+        }
+    }
+}
+
+fn cumulative(dtype: DType, cases: &mut Vec<Case>) {
+    // Around the blocks of a row, and the pieces of a long one.
+    let shapes: [(&[usize], usize); 12] = [
+        (&[0], 0),
+        (&[1], 0),
+        (&[17], 0),
+        (&[577], 0),
+        (&[2, 1200], 1),
+        (&[70_001], 0),
+        (&[2, 33_000], 1),
+        (&[3, 4, 5], 0),
+        (&[3, 4, 5], 1),
+        (&[2, 0, 3], 0),
+        (&[2, 0, 3], 1),
+        (&[5, 1100], 0),
+    ];
+    for &op in ReduceOp::ALL {
+        let fits = match op {
+            ReduceOp::Sum | ReduceOp::Prod => dtype != DType::Bool,
+            ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => !dtype.is_float(),
+            ReduceOp::Max | ReduceOp::Min => true,
+        };
+        for (shape, axis) in shapes.into_iter().filter(|_| fits) {
+            for reverse in [false, true] {
+                let operands = vec![any(dtype, shape)];
+                cases.push(Case::new(Op::Cumulative { op, axis, reverse }, operands));
+            }
         }
     }
 }

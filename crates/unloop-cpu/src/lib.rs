@@ -7,6 +7,7 @@
 
 mod backend;
 mod control;
+mod cumulative;
 mod decompose;
 mod feed;
 mod follower;

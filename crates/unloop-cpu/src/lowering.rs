@@ -9,6 +9,7 @@ use unloop_graph::{DType, Error, ErrorKind, Graph, Op, Result, Shape, TensorType
 use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, Uses};
 
 use crate::control::Control;
+use crate::cumulative::CumulativeStep;
 use crate::decompose::Decomposition;
 use crate::follower::{Follower, following};
 use crate::gather::{GatherStep, ScatterStep};
@@ -442,6 +443,9 @@ impl Lowering<'_> {
             (Op::Pad(pad), [x, fill], [y]) => Run::Pad(PadStep::compile(pad, *x, *fill, *y)),
             (Op::Sort(sort), operands, results) => {
                 Run::Sort(SortStep::compile(sort, simd, operands, results))
+            }
+            (Op::Cumulative { op, axis, reverse }, [x], [y]) => {
+                Run::Cumulative(CumulativeStep::compile(*op, *axis, *reverse, simd, *x, *y))
             }
             (Op::SearchSorted { right }, [table, values], [y]) => {
                 Run::Search(SearchStep::compile(*right, simd, *table, *values, *y))

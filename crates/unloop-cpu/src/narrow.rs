@@ -413,6 +413,7 @@ impl Narrow<'_> {
             | Op::Svd { .. }
             | Op::Eigh => same(axis + 2 < shape.rank()),
             Op::Sort(sort) => same(sort.axis != axis),
+            Op::Cumulative { axis: along, .. } => same(*along != axis),
             Op::SearchSorted { .. } => same(k == 1 || axis + 1 < shape.rank()),
             _ => None,
         }

@@ -14,6 +14,7 @@ use unloop_graph::{
 use unloop_kernel::{Step, build, roots};
 
 use crate::control::Control;
+use crate::cumulative::CumulativeStep;
 use crate::decompose::Decomposition;
 use crate::gather::{GatherStep, ScatterStep};
 use crate::host::HostStep;
@@ -99,6 +100,7 @@ pub(crate) enum Run {
     Pad(PadStep),
     Sort(SortStep),
     Search(SearchStep),
+    Cumulative(CumulativeStep),
     Betainc(BetaincStep),
     Factorisation(Factorisation),
     Decomposition(Decomposition),
@@ -122,6 +124,7 @@ impl Run {
                 Run::Pad(step) => step.run(memory),
                 Run::Sort(step) => step.run(memory),
                 Run::Search(step) => step.run(memory),
+                Run::Cumulative(step) => step.run(memory),
                 Run::Betainc(step) => step.run(memory),
                 Run::Decomposition(step) => step.run(memory),
                 Run::Gather(step) => step.run(memory),
@@ -146,6 +149,7 @@ impl Run {
             | Run::Pad(_)
             | Run::Betainc(_) => 0,
             Run::Reduce(step) => step.partial_bytes(),
+            Run::Cumulative(step) => step.partial_bytes(),
             Run::Rowwise(step) => threads(step.scratch()),
             Run::Product(step) => threads(step.scratch()),
             Run::ArgReduce(step) => threads(step.scratch()),

@@ -122,6 +122,7 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
         | Op::ArgReduce { .. }
         | Op::Sort(_)
         | Op::SearchSorted { .. }
+        | Op::Cumulative { .. }
         | Op::Betainc
         | Op::Cholesky { .. }
         | Op::Lu

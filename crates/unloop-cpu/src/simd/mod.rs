@@ -17,6 +17,7 @@ mod lanes;
 mod level;
 mod math;
 mod orthogonal;
+mod prefix;
 mod product;
 mod reduce;
 mod search;
@@ -32,6 +33,7 @@ pub use indexed::{
 pub use lanes::{Group, Lanes, Task};
 pub use level::{Simd, TileFn};
 pub use orthogonal::{QrGroup, QrLanes};
+pub use prefix::{PrefixFn, prefix};
 pub use product::{ProductFn, SMALL as SMALL_PRODUCT, SmallProduct};
 pub use search::Table;
 pub use sort::{Key, Packing, Sorting};

@@ -19,7 +19,7 @@ const LANES: usize = 32;
 const AHEAD: usize = 4096;
 
 /// A combination with its result of nothing.
-trait Monoid<T: Copy>: Zip<T, Out = T> {
+pub(super) trait Monoid<T: Copy>: Zip<T, Out = T> {
     const IDENTITY: T;
 }
 

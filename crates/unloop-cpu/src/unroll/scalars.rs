@@ -338,6 +338,10 @@ impl Unroller {
                 let ids = self.reduce(*op, axes, &operands[0], ty.dtype);
                 computed(ids)
             }
+            Op::Cumulative { op, axis, reverse } => {
+                let ids = self.cumulative(*op, *axis, *reverse, &operands[0]);
+                computed(ids)
+            }
             Op::Dot(dims) => self.dot(dims, &operands[0], &operands[1], ty).and_then(computed),
             // A single matrix that is checked is an error, which numbers cannot tell of.
             Op::Cholesky { checked } if ty.rank() > 2 || !checked => {
@@ -465,6 +469,19 @@ impl Unroller {
             rest.iter().fold(first, |sum, &x| s.binary(op.binary(), sum, x))
         };
         ids.chunks(length).map(|row| combine(self, row)).collect()
+    }
+
+    /// In row-major order.
+    fn cumulative(&mut self, op: ReduceOp, axis: usize, reverse: bool, x: &Array) -> Vec<ExprId> {
+        let (n, inner) = (x.shape()[axis], x.shape()[axis + 1..].iter().product::<usize>());
+        let mut ids = elements(x);
+        for lane in (0..ids.len() / n.max(1)).map(|lane| lane / inner * n * inner + lane % inner) {
+            let at = |k: usize| lane + inner * if reverse { n - 1 - k } else { k };
+            for k in 1..n {
+                ids[at(k)] = self.binary(op.binary(), ids[at(k - 1)], ids[at(k)]);
+            }
+        }
+        ids
     }
 
     fn dot(

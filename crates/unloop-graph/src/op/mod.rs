@@ -108,6 +108,15 @@ pub enum Op {
         /// The integer dtype of the result.
         dtype: DType,
     },
+    /// `(x) → y`: reductions of all elements up to each one along an axis.
+    Cumulative {
+        /// How elements are combined.
+        op: ReduceOp,
+        /// The axis along which they are.
+        axis: usize,
+        /// Whether they are combined from the last one on.
+        reverse: bool,
+    },
     /// `(x, y) → z`: products summed over contracted axes; result axes are batch, free of `x`, free
     /// of `y`.
     Dot(DotDims),
@@ -202,6 +211,7 @@ impl Op {
             Op::Scatter(_) => "scatter",
             Op::Reduce { op, .. } => op.name(),
             Op::ArgReduce { op, .. } => op.name(),
+            Op::Cumulative { op, .. } => op.cumulative_name(),
             Op::Dot(_) => "dot",
             Op::Sort(_) => "sort",
             Op::SearchSorted { .. } => "search_sorted",
@@ -289,6 +299,9 @@ impl Op {
             Op::ArgReduce { axis, dtype, .. } => {
                 smallvec![reduce::infer_arg(args(operands)?, *axis, *dtype)?]
             }
+            Op::Cumulative { op, axis, .. } => {
+                smallvec![op.infer_cumulative(args(operands)?, *axis)?]
+            }
             Op::Dot(dims) => smallvec![dims.infer(args(operands)?)?],
             Op::Sort(sort) => sort.infer(operands)?,
             Op::SearchSorted { .. } => smallvec![search::infer(args(operands)?)?],
@@ -371,6 +384,9 @@ impl Op {
             Op::Scatter(scatter) => one(scatter.evaluate(operands, ty)?),
             Op::Reduce { op, axes } => one(op.evaluate(&operands[0], axes, ty)),
             Op::ArgReduce { op, axis, .. } => one(op.evaluate(&operands[0], *axis, ty)),
+            Op::Cumulative { op, axis, reverse } => {
+                one(op.evaluate_cumulative(&operands[0], *axis, *reverse, ty))
+            }
             Op::Dot(dims) => one(dims.evaluate(&operands[0], &operands[1], ty)),
             Op::Sort(sort) => Ok(sort.evaluate(operands, types)),
             Op::SearchSorted { right } => {
@@ -441,7 +457,10 @@ impl fmt::Display for Op {
         match self {
             Op::Constant(value) => write!(f, "{value}"),
             Op::Iota { axis, .. } | Op::Concatenate { axis } => write!(f, "{name}[axis={axis}]"),
-            Op::ArgReduce { axis, .. } => write!(f, "{name}[axis={axis}]"),
+            Op::ArgReduce { axis, .. } | Op::Cumulative { axis, reverse: false, .. } => {
+                write!(f, "{name}[axis={axis}]")
+            }
+            Op::Cumulative { axis, .. } => write!(f, "{name}[axis={axis}, reverse]"),
             Op::Unary(_)
             | Op::Binary(_)
             | Op::Compare(_)

@@ -71,6 +71,19 @@ impl ReduceOp {
         Scalar::new(dtype, number)
     }
 
+    /// The name of a cumulative reduction.
+    pub fn cumulative_name(self) -> &'static str {
+        match self {
+            ReduceOp::Sum => "cumsum",
+            ReduceOp::Prod => "cumprod",
+            ReduceOp::Max => "cummax",
+            ReduceOp::Min => "cummin",
+            ReduceOp::And => "cumall",
+            ReduceOp::Or => "cumany",
+            ReduceOp::Xor => "cumparity",
+        }
+    }
+
     pub(super) fn infer(
         self,
         [x]: &[TensorType; 1],
@@ -96,6 +109,47 @@ impl ReduceOp {
         Ok(TensorType::new(x.dtype, kept.collect::<Shape>()))
     }
 
+    pub(super) fn infer_cumulative(
+        self,
+        x: &[TensorType; 1],
+        axis: usize,
+    ) -> Result<TensorType, ErrorKind> {
+        self.infer(x, &[axis]).map(|_| x[0].clone())
+    }
+
+    pub(super) fn evaluate_cumulative(
+        self,
+        x: &Array,
+        axis: usize,
+        reverse: bool,
+        ty: &TensorType,
+    ) -> Array {
+        let (n, strides) = (ty.shape[axis], ty.shape.strides());
+        let mut totals = vec![Number::Int(0); ty.shape.size()];
+        let mut lanes = ty.shape.clone();
+        lanes[axis] = lanes[axis].min(1);
+        lanes.for_each_index(|lane| {
+            let mut at: SmallVec<[usize; 6]> = lane.into();
+            let mut total = self.identity(ty.dtype).number();
+            for k in 0..n {
+                at[axis] = if reverse { n - 1 - k } else { k };
+                total = self.combine(total, x.get(&at), ty.dtype);
+                let place: usize = at.iter().zip(&strides).map(|(i, s)| i * *s as usize).sum();
+                totals[place] = total;
+            }
+        });
+        let mut totals = totals.into_iter();
+        Array::from_fn(ty, |_| totals.next().expect("an element of each place"))
+    }
+
+    /// Two numbers combined; integers wrap.
+    fn combine(self, a: Number, b: Number, dtype: DType) -> Number {
+        match (self, a, b) {
+            (ReduceOp::Sum, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+            (_, a, b) => self.binary().apply(a, b, dtype),
+        }
+    }
+
     pub(super) fn evaluate(self, x: &Array, axes: &[usize], ty: &TensorType) -> Array {
         let reduced: Shape = axes.iter().map(|&a| x.shape()[a]).collect();
         let kept: SmallVec<[usize; 6]> =
@@ -107,12 +161,7 @@ impl ReduceOp {
             let mut total = start;
             reduced.for_each_index(|r| {
                 axes.iter().zip(r).for_each(|(&axis, &r)| at[axis] = r);
-                total = match (self, total, x.get(&at)) {
-                    (ReduceOp::Sum, Number::Int(a), Number::Int(b)) => {
-                        Number::Int(a.wrapping_add(b))
-                    }
-                    (_, a, b) => self.binary().apply(a, b, ty.dtype),
-                };
+                total = self.combine(total, x.get(&at), ty.dtype);
             });
             total
         })

@@ -1,11 +1,9 @@
-//! Cumulative reductions. Composed of slices and elementwise operations, so every transform knows
-//! them.
+//! Cumulative reductions.
 
 use super::axes::AxisNumber;
 use crate::error::{Place, operation};
-use crate::op::{Pad, PadAxis};
 use crate::shape::normalize_axis;
-use crate::{Axes, Op, ReduceOp, Scalar, Shape, Tensor};
+use crate::{Op, ReduceOp, Shape, Tensor};
 
 /// From which end elements are combined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,88 +64,19 @@ pub fn associative_scan(
 }
 
 impl Tensor {
-    /// Combines each element along an axis with all before it (or after it); `combine` is
-    /// associative and elementwise, and `identity` changes nothing. By doubling: after step `k` each
-    /// element holds the last `2ᵏ` ones combined.
     #[track_caller]
-    fn cumulative(
-        &self,
-        name: &'static str,
-        axis: isize,
-        direction: Direction,
-        identity: Scalar,
-        combine: impl Fn(&Tensor, &Tensor) -> Tensor,
-    ) -> Tensor {
+    fn cumulative(&self, op: ReduceOp, axis: isize, how: Direction) -> Tensor {
         let place = Place::here();
         if self.as_error().is_some() {
             return self.clone();
         }
-        let axis = match normalize_axis(axis, self.rank()) {
-            Ok(axis) => axis,
-            Err(kind) => return Tensor::fail(name, kind, place, self),
-        };
-        place.scope(|| {
-            let size = self.shape()[axis];
-            let identity = Tensor::full_of((), identity);
-            let mut total = self.clone();
-            let mut step = 1;
-            while step < size {
-                // The same, `step` later; what comes in from outside is the identity.
-                let shift = step as i64;
-                let (low, high) = match direction {
-                    Direction::Forward => (shift, -shift),
-                    Direction::Reverse => (-shift, shift),
-                };
-                let mut pad: Pad = Pad(vec![PadAxis::default(); self.rank()].into());
-                pad.0[axis] = PadAxis { low, high, interior: 0 };
-                let before = total.pad_with(pad, &identity);
-                total = match direction {
-                    Direction::Forward => combine(&before, &total),
-                    Direction::Reverse => combine(&total, &before),
-                };
-                step *= 2;
+        let reverse = how == Direction::Reverse;
+        match normalize_axis(axis, self.rank()) {
+            Ok(axis) => {
+                Tensor::apply(Op::Cumulative { op, axis, reverse }, &[self], place).swap_remove(0)
             }
-            total
-        })
-    }
-
-    #[track_caller]
-    fn cumulative_op(
-        &self,
-        name: &'static str,
-        op: ReduceOp,
-        axis: isize,
-        how: Direction,
-    ) -> Tensor {
-        // The dtypes are those of the reduction.
-        let axes = Axes::new();
-        if let Err(kind) = (Op::Reduce { op, axes }).infer(&[self.ty()]) {
-            return Tensor::fail(name, kind, Place::here(), self);
+            Err(kind) => Tensor::fail(op.cumulative_name(), kind, place, self),
         }
-        let combine = |a: &Tensor, b: &Tensor| {
-            Tensor::apply(Op::Binary(op.binary()), &[a, b], Place::here()).swap_remove(0)
-        };
-        match op {
-            ReduceOp::Max | ReduceOp::Min => self.cumulative_extreme(name, axis, how, combine),
-            ReduceOp::Sum | ReduceOp::Prod | ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => {
-                self.cumulative(name, axis, how, op.identity(self.dtype()), combine)
-            }
-        }
-    }
-
-    /// In the order of JAX, which decides how equal elements share a derivative: each of two that are
-    /// compared has half.
-    #[track_caller]
-    fn cumulative_extreme(
-        &self,
-        name: &'static str,
-        axis: isize,
-        how: Direction,
-        combine: impl Fn(&Tensor, &Tensor) -> Tensor,
-    ) -> Tensor {
-        let both = |a: &[Tensor], b: &[Tensor]| vec![combine(&a[0], &b[0])];
-        let totals = self.scanned(name, std::slice::from_ref(self), axis, how, &both);
-        totals.map_or_else(|error| error, |mut x| x.swap_remove(0))
     }
 
     /// [`associative_scan`] of tensors of this one's shape from either end, or an error.
@@ -185,36 +114,28 @@ impl Tensor {
     #[track_caller]
     pub fn cumsum(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
-        operation("cumsum", || {
-            self.cumulative_op("cumsum", ReduceOp::Sum, axis, Direction::Forward)
-        })
+        operation("cumsum", || self.cumulative(ReduceOp::Sum, axis, Direction::Forward))
     }
 
     /// Products of all elements up to each one along an axis; integers wrap.
     #[track_caller]
     pub fn cumprod(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
-        operation("cumprod", || {
-            self.cumulative_op("cumprod", ReduceOp::Prod, axis, Direction::Forward)
-        })
+        operation("cumprod", || self.cumulative(ReduceOp::Prod, axis, Direction::Forward))
     }
 
     /// The largest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummax(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
-        operation("cummax", || {
-            self.cumulative_op("cummax", ReduceOp::Max, axis, Direction::Forward)
-        })
+        operation("cummax", || self.cumulative(ReduceOp::Max, axis, Direction::Forward))
     }
 
     /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
     #[track_caller]
     pub fn cummin(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
-        operation("cummin", || {
-            self.cumulative_op("cummin", ReduceOp::Min, axis, Direction::Forward)
-        })
+        operation("cummin", || self.cumulative(ReduceOp::Min, axis, Direction::Forward))
     }
 
     /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
@@ -233,7 +154,7 @@ impl Tensor {
         direction: Direction,
     ) -> Tensor {
         let axis = axis.number();
-        operation("cumulative_reduce", || self.cumulative_op(op.name(), op, axis, direction))
+        operation("cumulative_reduce", || self.cumulative(op, axis, direction))
     }
 
     /// [`Tensor::cumlogsumexp`] from either end.

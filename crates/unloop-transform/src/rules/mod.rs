@@ -110,7 +110,9 @@ pub(crate) fn batch(op: &Op, operands: &[&Batched], size: usize, place: Place) -
         | Op::Reverse(_) => one(layout::batch(op, operands, size)),
         Op::Gather(gather) => one(gather::batch_gather(gather, operands)),
         Op::Scatter(scatter) => one(gather::batch_scatter(scatter, operands, size)),
-        Op::Reduce { .. } | Op::ArgReduce { .. } => one(reduce::batch(op, operands[0].tensor())),
+        Op::Reduce { .. } | Op::ArgReduce { .. } | Op::Cumulative { .. } => {
+            one(reduce::batch(op, operands[0].tensor()))
+        }
         Op::Dot(dims) => one(dot::batch(dims, operands[0], operands[1])),
         Op::Sort(sort) => sort::batch(sort, operands, size),
         Op::SearchSorted { .. } => one(search::batch(op, operands[0], operands[1], size)),
@@ -177,6 +179,9 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         Op::Gather(gather) => vec![Some(gather::jvp_gather(gather, rule))],
         Op::Scatter(scatter) => vec![Some(gather::jvp_scatter(scatter, rule))],
         Op::Reduce { op, axes } => vec![reduce::jvp(*op, axes, rule)],
+        Op::Cumulative { op: combine, axis, reverse } => {
+            vec![reduce::jvp_cumulative(op, *combine, *axis, *reverse, rule)]
+        }
         Op::Dot(_) => vec![dot::jvp(op, rule)],
         Op::Sort(sort) => sort::jvp(sort, rule),
         Op::Switch(_) | Op::While(_) | Op::Scan(_) => control::jvp(op, rule),
@@ -264,6 +269,9 @@ pub(crate) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         Op::Gather(gather) => gather::transpose_gather(gather, ct, x),
         Op::Scatter(scatter) => gather::transpose_scatter(scatter, ct, x),
         Op::Reduce { op, axes } => reduce::transpose(*op, axes, ct, &x[0]),
+        Op::Cumulative { op: combine, axis, reverse } => {
+            reduce::transpose_cumulative(op, (*combine, *axis, *reverse), ct, &x[0])
+        }
         Op::Dot(dims) => dot::transpose(dims, op, ct, x),
         Op::TriangularSolve(_) | Op::Solve { .. } => linalg::transpose(op, ct, x),
         Op::ArgReduce { .. }

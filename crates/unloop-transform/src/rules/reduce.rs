@@ -1,8 +1,8 @@
 //! Rules of reductions.
 
-use unloop_graph::{Axes, Op, ReduceOp, Shape, Tensor};
+use unloop_graph::{Axes, Op, ReduceOp, Shape, Tensor, associative_scan};
 
-use super::elementwise::indicator;
+use super::elementwise::{self, indicator};
 use super::{Jvp, Operand, apply, shifted};
 
 pub(super) fn batch(op: &Op, x: &Tensor) -> Tensor {
@@ -10,6 +10,9 @@ pub(super) fn batch(op: &Op, x: &Tensor) -> Tensor {
         Op::Reduce { op, axes } => apply(Op::Reduce { op: *op, axes: shifted(axes) }, &[x]),
         Op::ArgReduce { op, axis, dtype } => {
             apply(Op::ArgReduce { op: *op, axis: axis + 1, dtype: *dtype }, &[x])
+        }
+        Op::Cumulative { op, axis, reverse } => {
+            apply(Op::Cumulative { op: *op, axis: axis + 1, reverse: *reverse }, &[x])
         }
         other => unreachable!("{} is no reduction", other.name()),
     }
@@ -88,4 +91,42 @@ pub(super) fn transpose(
         | ReduceOp::Or
         | ReduceOp::Xor => vec![Some(x.value(&Op::Reduce { op, axes: axes.clone() }))],
     }
+}
+
+/// Sums are linear. Of the others, pairs of a value and its tangent are combined as two elements are, in
+/// the order of JAX, which decides how equal elements share a derivative.
+pub(super) fn jvp_cumulative(
+    op: &Op,
+    combine: ReduceOp,
+    axis: usize,
+    reverse: bool,
+    rule: &Jvp<'_>,
+) -> Option<Tensor> {
+    let (x, t) = (rule.x[0], rule.t[0]?);
+    let by = match combine {
+        ReduceOp::Sum => return Some(apply(op.clone(), &[t])),
+        ReduceOp::And | ReduceOp::Or | ReduceOp::Xor => return None,
+        ReduceOp::Prod | ReduceOp::Max | ReduceOp::Min => combine.binary(),
+    };
+    let both = |a: &[Tensor], b: &[Tensor]| {
+        let y = [apply(Op::Binary(by), &[&a[0], &b[0]])];
+        let rule = Jvp { x: &[&a[0], &b[0]], y: &y, t: &[Some(&a[1]), Some(&b[1])] };
+        let tangent = elementwise::jvp_binary(by, &rule).unwrap_or_else(|| a[1].zeros_like());
+        let [y] = y;
+        vec![y, tangent]
+    };
+    let turned = |x: &Tensor| if reverse { x.flip(&[axis as isize]) } else { x.clone() };
+    associative_scan(&[turned(x), turned(t)], axis, &both).last().map(turned)
+}
+
+pub(super) fn transpose_cumulative(
+    op: &Op,
+    (combine, axis, reverse): (ReduceOp, usize, bool),
+    ct: &Tensor,
+    x: &Operand<'_>,
+) -> Vec<Option<Tensor>> {
+    vec![Some(match combine {
+        ReduceOp::Sum => apply(Op::Cumulative { op: combine, axis, reverse: !reverse }, &[ct]),
+        _ => x.value(op),
+    })]
 }
