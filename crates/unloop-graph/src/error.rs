@@ -353,7 +353,10 @@ impl Place {
     #[track_caller]
     pub fn here() -> Place {
         match CURRENT.get() {
-            Place(None) => Place(Some(Site { line: Some(Location::caller()), ..Site::default() })),
+            Place(None) => {
+                let line = Some(Location::caller()).filter(|line| !is_of_std(line));
+                Place(Some(Site { line, ..Site::default() }))
+            }
             place => place,
         }
     }
@@ -405,6 +408,11 @@ impl Place {
         let _restore = Restore(CURRENT.replace(self));
         f()
     }
+}
+
+/// Whether the standard library makes a call, as it does of a method that is passed by its name.
+fn is_of_std(line: &Location<'_>) -> bool {
+    line.file().starts_with("/rustc/")
 }
 
 /// Runs the body of the public function `op`: errors inside of it name `op` and the line of its

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use unloop_graph::backend::{self, Executable};
-use unloop_graph::{Array, Explanation, Result, Structure, Tensor, TensorType, Tree};
+use unloop_graph::{Array, Explanation, Place, Result, Structure, Tensor, TensorType, Tree};
 
 use crate::function::callable;
 use crate::interpret::{Call, eval, failed, traced};
@@ -31,6 +31,7 @@ callable! {
 /// assert_eq!(slope(&Tensor::from([0.0])).to_vec::<f64>()?, [1.0]);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
+#[track_caller]
 pub fn jit<'f, Args, F>(f: F) -> Jit<'f, Args, F::Output>
 where
     Args: Arguments + 'f,
@@ -38,7 +39,9 @@ where
     F::Output: Tree + Send + Sync + 'f,
 {
     let counts = Arc::new(Counts::default());
-    Jit::from_function(Compiler { f, programs: Mutex::default(), counts: counts.clone() }, counts)
+    let place = Place::of("jit");
+    let compiler = Compiler { f, programs: Mutex::default(), counts: counts.clone(), place };
+    Jit::from_function(compiler, counts)
 }
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
@@ -130,6 +133,8 @@ struct Compiler<F, R> {
     /// The compiled programs, the last used at the end.
     programs: Mutex<Vec<Arc<Compiled<R>>>>,
     counts: Arc<Counts>,
+    /// Where the function was compiled, for errors whose line is not known.
+    place: Place,
 }
 
 /// How many programs of a function there are.
@@ -199,7 +204,7 @@ where
         match Tensor::arrays(&leaves) {
             Some(inputs) => self
                 .run::<Args>(args, inputs)
-                .unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e)),
+                .unwrap_or_else(|e| failed::<Args, _>(&self.f, args, e.or_at(self.place))),
             // Inside another transform, or with an error: the function itself passes it on.
             None => self.f.call(args),
         }

@@ -399,6 +399,33 @@ fn composed_functions_are_named_in_transforms() {
     assert_eq!((error.op(), error.inner_op()), ("hypot", Some("bitor")), "{error}");
 }
 
+/// The standard library calls what is passed by its name, and hides the user's line: errors point at the
+/// transform that it was given to.
+#[test]
+fn functions_that_are_passed_by_name() {
+    let (a, b) = (zeros(&[3, 5, 5]), zeros(&[3, 4]));
+    let message =
+        "the right-hand side must have as many rows as the matrix, and the same leading axes";
+    let of_one = "shapes [5, 5] and [4, 1] do not fit: ".to_string() + message;
+    let lifted = vmap(Tensor::solve, (0, 0));
+    let line = line!() - 1;
+    for error in [
+        error_of(lifted.try_call((&a, &b))),
+        // A compiled function passes on what the transform inside of it says.
+        error_of(jit(&lifted).try_call((&a, &b))),
+    ] {
+        assert_eq!((error.op(), error.inner_op()), ("vmap", Some("solve")), "{error}");
+        assert_eq!(error.location().map(|at| at.line()), Some(line), "{error}");
+        assert_eq!(error.kind().to_string(), of_one);
+    }
+    let compiled = jit(Tensor::solve);
+    let line = line!() - 1;
+    let error = error_of(compiled.try_call((&a, &b)));
+    assert_eq!((error.op(), error.inner_op()), ("jit", Some("solve")), "{error}");
+    assert_eq!(error.location().map(|at| at.line()), Some(line), "{error}");
+    assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+}
+
 /// What a user's own code refuses, under transforms that turn it into a loop.
 #[test]
 fn host_calls_are_named() {
