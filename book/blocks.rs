@@ -49,6 +49,22 @@ fn done(result: impl Done) {
     result.done();
 }
 
+/// What an expression of a table gives. If it is made of tensors, none may carry an error.
+struct Row<T>(T);
+
+impl<T: unloop::Tree> Row<T> {
+    fn check(&self) {
+        self.0.leaves().iter().for_each(|leaf| drop(leaf.check().expect("a table's expression")));
+    }
+}
+
+/// What is not made of tensors need only compile.
+trait Compiled {
+    fn check(&self) {}
+}
+
+impl<T> Compiled for Row<T> {}
+
 /// Lines of this crate's generated code, as a reader counts them.
 fn readable(text: &str) -> String {
     let file = concat!(env!("OUT_DIR"), "/blocks.rs:");

@@ -15,6 +15,8 @@ struct Block {
     line: usize,
     /// Its lines as they stand in the chapter.
     text: Vec<String>,
+    /// The expressions of tables behind it.
+    rows: Vec<String>,
 }
 
 /// A line without the mark of hidden ones, and whether it is hidden.
@@ -41,20 +43,32 @@ fn chapters(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The code in the last cell of a table's row.
+fn expressions(row: &str) -> impl Iterator<Item = String> {
+    let cell = row.trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
+    cell.split('`').skip(1).step_by(2).map(|code| code.replace("\\|", "|"))
+}
+
 /// The Rust blocks of a chapter.
 fn blocks(text: &str) -> Vec<Block> {
     let (mut blocks, mut open): (Vec<Block>, Option<(Block, bool)>) = (Vec::new(), None);
+    let mut in_table = false;
     for (number, line) in (1..).zip(text.lines()) {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(info)) => {
                 let is_rust = info.split(',').next() == Some("rust");
-                open = Some((Block { line: number, text: Vec::new() }, is_rust));
+                open = Some((Block { line: number, text: Vec::new(), rows: Vec::new() }, is_rust));
             }
             (Some((block, _)), None) => block.text.push(line.to_string()),
             (Some(_), Some(_)) => {
                 blocks.extend(open.take().filter(|(_, is_rust)| *is_rust).map(|(block, _)| block));
             }
-            (None, None) => {}
+            (None, None) => {
+                in_table = line.ends_with("| unloop |") || in_table && line.starts_with('|');
+                if let (true, Some(block)) = (in_table, blocks.last_mut()) {
+                    block.rows.extend(expressions(line));
+                }
+            }
         }
     }
     assert!(open.is_none(), "a fence is not closed");
@@ -78,6 +92,10 @@ fn main() {
         let text = fs::read_to_string(&path).expect("a chapter");
         write!(texts, "({name:?}, include_str!({path:?})), ").expect("in memory");
         for block in blocks(&text) {
+            let is_part = |line: &String| line.starts_with("{{#include ") && line.contains(".rs:");
+            if block.text.iter().any(is_part) {
+                continue;
+            }
             let id = format!("{}_{}", name.replace(['/', '.', '-'], "_"), block.line);
             let include = match block.text.as_slice() {
                 [line] => line.strip_prefix("{{#include ").and_then(|l| l.strip_suffix("}}")),
@@ -107,6 +125,12 @@ fn main() {
                 write!(table, "({seen}, {shown}), ").expect("in memory");
                 let public = if line.starts_with("fn main()") { "pub " } else { "" };
                 writeln!(code, "{public}{line}").expect("in memory");
+            }
+            if !block.rows.is_empty() {
+                writeln!(code, "use crate::Compiled as _;").expect("in memory");
+            }
+            for row in &block.rows {
+                writeln!(code, "crate::Row({{ {row} }}).check();").expect("in memory");
             }
             let tail = if whole { "" } else { "Ok(())\n}" };
             writeln!(code, "{tail}\n}}\n#[test]\nfn run_{id}() {{").expect("in memory");
