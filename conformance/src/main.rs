@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use unloop_graph::backend::{Rewriting, by_reference};
 
 use unloop_conformance::{Archive, Case, Mode, Outcome, Part, check, read_manifest};
@@ -106,24 +110,23 @@ fn run() -> Result<bool, Box<dyn Error>> {
         "{:<28} {:>6} {:>9} {:>11} {:>9} {:>9} {:>12}",
         "group", "cases", "eval", "vmap", "jvp", "vjp", "unsupported"
     );
-    let mut rows = Vec::new();
-    for (group, cases) in groups {
-        let mut archive = Archive::open(&options.directory.join(format!("{group}.npz")))?;
-        let mut row = Row { cases: cases.len(), ..Row::default() };
-        for case in &cases {
-            let mut run = || check(case, &mut archive, options.mode);
-            let parts = if options.reference { by_reference(run) } else { run() }?;
-            for (part, outcome) in &parts {
-                row.add(*part, outcome);
-                if options.verbose {
-                    report(case, *part, outcome);
-                }
+    let groups: Vec<(String, Vec<Case>)> = groups.into_iter().collect();
+    // Programs are small: threads take groups, not parts of a program. The table is in order.
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        let work = || -> Result<(), String> {
+            while let Some((group, cases)) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let row = run_group(&options, group, cases).map_err(|e| e.to_string())?;
+                done.lock().unwrap_or_else(PoisonError::into_inner).insert(group, row);
             }
-            let failed = parts.iter().any(|(_, o)| matches!(o, Outcome::Failed(_)));
-            if options.verbose && failed {
-                println!("    {}", case.program);
-            }
-        }
+            Ok(())
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a worker's result"))
+    })?;
+    let rows = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (group, row) in &rows {
         println!(
             "{group:<28} {:>6} {:>9} {:>11} {:>9} {:>9} {:>12}",
             row.cases,
@@ -133,10 +136,9 @@ fn run() -> Result<bool, Box<dyn Error>> {
             row.cell(Part::Vjp),
             row.total(2),
         );
-        rows.push((group, row));
     }
     if let Some(path) = options.json {
-        let entry = |(group, row): &(String, Row)| {
+        let entry = |(group, row): (&&String, &Row)| {
             let parts: serde_json::Map<String, serde_json::Value> = row
                 .parts
                 .iter()
@@ -152,9 +154,30 @@ fn run() -> Result<bool, Box<dyn Error>> {
         let all: Vec<_> = rows.iter().map(entry).collect();
         std::fs::write(path, serde_json::to_string_pretty(&all)?)?;
     }
-    let total = |kind: usize| rows.iter().map(|(_, row)| row.total(kind)).sum::<usize>();
+    let total = |kind: usize| rows.values().map(|row| row.total(kind)).sum::<usize>();
     println!("{} passed, {} failed, {} skipped", total(0), total(1), total(2));
     Ok(total(1) == 0)
+}
+
+/// Runs the cases of a group; what fails is said at once, where that is wanted.
+fn run_group(options: &Options, group: &str, cases: &[Case]) -> Result<Row, Box<dyn Error>> {
+    let mut archive = Archive::open(&options.directory.join(format!("{group}.npz")))?;
+    let mut row = Row { cases: cases.len(), ..Row::default() };
+    for case in cases {
+        let mut run = || check(case, &mut archive, options.mode);
+        let parts = if options.reference { by_reference(run) } else { run() }?;
+        for (part, outcome) in &parts {
+            row.add(*part, outcome);
+            if options.verbose {
+                report(case, *part, outcome);
+            }
+        }
+        let failed = parts.iter().any(|(_, o)| matches!(o, Outcome::Failed(_)));
+        if options.verbose && failed {
+            println!("    {}", case.program);
+        }
+    }
+    Ok(row)
 }
 
 fn main() -> ExitCode {
