@@ -54,7 +54,9 @@ struct Row<T>(T);
 
 impl<T: unloop::Tree> Row<T> {
     fn check(&self) {
-        self.0.leaves().iter().for_each(|leaf| drop(leaf.check().expect("a table's expression")));
+        for leaf in self.0.leaves() {
+            leaf.check().expect("a table's expression");
+        }
     }
 }
 
@@ -110,11 +112,13 @@ fn run(chapter: &str, line: usize, f: impl FnOnce()) {
     let lines: Vec<&str> = text.lines().collect();
     // The block's first line may have moved by what other blocks wrote: it is looked for by its count.
     let fences = |info: &str| info.starts_with("```rust");
-    let nth = TEXTS.iter().find(|(name, _)| *name == chapter).map_or("", |(_, text)| *text);
-    let nth = nth.lines().take(line).filter(|line| fences(line)).count();
+    let compiled = TEXTS.iter().find(|(name, _)| *name == chapter).map_or("", |(_, text)| *text);
+    let nth = compiled.lines().take(line).filter(|line| fences(line)).count();
     let start = lines.iter().enumerate().filter(|(_, line)| fences(line)).nth(nth - 1);
     let start = start.expect("the block").0;
     let end = start + 1 + lines[start + 1..].iter().position(|l| *l == "```").expect("its end");
+    let unchanged = compiled.lines().skip(line - 1).zip(&lines[start..=end]).all(|(a, b)| a == *b);
+    assert!(unchanged, "{chapter} has changed since it was compiled: run the tests again");
     let next = lines[end + 1..].iter().position(|l| l.starts_with("```")).map(|n| n + end + 1);
     let Some(shown) = next.filter(|&n| lines[n] == "```text,output") else { return };
     let stop = shown + 1 + lines[shown + 1..].iter().position(|l| *l == "```").expect("its end");

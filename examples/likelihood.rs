@@ -1,7 +1,7 @@
 //! Fits a Gaussian process to noisy measurements: its likelihood, and gradients from here, go to an
 //! optimiser of the crate `argmin`, which knows vectors only, and to L-BFGS of this one, which knows trees.
 //! On the way are covariances whose factorisation fails.
-//! `cargo run --release --example likelihood`
+//! `cargo run --release --example likelihood [picture.svg]`
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
 use argmin::solver::linesearch::BacktrackingLineSearch;
@@ -10,7 +10,9 @@ use argmin::solver::quasinewton::LBFGS;
 use unloop::optim::Lbfgs;
 use unloop::prelude::*;
 use unloop::{random, ravel};
+use unloop_examples::picture;
 
+// ANCHOR: process
 /// What the measurements are thought to be drawn from, as logarithms, so that every number is allowed.
 #[derive(Tree, Clone, Debug)]
 struct Process {
@@ -23,13 +25,15 @@ struct Process {
 }
 
 impl Process {
+    /// The covariance of the signal at two positions.
+    fn signal(&self, x: &Tensor, y: &Tensor) -> Tensor {
+        let distance = (x - y) / self.length.exp();
+        (2.0 * &self.amplitude - 0.5 * distance.square()).exp()
+    }
+
     /// The covariance of the measurements at the positions `x`.
     fn covariance(&self, x: &Tensor) -> Tensor {
-        let (amplitude, length) = (self.amplitude.exp(), self.length.exp());
-        let signal = each(|[i, j]| {
-            let distance = (x.at(i) - x.at(j)) / &length;
-            (&amplitude * (-0.25 * distance.square()).exp()).square()
-        });
+        let signal = each(|[i, j]| self.signal(&x.at(i), &x.at(j)));
         let n = x.size();
         let diagonal = (2.0 * &self.noise).exp();
         signal + Tensor::eye(DType::F64, n) * diagonal
@@ -44,7 +48,24 @@ fn surprise(process: &Process, x: &Tensor, y: &Tensor) -> Tensor {
     let volume = factor.diagonal(0).log().sum();
     white.dot(&white) / 2.0 + volume + 0.5 * (x.size() as f64) * std::f64::consts::TAU.ln()
 }
+// ANCHOR_END: process
 
+// ANCHOR: predict
+/// The signal at the positions `at`, and its standard deviation, after the measurements `y` at `x`.
+fn predict(process: &Process, x: &Tensor, y: &Tensor, at: &Tensor) -> (Tensor, Tensor) {
+    let factor = process.covariance(x).cholesky();
+    let white = factor.solve_lower(y);
+    let one = |at: &Tensor| {
+        let between = vmap(|x: &Tensor| process.signal(x, at), 0)(x);
+        let known = factor.solve_lower(&between);
+        let variance = process.signal(at, at) - known.dot(&known);
+        (known.dot(&white), variance.maximum(0.0).sqrt())
+    };
+    vmap(one, 0)(at)
+}
+// ANCHOR_END: predict
+
+// ANCHOR: argmin
 /// A function of vectors, as `argmin` wants it.
 struct Problem<F> {
     /// The value and the gradient.
@@ -71,6 +92,7 @@ impl<F: Fn(&[f64]) -> unloop::Result<(f64, Vec<f64>)>> Gradient for Problem<F> {
         Ok((self.evaluate)(at)?.1)
     }
 }
+// ANCHOR_END: argmin
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let x = Tensor::linspace(0.0, 10.0, 80);
@@ -87,6 +109,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let definite = smooth.covariance(x).is_positive_definite().item::<bool>()?;
     println!("a covariance far away has a factor: {definite}, its likelihood is {}", loss(&smooth));
 
+    // ANCHOR: vector
     // The tree as a vector, and the function of the vector.
     let (vector, unravel) = ravel(&start);
     let slope = jit(value_and_grad(|v: &Tensor| loss(&unravel(v))));
@@ -94,6 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (value, gradient) = slope.try_call((&Tensor::from(at),))?;
         Ok((value.item()?, gradient.to_vec()?))
     };
+    // ANCHOR_END: vector
     let search = BacktrackingLineSearch::new(ArmijoCondition::new(1e-4)?).rho(0.5)?;
     let solver = LBFGS::new(search, 10).with_tolerance_grad(1e-4)?;
     let result = Executor::new(Problem { evaluate }, solver)
@@ -102,10 +126,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let best = result.state().get_best_param().ok_or("nothing was found")?;
     let by_argmin = unravel(&Tensor::from(&best[..]));
 
+    // ANCHOR: tree
     // The same without a vector.
     let fit = jit(|start: &Process| Lbfgs::new().tolerance(1e-4).minimize(loss, start));
     let (by_tree, state) = fit.try_call((&start,))?;
 
+    // ANCHOR_END: tree
     for (name, found) in [("argmin", &by_argmin), ("optim::Lbfgs", &by_tree)] {
         let number = |x: &Tensor| x.exp().item::<f64>();
         println!(
@@ -122,5 +148,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         state.step.item::<i64>()?
     );
     let gap = (loss(&by_argmin) - loss(&by_tree)).abs().item::<f64>()?;
+    if let Some(path) = picture::asked() {
+        draw(&path, &by_tree, x, y)?;
+    }
     if gap < 1e-4 { Ok(()) } else { Err(format!("the minima differ by {gap}").into()) }
+}
+
+fn draw(path: &std::path::Path, found: &Process, x: &Tensor, y: &Tensor) -> picture::Result<()> {
+    let at = Tensor::linspace(-1.0, 11.0, 241);
+    let (middle, spread) = predict(found, x, y, &at);
+    let [low, high] = [&middle - 2.0 * &spread, &middle + 2.0 * &spread];
+    let [low, high] = [low.to_vec::<f64>()?, high.to_vec::<f64>()?];
+    let (at, middle) = (at.to_vec::<f64>()?, middle.to_vec::<f64>()?);
+    picture::draw(path, (640, 360), |area| {
+        let (xs, ys) = (("x", -1.0..11.0), ("y", -2.5..2.5));
+        let title = "Measurements, the signal, and two standard deviations";
+        let mut chart = picture::chart(area, title, xs, ys)?;
+        picture::band(&mut chart, &at, &low, &high, picture::FOUND)?;
+        picture::line(&mut chart, &at, &middle, picture::FOUND, "")?;
+        picture::dots(&mut chart, &x.to_vec::<f64>()?, &y.to_vec::<f64>()?, picture::GIVEN, "")
+    })
 }

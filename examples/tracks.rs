@@ -1,13 +1,15 @@
 //! Follows many moving things that are seen by distance and direction only: an extended Kalman filter,
 //! written for one track, lifted over all of them. How noisy motion and sight are is found by the
-//! gradient of the likelihood. `cargo run --release --example tracks`
+//! gradient of the likelihood. `cargo run --release --example tracks [picture.svg]`
 
 use std::time::Instant;
 
 use unloop::optim::Lbfgs;
 use unloop::prelude::*;
 use unloop::random::{self, Key};
+use unloop_examples::picture;
 
+// ANCHOR: model
 /// Where it is a second later: the state is a place and a velocity.
 fn motion(state: &Tensor) -> Tensor {
     let [x, y, vx, vy] = state.unstack_array();
@@ -19,6 +21,7 @@ fn sight(state: &Tensor) -> Tensor {
     let [x, y, _, _] = state.unstack_array();
     Tensor::from([x.hypot(&y), y.atan2(&x)])
 }
+// ANCHOR_END: model
 
 /// Logarithms of standard deviations.
 #[derive(Tree, Clone, Debug)]
@@ -31,6 +34,7 @@ struct Noise {
     direction: Tensor,
 }
 
+// ANCHOR: follow
 /// The states of one track, one a row of what was seen, and the logarithm of the likelihood of that.
 fn follow(noise: &Noise, start: &Tensor, seen: &Tensor) -> (Tensor, Tensor) {
     let drift = noise.motion.exp().square() * Tensor::from([0.0, 0.0, 1.0, 1.0]).diag(0);
@@ -56,6 +60,7 @@ fn follow(noise: &Noise, start: &Tensor, seen: &Tensor) -> (Tensor, Tensor) {
     let (_, (states, likelihood)) = scan(step, &(start.clone(), unsure), seen);
     (states, likelihood.sum())
 }
+// ANCHOR_END: follow
 
 /// A track that moves as is supposed: its states, and what is seen of them.
 fn simulate(key: &Key, noise: &Noise, start: &Tensor, seconds: usize) -> (Tensor, Tensor) {
@@ -81,6 +86,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let one = |key: &Key, noise: &Noise, start: &Tensor| simulate(key, noise, start, seconds);
     let (states, seen) = vmap(one, (0, Shared, Shared)).try_call((&keys, &truth, &starts))?;
 
+    // ANCHOR: fit
     let follow_all = vmap(follow, (Shared, Shared, 0));
     let guess = Noise { motion: log(0.5), distance: log(1.0), direction: log(0.1) };
     // A part of the tracks tells the noise.
@@ -89,6 +95,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fit = jit(|guess: &Noise| Lbfgs::new().steps(40).tolerance(1e-3).minimize(surprise, guess));
     let begin = Instant::now();
     let (found, state) = fit.try_call((&guess,))?;
+    // ANCHOR_END: fit
     println!("noise from 100 tracks in {:.1?}, {} steps", begin.elapsed(), state.step);
     let mut right = true;
     let pairs = [
@@ -111,11 +118,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Places from single sights, and from the filter, beside the true ones.
     let place = |s: &Tensor| s.at((.., .., ..2));
     let (distance, direction) = (seen.at((.., .., 0)), seen.at((.., .., 1)));
-    let single =
-        Tensor::stack(&[&(&distance * direction.cos()), &(&distance * direction.sin())], 2);
+    let once = Tensor::stack(&[&(&distance * direction.cos()), &(&distance * direction.sin())], 2);
     let error = |x: &Tensor| (x - place(&states)).square().mean().sqrt().item::<f64>();
-    let (single, filtered) = (error(&single)?, error(&place(&followed))?);
+    let (single, filtered) = (error(&once)?, error(&place(&followed))?);
     println!("places are off by {single:.3} when seen once, by {filtered:.3} when followed");
     right &= filtered < 0.75 * single;
+    if let Some(path) = picture::asked() {
+        draw(&path, &states, &once, &followed)?;
+    }
     if right { Ok(()) } else { Err("the filter does not find the noise or the places".into()) }
+}
+
+/// One track: where it was, where it was seen, where the filter has it.
+fn draw(
+    path: &std::path::Path,
+    states: &Tensor,
+    seen: &Tensor,
+    followed: &Tensor,
+) -> picture::Result<()> {
+    let [states, seen, followed] = [states, seen, followed].map(|all| {
+        let of = |axis: i64| all.at((3, .., axis)).to_vec::<f64>();
+        (of(0), of(1))
+    });
+    picture::draw(path, (640, 420), |area| {
+        let (xs, ys) = (("x", -20.0..24.0), ("y", 5.0..55.0));
+        let mut chart = picture::chart(area, "One of a thousand tracks", xs, ys)?;
+        picture::dots(&mut chart, &seen.0?, &seen.1?, picture::GIVEN, "seen")?;
+        picture::line(&mut chart, &states.0?, &states.1?, picture::OTHER, "true")?;
+        picture::line(&mut chart, &followed.0?, &followed.1?, picture::FOUND, "followed")?;
+        picture::legend(&mut chart, plotters::prelude::SeriesLabelPosition::UpperRight)
+    })
 }

@@ -1,4 +1,7 @@
-//! What the examples share: the handwritten digits, a small network, and its loss for one image.
+//! What the examples share: the handwritten digits, a small network, and its loss for one image; and
+//! [`picture`]s.
+
+pub mod picture;
 
 use std::error::Error;
 use std::io::Read;
@@ -56,6 +59,7 @@ pub fn load(seed: u64) -> Result<(Digits, Digits), Box<dyn Error>> {
     Ok((all.pick(train), all.pick(test)))
 }
 
+// ANCHOR: network
 /// A network with one hidden layer.
 #[derive(Tree, Clone, Debug)]
 pub struct Mlp {
@@ -92,8 +96,11 @@ impl Mlp {
         right.cast(DType::F64).mean().item()
     }
 }
+// ANCHOR_END: network
 
+// ANCHOR: loss
 /// The cross-entropy of one image, which shows the digit `label`.
 pub fn loss(model: &Mlp, image: &Tensor, label: &Tensor) -> Tensor {
     nn::softmax_cross_entropy(&model.scores(image), label)
 }
+// ANCHOR_END: loss
