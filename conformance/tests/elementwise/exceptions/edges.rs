@@ -23,7 +23,6 @@ pub const GROUPS: &[Group] = &[
             (Ours::Is(f64::NAN), "bessel_i1e", "x xx xxx"),
             (Ours::Is(f64::NAN), "boxcox boxcox1p", "y xy yx yy xxy xyy yyy"),
             (Ours::Is(f64::NAN), "complex_log:im", "x y"),
-            (Ours::Is(f64::NAN), "cumprod", "dd ddd"),
         ],
     ),
     group(
