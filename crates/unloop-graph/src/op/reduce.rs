@@ -133,7 +133,8 @@ impl ReduceOp {
             let mut total = self.identity(ty.dtype).number();
             for k in 0..n {
                 at[axis] = if reverse { n - 1 - k } else { k };
-                total = self.combine(total, x.get(&at), ty.dtype);
+                let next = self.combine(total, x.get(&at), ty.dtype);
+                total = Scalar::new(ty.dtype, next).number();
                 let place: usize = at.iter().zip(&strides).map(|(i, s)| i * *s as usize).sum();
                 totals[place] = total;
             }
