@@ -96,18 +96,20 @@ def measure(line, sides, options):
                 raise Failed(f"{peer}: {error}") from error
         compare(line, folder, shapes)
     asked = peers_of(line)
-    counts, rounds = {}, options.rounds
+    counts, rounds, slow = {}, options.rounds, set()
     for peer, side in asked.items():
         once = sides[side].seconds(1)
         if once < options.turn:
             once = sides[side].seconds(3)
         counts[peer] = max(1, int(options.turn / max(once, 1e-7)))
-        rounds = min(rounds, 3) if once > SLOW else rounds
+        if once > SLOW:
+            rounds = min(rounds, 3)
+            slow.add(peer)
     times = {peer: [] for peer in asked}
     for _ in range(rounds):
         for peer, side in asked.items():
             # What another side has put out of the caches comes back first.
-            if counts[peer] > 1:
+            if peer not in slow:
                 sides[side].seconds(1)
             times[peer].append(sides[side].seconds(counts[peer]))
     median = {peer: statistics.median(t) for peer, t in times.items()}

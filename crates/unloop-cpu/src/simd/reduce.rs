@@ -21,6 +21,17 @@ const AHEAD: usize = 4096;
 /// A combination with its result of nothing.
 pub(super) trait Monoid<T: Copy>: Zip<T, Out = T> {
     const IDENTITY: T;
+
+    /// # Safety
+    /// `n` elements are readable.
+    #[inline(always)]
+    unsafe fn fold(x: *const T, n: usize) -> T
+    where
+        Self: Sized,
+    {
+        // SAFETY: as the caller's.
+        unsafe { fold::<Self, T>(x, n) }
+    }
 }
 
 macro_rules! monoid {
@@ -33,13 +44,9 @@ macro_rules! monoid {
 monoid! {
     Add: i32 i64 u32 f32 f64 => 0;
     Mul: i32 i64 u32 f32 f64 => 1;
-    Max: f32 => f32::NEG_INFINITY;
-    Max: f64 => f64::NEG_INFINITY;
     Max: i32 => i32::MIN;
     Max: i64 => i64::MIN;
     Max: u8 u32 => 0;
-    Min: f32 => f32::INFINITY;
-    Min: f64 => f64::INFINITY;
     Min: i32 => i32::MAX;
     Min: i64 => i64::MAX;
     Min: u32 => u32::MAX;
@@ -49,6 +56,50 @@ monoid! {
     And: u8 => 1;
     Or: u8 i32 i64 u32 => 0;
     Xor: u8 i32 i64 u32 => 0;
+}
+
+/// Extremes of floats: one comparison an element, and one for NaN. Which zero is the extreme one, if it is
+/// zero, is found by another fold.
+macro_rules! extreme {
+    ($($name:ident: $t:ident $bits:ident $identity:ident $better:tt;)+) => { $(
+        impl Monoid<$t> for $name {
+            const IDENTITY: $t = $t::$identity;
+
+            #[inline(always)]
+            unsafe fn fold(x: *const $t, n: usize) -> $t {
+                let (mut lanes, mut odd) = ([Self::IDENTITY; LANES], [0 as $bits; LANES]);
+                let mut take = |chunk: [$t; LANES]| {
+                    for ((lane, odd), x) in lanes.iter_mut().zip(&mut odd).zip(chunk) {
+                        *lane = if x $better *lane { x } else { *lane };
+                        *odd |= if x.is_nan() { $bits::MAX } else { 0 };
+                    }
+                };
+                // SAFETY: the caller makes `n` elements readable.
+                unsafe {
+                    for chunk in 0..n / LANES {
+                        take(x.add(chunk * LANES).cast::<[$t; LANES]>().read_unaligned());
+                    }
+                    let mut rest = [Self::IDENTITY; LANES];
+                    for i in n / LANES * LANES..n {
+                        rest[i % LANES] = x.add(i).read_unaligned();
+                    }
+                    take(rest);
+                    let best = tree::<Self, $t>(lanes);
+                    match odd.into_iter().any(|odd| odd != 0) {
+                        true => $t::NAN,
+                        false if best == 0.0 => fold::<Self, $t>(x, n),
+                        false => best,
+                    }
+                }
+            }
+        }
+    )+ };
+}
+extreme! {
+    Max: f32 u32 NEG_INFINITY >;
+    Max: f64 u64 NEG_INFINITY >;
+    Min: f32 u32 INFINITY <;
+    Min: f64 u64 INFINITY <;
 }
 
 #[inline(always)]
@@ -82,6 +133,12 @@ unsafe fn fold<O: Monoid<T>, T: Copy>(x: *const T, n: usize) -> T {
             }
         }
     }
+    tree::<O, T>(lanes)
+}
+
+/// The lanes combined as a balanced tree.
+#[inline(always)]
+fn tree<O: Monoid<T>, T: Copy>(mut lanes: [T; LANES]) -> T {
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
@@ -98,7 +155,7 @@ impl<O: Monoid<T>, T: Copy> Kernel for Fold<O, T> {
     #[inline(always)]
     unsafe fn run(dst: *mut u8, a: *const u8, _: *const u8, _: *const u8, n: usize) {
         // SAFETY: the caller makes `n` elements readable and one writable.
-        unsafe { dst.cast::<T>().write_unaligned(fold::<O, T>(a.cast(), n)) }
+        unsafe { dst.cast::<T>().write_unaligned(O::fold(a.cast(), n)) }
     }
 }
 
@@ -113,7 +170,7 @@ impl<O: Monoid<T>, T: Copy + PartialEq> Kernel for Position<O, T> {
         let a = a.cast::<T>();
         // SAFETY: the caller makes `n` elements readable and an `i64` writable.
         unsafe {
-            let best = fold::<O, T>(a, n);
+            let best = O::fold(a, n);
             // The first element that equals the extreme one; of NaN, the first that is NaN.
             #[allow(clippy::eq_op)]
             let found = |x: T| if best == best { x == best } else { x != x };
