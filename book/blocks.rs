@@ -8,6 +8,8 @@
 // Blocks are written for readers.
 #![allow(unused, clippy::all, missing_docs, rust_2018_idioms)]
 
+mod links;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
