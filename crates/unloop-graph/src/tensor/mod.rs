@@ -37,27 +37,51 @@ use smallvec::{SmallVec, smallvec};
 
 /// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
 /// tensor. Errors name the line that calls the method. Arguments of type `Operand` are tensors in the
-/// body, and tensors or numbers for the caller.
+/// body, and tensors or numbers for the caller. What is said of all of them, `//!`, stands above.
 macro_rules! composed {
-    () => {};
-    ($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
-     $($rest:tt)*) => {
-        crate::tensor::operand::with_operands! {
-            $(#[$doc])* $name($x $(, $y)+) -> $result $body
-        }
-        composed! { $($rest)* }
+    // Methods, and functions of operands, are collected one by one.
+    (@ [$($head:meta)*] [$($methods:tt)+] []) => {
+        $(#[$head])*
+        impl crate::Tensor { $($methods)+ }
     };
-    ($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+    (@ [$($head:meta)*] [] [$($functions:tt)+]) => {
+        crate::tensor::operand::with_operands! { $(#![$head])* $($functions)+ }
+    };
+    (@ [$($head:meta)*] [$($methods:tt)+] [$($functions:tt)+]) => {
+        crate::tensor::composed! { @ [$($head)*] [$($methods)+] [] }
+        crate::tensor::composed! { @ [$($head)*] [] [$($functions)+] }
+    };
+    (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
+     $(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
      $($rest:tt)*) => {
-        impl crate::Tensor {
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(&self $(, $arg: $ty)*) -> $result {
-                let $x = self;
-                crate::operation(stringify!($name), || $body)
-            }
+        crate::tensor::composed! {
+            @ $head [$($methods)*]
+            [$($functions)* $(#[$doc])* $name($x $(, $y)+) -> $result $body]
+            $($rest)*
         }
-        composed! { $($rest)* }
+    };
+    (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
+     $(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ $head
+            [
+                $($methods)*
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self $(, $arg: $ty)*) -> $result {
+                    let $x = self;
+                    crate::operation(stringify!($name), || $body)
+                }
+            ]
+            [$($functions)*]
+            $($rest)*
+        }
+    };
+    ($(#![$head:meta])* $(#[$doc:meta])* $name:ident($($arguments:tt)*) $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ [$($head)*] [] [] $(#[$doc])* $name($($arguments)*) $($rest)*
+        }
     };
 }
 use composed;
