@@ -126,6 +126,25 @@ use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 /// An operation that cannot be done yields a tensor that carries the [`Error`]; later operations
 /// pass it on, and it comes out as `Err` where values leave: [`Tensor::check`],
 /// [`Tensor::to_array`], [`Tensor::to_vec`], [`Tensor::item`].
+///
+/// # Errors
+/// The `# Errors` of a method are the kinds ([`ErrorKind`]) that its result carries for which misuse. Every
+/// method passes on the error of an operand, and every operation can fail with `OutOfMemory` or
+/// `SizeOverflow` (no room for the result), `Cancelled` (by a [`CancelToken`](crate::CancelToken)) and
+/// `EscapedTracer` (a traced tensor outside of its transform): that is not said of each.
+///
+/// ```
+/// # use unloop_graph::{ErrorKind, Tensor};
+/// let x = Tensor::from([1.0, 2.0]).sum_axis(3) * 2.0;
+/// assert_eq!(*x.check().unwrap_err().kind(), ErrorKind::AxisOutOfRange { axis: 3, rank: 1 });
+/// ```
+///
+/// # Numbers and shapes
+/// Operands of an elementwise function have one shape, or are scalars, and one dtype; numbers take the
+/// dtype of the tensor that they meet ([`Operand`]). Nothing is converted silently:
+/// [`Tensor::cast`] changes the dtype, [`Tensor::broadcast`] lets NumPy's rule for shapes apply. Axes
+/// are integers of any type, negative ones count from the end; several are an array or a range
+/// ([`AxisList`]).
 #[derive(Clone)]
 pub struct Tensor {
     pub(crate) repr: Repr,
@@ -146,17 +165,34 @@ impl From<Array> for Tensor {
     }
 }
 
+/// # Dtype, shape and errors
 impl Tensor {
     pub(crate) fn traced(traced: Traced) -> Tensor {
         Tensor { repr: Repr::Traced(traced) }
     }
 
-    /// A tensor that carries an error. It reports the type of a scalar.
+    /// A tensor that carries an error. It reports the type of a scalar, f64.
+    ///
+    /// ```
+    /// # use unloop_graph::{Error, ErrorKind, Place, Tensor};
+    /// let kind = ErrorKind::InvalidArgument("no data".into());
+    /// let x = Tensor::error(Error::new("load", kind, Place::here()));
+    /// assert!((x + 1.0).check().is_err());
+    /// ```
     pub fn error(error: Error) -> Tensor {
         Tensor::error_like(error, TensorType::new(DType::F64, ()))
     }
 
-    /// A tensor that carries an error and reports the given type.
+    /// A tensor that carries an error and reports the given type, so that functions that look at shapes
+    /// do not stumble over it.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Error, ErrorKind, Place, Tensor, TensorType};
+    /// let kind = ErrorKind::InvalidArgument("no data".into());
+    /// let error = Error::new("load", kind, Place::here());
+    /// let x = Tensor::error_like(error, TensorType::new(DType::F32, (2, 3)));
+    /// assert_eq!(x.shape(), [2, 3]);
+    /// ```
     pub fn error_like(error: Error, ty: TensorType) -> Tensor {
         Tensor { repr: Repr::Error(error, Box::new(ty)) }
     }
@@ -170,6 +206,11 @@ impl Tensor {
     }
 
     /// The dtype. A tensor that carries an error reports that of the operand it came from.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// assert_eq!(Tensor::from([1.0f32]).dtype(), DType::F32);
+    /// ```
     pub fn dtype(&self) -> DType {
         match &self.repr {
             Repr::Concrete(array) => array.dtype(),
@@ -178,8 +219,14 @@ impl Tensor {
         }
     }
 
-    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of
-    /// the operand it came from.
+    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of the
+    /// operand it came from.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
+    /// assert_eq!(Tensor::from(1).shape(), []);
+    /// ```
     pub fn shape(&self) -> &[usize] {
         match &self.repr {
             Repr::Concrete(array) => array.shape(),
@@ -188,27 +235,55 @@ impl Tensor {
         }
     }
 
-    /// The number of axes.
+    /// The number of axes; 0 for a scalar.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).rank(), 2);
+    /// ```
     pub fn rank(&self) -> usize {
         self.shape().len()
     }
 
-    /// The number of elements.
+    /// The number of elements; 1 for a scalar.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).size(), 3);
+    /// ```
     pub fn size(&self) -> usize {
         self.shape().iter().product()
     }
 
     /// Dtype and shape.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).ty().to_string(), "i32[1,3]");
+    /// ```
     pub fn ty(&self) -> TensorType {
         TensorType { dtype: self.dtype(), shape: Shape::from(self.shape()) }
     }
 
-    /// Whether this tensor is symbolic: it has a shape, but no value yet.
+    /// Whether this tensor is symbolic: it has a shape, but no value yet. So are the arguments of a
+    /// function inside a transform.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert!(!Tensor::from(1).is_traced());
+    /// ```
     pub fn is_traced(&self) -> bool {
         matches!(self.repr, Repr::Traced(_))
     }
 
     /// The error that this tensor carries, if any.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0]).sum_axis(5);
+    /// assert_eq!(x.as_error().unwrap().op(), "sum_axis");
+    /// assert!(Tensor::from(1).as_error().is_none());
+    /// ```
     pub fn as_error(&self) -> Option<&Error> {
         match &self.repr {
             Repr::Error(error, _) => Some(error),
@@ -216,22 +291,36 @@ impl Tensor {
         }
     }
 
-    /// The tensor itself, or the error that it carries.
+    /// The tensor itself, or the error that it carries. A traced tensor is no error.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// let sum = Tensor::from([1.0, 2.0]) + Tensor::from([1.0, 2.0, 3.0]);
     /// assert!(sum.check().is_err());
     /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries.
     pub fn check(&self) -> Result<&Tensor> {
         match self.as_error() {
             Some(error) => Err(error.clone()),
             None => Ok(self),
         }
     }
+}
 
-    /// The concrete value, or an error when the tensor carries one or is traced. `what` is the
-    /// method that wants it.
+/// # For transforms
+impl Tensor {
+    /// The concrete value. `what` is the method that wants it, which the error names.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).value("print")?.len(), 2);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries; `TracedValue` inside a transform.
     #[track_caller]
     pub fn value(&self, what: &'static str) -> Result<&Array> {
         match &self.repr {
@@ -241,8 +330,20 @@ impl Tensor {
         }
     }
 
-    /// Applies an operation: computed at once if every operand is concrete, else recorded in the
-    /// newest trace among them. Has as many results as the operation.
+    /// Applies an operation: computed at once if every operand is concrete, else recorded in the newest
+    /// trace among them. Has as many results as the operation. `place` is where it stands in the user's
+    /// program.
+    ///
+    /// ```
+    /// # use unloop_graph::{Op, Place, Tensor, UnaryOp};
+    /// let (op, x) = (Op::Unary(UnaryOp::Neg), Tensor::from([1, -2]));
+    /// let y = Tensor::apply(op, &[&x], Place::here()).remove(0);
+    /// assert_eq!(y.to_vec::<i32>()?, [-1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all results: what [`Op::infer`] says of the operands' types; what the run says.
     pub fn apply(op: Op, operands: &[&Tensor], place: Place) -> SmallVec<[Tensor; 1]> {
         let count = op.result_count();
         if count == 0 {
