@@ -4,11 +4,28 @@ use unloop_graph::{AxisNumber, ErrorKind, Structure};
 
 use crate::Arguments;
 
-/// Marks an argument of `vmap` that every example shares; nothing of it is mapped.
+/// Marks an argument of [`vmap`](crate::vmap) that every example shares; nothing of it is mapped.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{Shared, vmap};
+/// let dots = vmap(Tensor::dot, (0, Shared)); // each row with the same vector
+/// let y = dots(&Tensor::from([[1.0, 2.0], [3.0, 4.0]]), &Tensor::from([1.0, 1.0]));
+/// assert_eq!(y.to_vec::<f64>()?, [3.0, 7.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shared;
 
-/// The mapped axis of an argument, or of the parts of an argument that is a tree.
+/// The mapped axis of an argument, or of the parts of an argument that is a tree. An axis that a tensor
+/// does not have, and a list of other length than the tree has children, are errors (`InvalidArgument`)
+/// of the call.
+///
+/// ```
+/// # use unloop_transform::{AxisSpec, IntoAxis, Shared};
+/// let pair = (0, Shared).into_axis(); // a tree of two: axis 0 of the first, the second shared
+/// assert_eq!(pair, AxisSpec::Children(vec![AxisSpec::Axis(0), AxisSpec::Shared]));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AxisSpec {
     /// This axis of every tensor; negative ones count from the end.

@@ -5,7 +5,11 @@ use unloop_graph::{DType, ErrorKind, Place, Result, Tensor, TensorType, Tree};
 use crate::interpret::{Call, error};
 use crate::{Arguments, Function, jvp, vjp};
 
-/// The types of a function's results, in the order of its tensors. Nothing is computed.
+/// The types (shape and dtype) of a function's results, in the order of its tensors. The function is
+/// traced; nothing is computed.
+///
+/// # Errors
+/// The error that an argument, or the function's result, carries.
 ///
 /// ```
 /// # use unloop_graph::{DType, Tensor};
@@ -27,13 +31,15 @@ where
     Ok(call.result.leaves().iter().map(Tensor::ty).collect())
 }
 
-/// Compares forward and reverse derivatives of a function, up to an order, with finite differences
-/// along one direction of each argument. Meant for functions with [`custom_jvp`](crate::custom_jvp)
-/// and its like; arguments should be away from kinks.
+/// Compares forward and reverse derivatives of a function, of the orders 1 to `order`, with central
+/// finite differences along one direction of each argument. The step is `ε^(1/3)`, the tolerance
+/// `20·√ε` of the size of the values, with the machine epsilon `ε` of the arguments' dtype. Meant for
+/// functions with [`custom_jvp`](crate::custom_jvp) and its like; arguments should be away from kinks.
+/// Tensors that are not floats are held fixed.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidArgument`] says which derivative differs, and by how much; errors of the
-/// function come out as they are.
+/// [`ErrorKind::InvalidArgument`] says which derivative differs, and by how much;
+/// [`ErrorKind::TracedValue`] inside another transform; errors of the function come out as they are.
 ///
 /// ```
 /// # use unloop_graph::Tensor;

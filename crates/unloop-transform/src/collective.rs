@@ -46,10 +46,13 @@ fn find(what: &'static str, name: &str, place: Place) -> Result<Named, Tensor> {
     })
 }
 
-/// The values of all examples of a named axis, along a new first axis.
+/// The values of all `n` examples of a named axis, along a new first axis: `x` of one example is
+/// `[…]`, the result `[n, …]` of the same dtype. Every example gets the same. The axis has its name by
+/// [`Vmap::axis_name`](crate::Vmap::axis_name); of nested ones with one name the innermost counts.
 ///
 /// # Errors
-/// Carried by the result, here and in the functions below: no enclosing `vmap` names the axis.
+/// Carried by the result: `InvalidArgument` if no enclosing `vmap` names the axis; `Unsupported` in a
+/// branch of [`cond`](crate::cond) that each example chooses for itself.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -82,7 +85,10 @@ fn reduced(op: ReduceOp, x: &Tensor, axis: &str) -> Tensor {
     })
 }
 
-/// The sum over all examples of a named axis.
+/// The sum over all examples of a named axis, of the shape and dtype of one example's `x`.
+///
+/// # Errors
+/// Carried by the result: those of [`all_gather`]; `UnsupportedDType` for bool.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -96,7 +102,19 @@ pub fn psum(x: &Tensor, axis: &str) -> Tensor {
     operation("psum", || reduced(ReduceOp::Sum, x, axis))
 }
 
-/// The mean over all examples of a named axis.
+/// The mean over all examples of a named axis, of the shape and dtype of one example's `x`; means of
+/// integers are rounded towards zero.
+///
+/// # Errors
+/// Carried by the result: those of [`all_gather`]; `UnsupportedDType` for bool.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{pmean, vmap};
+/// let centred = vmap(|x: &Tensor| x - pmean(x, "i"), 0).axis_name("i");
+/// assert_eq!(centred(&Tensor::from([1.0, 3.0])).to_vec::<f64>()?, [-1.0, 1.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn pmean(x: &Tensor, axis: &str) -> Tensor {
     operation("pmean", || {
@@ -108,19 +126,48 @@ pub fn pmean(x: &Tensor, axis: &str) -> Tensor {
     })
 }
 
-/// The largest over all examples of a named axis.
+/// The largest over all examples of a named axis, element by element: of the shape and dtype of one
+/// example's `x`. NaN if one is NaN.
+///
+/// # Errors
+/// Carried by the result: those of [`all_gather`].
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{pmax, vmap};
+/// let scaled = vmap(|x: &Tensor| x / pmax(x, "i"), 0).axis_name("i");
+/// assert_eq!(scaled(&Tensor::from([1.0, 4.0])).to_vec::<f64>()?, [0.25, 1.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn pmax(x: &Tensor, axis: &str) -> Tensor {
     operation("pmax", || reduced(ReduceOp::Max, x, axis))
 }
 
-/// The smallest over all examples of a named axis.
+/// The smallest over all examples of a named axis, element by element: of the shape and dtype of one
+/// example's `x`. NaN if one is NaN.
+///
+/// # Errors
+/// Carried by the result: those of [`all_gather`].
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{pmin, vmap};
+/// let above = vmap(|x: &Tensor| x - pmin(x, "i"), 0).axis_name("i");
+/// assert_eq!(above(&Tensor::from([3.0, 5.0])).to_vec::<f64>()?, [0.0, 2.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn pmin(x: &Tensor, axis: &str) -> Tensor {
     operation("pmin", || reduced(ReduceOp::Min, x, axis))
 }
 
-/// The value of another example: example `i` gets that of `source[i]`.
+/// The value of another example: example `i` gets that of example `source[i]`, of the shape and dtype
+/// of its own. An example may be the source of several. (JAX's `ppermute` takes pairs instead.)
+///
+/// # Errors
+/// Carried by the result: those of [`all_gather`]; `InvalidArgument` if there is not one source an
+/// example; `IndexOutOfBounds` for a source that is no example.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -147,7 +194,10 @@ pub fn permute_examples(x: &Tensor, source: &[usize], axis: &str) -> Tensor {
     }
 }
 
-/// The position of this example along a named axis, an i64 scalar.
+/// The position of this example along a named axis, from 0: an i64 scalar.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` if no enclosing `vmap` names the axis.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -165,6 +215,15 @@ pub fn axis_index(axis: &str) -> Tensor {
 }
 
 /// The number of examples along a named axis; `None` if no enclosing `vmap` names it.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::{axis_size, vmap};
+/// let counted = vmap(|x: &Tensor| x * axis_size("i").unwrap_or(1) as f64, 0).axis_name("i");
+/// assert_eq!(counted(&Tensor::from([1.0, 2.0])).to_vec::<f64>()?, [2.0, 4.0]);
+/// assert_eq!(axis_size("i"), None);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 pub fn axis_size(axis: &str) -> Option<usize> {
     find("axis_size", axis, Place::here()).ok().map(|named| named.size)
 }

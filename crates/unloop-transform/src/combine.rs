@@ -55,11 +55,13 @@ fn element(ty: &TensorType) -> TensorType {
 }
 
 /// The running totals `x₀, x₀∘x₁, x₀∘x₁∘x₂, …` along the first axis, for an associative function of
-/// two elements, in logarithmic depth. `f` is written for one pair.
+/// two elements, in logarithmic depth. Tensors of `xs` are `[n, …]`; `f` takes and gives elements `[…]`,
+/// trees of the same structure; the results have the shapes and dtypes of `xs`. `f` is written for one
+/// pair, and associative: `f(f(a, b), c) = f(a, f(b, c))`.
 ///
 /// # Errors
-/// Carried by the results: no axis to run along, extents that differ, a function that does not give
-/// an element.
+/// Carried by the results: `InvalidArgument` for a tensor without axes, for sizes along axis 0 that
+/// differ, and for a function that does not give an element of the same shapes and dtypes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -96,12 +98,14 @@ pub fn associative_scan<T: Tree>(f: impl Fn(&T, &T) -> T, xs: &T) -> T {
 }
 
 /// All elements along some axes combined by an associative and commutative function of two scalars,
-/// starting from `init` (trees of scalars, for a function of several numbers). The order of the
-/// combinations is not defined; `init` is its neutral element.
+/// starting from `init` (trees of scalars, for a function of several numbers). The axes disappear; the
+/// dtypes stay. The order of the combinations is not defined; `init` is the function's neutral element,
+/// and the result where there are no elements.
 ///
 /// # Errors
-/// Carried by the results: an axis out of range, shapes that differ, a function that does not give
-/// one element.
+/// Carried by the results: `AxisOutOfRange` and `RepeatedAxis` for the axes; `TreeMismatch` if `init`
+/// has not the structure of `xs`; `InvalidArgument` for tensors of different shapes, an `init` that is no
+/// scalar of their dtype, and a function that does not give one element.
 ///
 /// ```
 /// # use unloop_graph::Tensor;

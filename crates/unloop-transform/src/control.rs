@@ -90,14 +90,16 @@ fn require_same<T: Tree>(name: &'static str, given: &T, back: &T, place: Place) 
 }
 
 /// Runs `f` once for each entry along the first axis of `xs`, passing a state on: `f(&state, &x)`
-/// gives the next state and a result of its own. Gives the last state and the results, stacked.
-/// All tensors of `xs` have the same first extent.
+/// gives the next state and a result of its own. Gives the last state and the results, stacked:
+/// tensors of `xs` are `[n, …]`, with the same `n`; `f` sees entries `[…]`; what it gives besides as
+/// `[…]` comes out as `[n, …]`. Without entries (`n = 0`) the state is `init`.
 ///
 /// Gradients flow through it; the state at each step is kept for them and the rest computed anew.
 ///
 /// # Errors
-/// Carried by the results: no entries to run over, extents that differ, a state whose structure,
-/// shapes or dtypes change.
+/// Carried by the results: `InvalidArgument` if `xs` has no tensor or one without axes, for sizes
+/// along axis 0 that differ, and for a state whose shapes or dtypes change; `TreeMismatch` for one
+/// whose structure changes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -118,7 +120,21 @@ pub fn scan<C: Tree, X: Tree, Y: Tree>(f: impl Fn(&C, &X) -> (C, Y), init: &C, x
     run_scan("scan", f, init, xs, Runs::entries(false), Place::of("scan"))
 }
 
-/// [`scan`] from the last entry to the first.
+/// [`scan`] from the last entry to the first. The result for entry `i` stands at `i`, as in `scan`.
+///
+/// # Errors
+/// Carried by the results: those of [`scan`].
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::scan_reverse;
+/// // What is still to come.
+/// let add = |rest: &Tensor, x: &Tensor| (rest + x, rest.clone());
+/// let (all, rest) = scan_reverse(add, &Tensor::from(0.0), &Tensor::from([1.0, 2.0, 3.0]));
+/// assert_eq!(all.item::<f64>()?, 6.0);
+/// assert_eq!(rest.to_vec::<f64>()?, [5.0, 3.0, 0.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
     f: impl Fn(&C, &X) -> (C, Y),
@@ -128,7 +144,12 @@ pub fn scan_reverse<C: Tree, X: Tree, Y: Tree>(
     run_scan("scan_reverse", f, init, xs, Runs::entries(true), Place::of("scan_reverse"))
 }
 
-/// [`scan`] without entries: runs `f` a number of times on a state, and stacks what it gives besides.
+/// [`scan`] without entries: runs `f` `count` times on a state, and stacks what it gives besides:
+/// `[…]` of one run comes out as `[count, …]`.
+///
+/// # Errors
+/// Carried by the results: `InvalidArgument` for a state whose shapes or dtypes change, `TreeMismatch`
+/// for one whose structure changes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -223,10 +244,11 @@ fn try_scan<C: Tree, X: Tree, Y: Tree>(
 }
 
 /// Runs `f(i, &state)` for `i` from 0 to `count - 1`, an i64 scalar, passing the state on; gives the
-/// last state. Gradients flow through it.
+/// last state, of the structure, shapes and dtypes of `init`. Gradients flow through it.
 ///
 /// # Errors
-/// Carried by the result: a state whose structure, shapes or dtypes change.
+/// Carried by the result: `InvalidArgument` for a state whose shapes or dtypes change, `TreeMismatch`
+/// for one whose structure changes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -256,7 +278,19 @@ pub fn fori_loop<C: Tree>(count: usize, f: impl Fn(&Tensor, &C) -> C, init: &C) 
 const MOST_NUMBERS: usize = 4096;
 
 /// Applies `f` to each entry along the first axis of `xs`, one after the other, and stacks the
-/// results: as `vmap`, with the memory of one.
+/// results along a new first axis: as [`vmap`](crate::vmap) over axis 0, with the memory of one.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` if `xs` has no tensor or one without axes, and for sizes
+/// along axis 0 that differ.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::map;
+/// let x = Tensor::from([[3.0, 4.0], [6.0, 8.0]]);
+/// assert_eq!(map(|row: &Tensor| row.norm(), &x).to_vec::<f64>()?, [5.0, 10.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
     let step = |none: &Vec<Tensor>, x: &X| (none.clone(), f(x));
@@ -267,6 +301,9 @@ pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
 /// the loop runs for as long as any example's condition is true, and examples that are done keep
 /// their values.
 ///
+/// The result has the structure, shapes and dtypes of `init`, which it is if the condition is false at
+/// once.
+///
 /// Forward derivatives (`jvp`, `jacfwd`) flow through it. Its gradient would need all states, whose
 /// number is not known before: use [`scan`] or [`fori_loop`].
 ///
@@ -274,14 +311,16 @@ pub fn map<X: Tree, Y: Tree>(f: impl Fn(&X) -> Y, xs: &X) -> Y {
 /// [`CancelToken`](unloop_graph::CancelToken) from outside.
 ///
 /// # Errors
-/// Carried by the result: a condition that is not a bool scalar, a state whose structure, shapes or
-/// dtypes change.
+/// Carried by the result: `InvalidArgument` for a condition that is not a bool scalar, and for a state
+/// whose shapes or dtypes change; `TreeMismatch` for one whose structure changes. Carried by a gradient:
+/// `Unsupported`.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
 /// # use unloop_transform::while_loop;
 /// // Halvings until a number is below one.
-/// let below_one = while_loop(|x: &Tensor| x.greater_equal(&x.ones_like()), |x: &Tensor| x * 0.5, &Tensor::from(10.0));
+/// let is_large = |x: &Tensor| x.greater_equal(1.0);
+/// let below_one = while_loop(is_large, |x: &Tensor| x * 0.5, &Tensor::from(10.0));
 /// assert_eq!(below_one.item::<f64>()?, 0.625);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
@@ -384,11 +423,13 @@ fn try_while<C: Tree>(
 }
 
 /// `on_true(&x)` where `predicate`, a bool scalar, is true, else `on_false(&x)`; only one of them is
-/// computed. Neither values nor gradients of the other matter, even if they are NaN.
+/// computed. Neither values nor gradients of the other matter, even if they are NaN. Both give a tree
+/// of the same structure, shapes and dtypes. Where each example of a `vmap` has a predicate of its own,
+/// they run one after the other; [`Tensor::select`] computes both sides, for all at once.
 ///
 /// # Errors
-/// Carried by the result: a predicate that is not a bool scalar, results whose structures, shapes or
-/// dtypes differ.
+/// Carried by the result: `InvalidArgument` for a predicate that is not a bool scalar, and for results
+/// whose shapes or dtypes differ; `TreeMismatch` for results whose structures differ.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -420,12 +461,13 @@ pub fn cond<X: Tree, Y: Tree>(
     choose("cond", index, &[&on_false, &on_true], x, place)
 }
 
-/// The branch of a number, an integer scalar, applied to `x`; a number out of range means the first
-/// or the last branch. Only that branch is computed.
+/// Branch number `index`, an integer scalar from 0, applied to `x`; a number below 0 means the first,
+/// one too large the last branch. Only that branch is computed. All of them give a tree of the same
+/// structure, shapes and dtypes. [`cond`] chooses between two by a bool.
 ///
 /// # Errors
-/// Carried by the result: a number that is not an integer scalar, results whose
-/// structures, shapes or dtypes differ.
+/// Carried by the result: `InvalidArgument` for a number that is not an integer scalar, and for results
+/// whose shapes or dtypes differ; `TreeMismatch` for results whose structures differ.
 ///
 /// ```
 /// # use unloop_graph::Tensor;

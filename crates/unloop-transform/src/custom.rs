@@ -16,15 +16,18 @@ callable! {
 }
 
 /// A function whose derivative is given by `rule`: from the arguments and their tangents (tuples, if
-/// there are several arguments) to the tangent of the result. Every transform uses the rule, reverse
-/// mode too: it transposes it, so the rule is linear in the tangents.
+/// there are several arguments) to the tangent of the result, which has the result's structure, shapes
+/// and dtypes. Every transform uses the rule, reverse mode too: it transposes it, so the rule is linear
+/// in the tangents.
 ///
 /// Use it where the derivative that follows from the operations is wrong at some points, unstable,
 /// or slow.
 ///
 /// # Errors
-/// Carried by the result, when a derivative is taken: the rule gives something that is not like the
-/// result; the function captures a value that is being differentiated.
+/// Carried by the result of a call, which traces the rule, too: `TreeMismatch` if the rule gives another
+/// structure than the result's, `InvalidArgument` if it gives other shapes or dtypes. Carried by a
+/// derivative: `Unsupported` in a value that the function captures instead of taking as an argument,
+/// and, in reverse mode, of a rule that is not linear in the tangents.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -147,12 +150,14 @@ callable! {
 
 /// A function whose reverse derivative is given. `forward` computes the result and what else the rule
 /// needs, `backward` takes the latter and a cotangent of the result to those of the arguments (a
-/// tuple, if there are several).
+/// tuple, if there are several), which have the arguments' structures, shapes and dtypes.
 ///
-/// Forward mode has no rule then, and is [`ErrorKind::Unsupported`]; [`custom_jvp`] serves both.
+/// Forward mode has no rule then; [`custom_jvp`] serves both.
 ///
 /// # Errors
-/// Carried by the result: as of [`custom_jvp`].
+/// Carried by the result of a call, which traces `backward`, too: `TreeMismatch` if that gives another
+/// structure than the arguments', `InvalidArgument` if it gives other shapes or dtypes. Carried by a
+/// derivative: [`ErrorKind::Unsupported`] in forward mode, and in a value that the function captures.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -237,7 +242,10 @@ fn types_of_tree<T: Tree>(tree: &T) -> Result<Vec<TensorType>> {
 }
 
 /// A function that reverse mode computes anew instead of keeping what it computed on the way: less
-/// memory for one more evaluation.
+/// memory for one more evaluation. Values and derivatives are the same.
+///
+/// # Errors
+/// Carried by the result: those of the function.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -283,11 +291,15 @@ where
     }
 }
 
-/// Applies an operation that is computed by plain Rust code: see [`HostOp`]. Make the operation once
-/// and share it, or give it a [`HostOp::key`], so that it is compiled once.
+/// Applies an operation that is computed by plain Rust code: see [`HostOp`]. The results have the types
+/// that [`HostOp::infer`] says. Make the operation once and share it, or give it a [`HostOp::key`], so
+/// that it is compiled once. Without [`HostOp::batch`], `vmap` runs it for one example after the other.
 ///
 /// # Errors
-/// Carried by the results: what [`HostOp::infer`] and [`HostOp::evaluate`] say.
+/// Carried by the results: `InvalidArgument` with the message that [`HostOp::infer`] or
+/// [`HostOp::evaluate`] gives, and for results of other types than those inferred. Carried by a
+/// derivative: `Unsupported` without [`HostOp::jvp`] (and [`HostOp::transpose`], for reverse mode of an
+/// operation that the rule applies to tangents).
 ///
 /// ```
 /// # use std::sync::Arc;

@@ -23,16 +23,22 @@ callable! {
 
 /// Forward mode: `jvp(f)(&x, &dx)` is `(f(x), f'(x)·dx)`. For several arguments both are tuples:
 /// `jvp(f)(&(x, y), &(dx, dy))`. Tensors that are not floats have tangents of zeros of their own
-/// dtype, which are ignored.
+/// dtype, which are ignored. The tangent of the result has its structure, shapes and dtypes.
 ///
 /// # Errors
-/// Carried by the results: a tangent whose structure, shapes or dtypes are not the argument's.
+/// Carried by the results: `TreeMismatch` for a tangent whose structure is not the argument's,
+/// `InvalidArgument` for other shapes or dtypes than its; `Unsupported` for a function with a reverse
+/// rule only ([`custom_vjp`](crate::custom_vjp)) or a host operation without a rule.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
 /// # use unloop_transform::jvp;
 /// let (y, dy) = jvp(|x: &Tensor| x.sin())(&Tensor::from(0.0), &Tensor::from(2.0));
 /// assert_eq!((y.item::<f64>()?, dy.item::<f64>()?), (0.0, 2.0));
+///
+/// let product = jvp(|x: &Tensor, y: &Tensor| x * y);
+/// let (point, along) = ((Tensor::from(2.0), Tensor::from(3.0)), (Tensor::from(1.0), Tensor::from(0.0)));
+/// assert_eq!(product(&point, &along).1.item::<f64>()?, 3.0);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
 #[track_caller]
@@ -108,11 +114,14 @@ where
 
 /// Reverse mode: `vjp(f)(&x, …)` is `(f(x, …), pullback)`, and `pullback(&ct)` takes a cotangent of
 /// the result to those of all arguments (a tuple, if there are several). The function is not run
-/// again for it. Tensors that are not floats have cotangents of zeros.
+/// again for it. Cotangents have the structure, shapes and dtypes of the arguments; those of tensors
+/// that are not floats are zeros.
 ///
 /// # Errors
-/// Carried by the results: as the function's; a cotangent whose structure, shapes or dtypes are not
-/// the result's.
+/// Carried by the results: those of the function. Carried by the cotangents: `TreeMismatch` for a
+/// cotangent whose structure is not the result's, `InvalidArgument` for other shapes or dtypes than its;
+/// `Unsupported` for operations that have no gradient ([`while_loop`](crate::while_loop), host operations
+/// without a rule).
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -133,8 +142,8 @@ where
     Vjp::from_function(VjpOf { f, place: Place::of("vjp") })
 }
 
-/// Takes cotangents of a function's result to those of its arguments; made by [`vjp`]. Derefs to
-/// `dyn Fn(&R) -> P`.
+/// Takes cotangents of a function's result (of type `R`) to those of its arguments (`P`: one tree, or a
+/// tuple); made by [`vjp`]. Derefs to `dyn Fn(&R) -> P`; clones share what it keeps.
 #[derive(Clone)]
 pub struct Pullback<R, P>(Arc<dyn Fn(&R) -> P + Send + Sync>);
 
@@ -216,8 +225,8 @@ fn pull<R: Tree>(linear: &Linear, result: &R, cotangent: &R, place: Place) -> Re
     })
 }
 
-/// Takes tangents of a function's arguments to those of its result; made by [`linearize`]. Derefs to
-/// `dyn Fn(&P) -> R`.
+/// Takes tangents of a function's arguments (`P`: one tree, or a tuple) to those of its result (of type
+/// `R`); made by [`linearize`]. Derefs to `dyn Fn(&P) -> R`; clones share what it keeps.
 #[derive(Clone)]
 pub struct Pushforward<P, R>(Arc<dyn Fn(&P) -> R + Send + Sync>);
 
@@ -235,11 +244,13 @@ callable! {
 
 /// The derivative at a point as a function of its own: `linearize(f)(&x, …)` is
 /// `(f(x, …), pushforward)`, and `pushforward(&dx)` is `f'(x)·dx` (of a tuple of tangents, if there
-/// are several arguments). The function is run once, however many tangents follow.
+/// are several arguments), of the structure, shapes and dtypes of the result. The function is run once,
+/// however many tangents follow.
 ///
 /// # Errors
-/// Carried by the results: as the function's; a tangent whose structure, shapes or dtypes are not
-/// the arguments'.
+/// Carried by the results: those of the function. Carried by what the pushforward gives: `TreeMismatch`
+/// for a tangent whose structure is not the arguments', `InvalidArgument` for other shapes or dtypes than
+/// theirs.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -378,8 +389,9 @@ fn require_alike<T: Tree>(
 /// dtypes count.
 ///
 /// # Errors
-/// Carried by the result: the function is not linear ([`ErrorKind::Unsupported`] names the
-/// operation); tensors that are not floats; a cotangent that is not like the result.
+/// Carried by the result: [`ErrorKind::Unsupported`] if the function is not linear, which names the
+/// operation; `NotDifferentiable` for tensors of `x` that are not floats; `TreeMismatch` for a cotangent
+/// whose structure is not the result's, `InvalidArgument` for other shapes or dtypes than its.
 ///
 /// ```
 /// # use unloop_graph::Tensor;

@@ -15,11 +15,12 @@ use crate::vmap::batch_graph;
 
 /// Runs a loop body for all values of its indices and stacks the results: axis `j` of the result
 /// runs with index `j`. An index ranges over the axes that it indexes with [`Tensor::at`]; all of
-/// them must have one size.
+/// them must have one size. A body that gives `[…]` makes a result `[n₀, n₁, …]` with the sizes of the
+/// indices in front; bodies may also give trees.
 ///
 /// # Errors
-/// Carried by the result: an index that indexes nothing (say its size with [`each_to`]), or axes of
-/// different sizes.
+/// Carried by the result: `UnsizedIndex` for an index that indexes nothing (say its size with
+/// [`each_to`]); `BatchSizes` for one that indexes axes of different sizes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -35,7 +36,10 @@ pub fn each<const N: usize, R: Tree>(body: impl Fn([EachIndex; N]) -> R) -> R {
     run([None; N], body, Place::of("each"))
 }
 
-/// [`each`] with the size of every index given.
+/// [`each`] with the size of every index given: axis `j` of the result has `sizes[j]` entries.
+///
+/// # Errors
+/// Carried by the result: `BatchSizes` for an index of an axis that has another size.
 ///
 /// ```
 /// # use unloop_transform::each_to;
@@ -51,12 +55,25 @@ pub fn each_to<const N: usize, R: Tree>(
     run(sizes.map(Some), body, Place::of("each_to"))
 }
 
-/// An index of [`each`]: give it to [`Tensor::at`], or compute with its [`value`](Self::value).
+/// An index of [`each`]: give it to [`Tensor::at`], or compute with its [`value`](Self::value). It is
+/// valid inside the body; used outside it is an error, `EscapedTracer`.
 #[derive(Clone, Copy, Debug)]
 pub struct EachIndex(Index);
 
 impl EachIndex {
-    /// The number of the iteration, from 0, to compute with.
+    /// The number of the iteration, from 0, to compute with. By itself it gives the index no size.
+    ///
+    /// # Errors
+    /// Carried by what is computed: `EscapedTracer` outside of the body.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::each_to;
+    /// let x = Tensor::from([1.0, 4.0, 9.0]);
+    /// let slopes = each_to([2], |[i]| x.at(i.value() + 1) - x.at(i.value()));
+    /// assert_eq!(slopes.to_vec::<f64>()?, [3.0, 5.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
     pub fn value(self) -> IndexValue {
         IndexValue(self.0.number())
@@ -71,12 +88,19 @@ impl From<EachIndex> for IndexArg {
 
 /// A number computed from indices of [`each`]. With other index values and integers it stays an
 /// index, which [`Tensor::at`] takes; with a float literal it becomes an f64 tensor, and with a
-/// tensor it takes the tensor's dtype.
+/// tensor it takes the tensor's dtype. Division of integers truncates towards zero.
 #[derive(Clone, Debug)]
 pub struct IndexValue(Tensor);
 
 impl IndexValue {
     /// The number as an i64 scalar tensor; `.cast` gives another dtype.
+    ///
+    /// ```
+    /// # use unloop_transform::each_to;
+    /// let squares = each_to([3], |[i]| i.value().tensor().square());
+    /// assert_eq!(squares.to_vec::<i64>()?, [0, 1, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     pub fn tensor(&self) -> Tensor {
         self.0.clone()
     }

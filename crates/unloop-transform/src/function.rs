@@ -87,7 +87,7 @@ pub trait Function<Args: Signature>: Send + Sync {
     /// What the function returns.
     type Output;
 
-    /// Calls the function.
+    /// Calls the function with a tuple of references. Errors ride in the result.
     fn call(&self, args: Args::Refs<'_>) -> Self::Output;
 }
 
@@ -211,20 +211,51 @@ macro_rules! callable {
         }
 
         impl<'f, Args: $crate::Arguments + 'f, R: unloop_graph::Tree + 'f> $name<'f, Args, R> {
-            /// Calls the function with a tuple of references, and gives the first error that a
-            /// tensor of the result carries as `Err`.
+            /// Calls the function with a tuple of references.
+            ///
+            /// # Errors
+            /// The first error that a tensor of the result carries.
+            ///
+            /// What every transform returns has this method:
+            ///
+            /// ```
+            /// # use unloop_graph::Tensor;
+            /// # use unloop_transform::jit;
+            /// let sum = jit(|x: &Tensor, y: &Tensor| x + y);
+            /// let (x, y) = (Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0, 5.0]));
+            /// assert_eq!(sum.try_call((&x, &x))?.to_vec::<f64>()?, [2.0, 4.0]);
+            /// assert!(sum.try_call((&x, &y)).is_err());
+            /// # Ok::<(), unloop_graph::Error>(())
+            /// ```
             pub fn try_call(&self, args: Args::Refs<'_>) -> unloop_graph::Result<R> {
                 let result = self.function.call(args);
                 result.check()?;
                 Ok(result)
             }
 
-            /// The program that a call with these arguments traces, transforms applied.
+            /// The program that a call with these arguments traces, transforms applied. Print it.
+            ///
+            /// # Errors
+            /// The error that an argument, or the function's result, carries.
+            ///
+            /// What every transform returns has this method:
+            ///
+            /// ```
+            /// # use unloop_graph::Tensor;
+            /// # use unloop_transform::jit;
+            /// let graph = jit(|x: &Tensor| x.sin() * 2.0).graph((&Tensor::from(1.0),))?;
+            /// assert_eq!(graph.outputs().len(), 1);
+            /// println!("{graph}");
+            /// # Ok::<(), unloop_graph::Error>(())
+            /// ```
             pub fn graph(&self, args: Args::Refs<'_>) -> unloop_graph::Result<unloop_graph::Graph> {
                 $crate::interpret::graph_of::<Args, R>(&*self.function, args)
             }
 
-            /// [`graph`](Self::graph) as a drawing in the language of Graphviz.
+            /// [`graph`](Self::graph) as a drawing in the language of Graphviz (`dot -Tsvg` draws it).
+            ///
+            /// # Errors
+            /// Those of [`graph`](Self::graph).
             pub fn graph_dot(&self, args: Args::Refs<'_>) -> unloop_graph::Result<String> {
                 Ok(self.graph(args)?.to_graphviz())
             }

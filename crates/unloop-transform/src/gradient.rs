@@ -29,9 +29,16 @@ pub trait Selection<Args: Arguments>: Clone + Send + Sync {
     type Output: Tree;
 
     /// Which tensors of the arguments are chosen.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an argument that does not exist or is no tensor, and for numbers that do
+    /// not increase.
     fn mask(&self, structures: &[Structure]) -> Result<Vec<bool>, ErrorKind>;
 
-    /// The gradient from its tensors.
+    /// The gradient from its tensors, one for each chosen one.
+    ///
+    /// # Errors
+    /// The arguments do not take these tensors.
     fn collect(&self, args: Args::Refs<'_>, gradients: &[Tensor]) -> Result<Self::Output>;
 
     /// A gradient that carries an error.
@@ -42,7 +49,7 @@ pub trait Selection<Args: Arguments>: Clone + Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct First;
 
-/// All arguments together; see [`Grad::wrt`].
+/// All arguments together; see [`Grad::wrt`], as in `grad(f).wrt(All)`.
 #[derive(Clone, Copy, Debug)]
 pub struct All;
 
@@ -135,15 +142,16 @@ impl<Args: Arguments, const N: usize> Selection<Args> for [i32; N] {
     }
 }
 
-/// The gradient of a scalar function in its first argument; it has the type of that argument. For
-/// other arguments see [`Grad::wrt`].
+/// The gradient of a scalar function in its first argument; it has the type of that argument: a tensor
+/// of its shape and dtype, or a tree of such. For other arguments see [`Grad::wrt`].
 ///
 /// Reverse mode: costs a small multiple of the function itself, however many elements the argument
 /// has. The result may be differentiated again.
 ///
 /// # Errors
-/// Carried by the result: the function does not return a scalar float; a tensor of the first
-/// argument is not a float.
+/// Carried by the result: `NonScalar` if the function does not return a scalar; `NotDifferentiable` if
+/// that, or a tensor of the first argument, is not a float; `Unsupported` for operations that have no
+/// gradient ([`while_loop`](crate::while_loop), host operations without a rule).
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -173,7 +181,11 @@ fn gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Grad<'f, Args, R> {
     /// The gradient in other arguments than the first, counted from 0: `wrt(1)` is a tensor,
     /// `wrt([0, 2])` an array of them (each argument must be one tensor), `wrt(All)` a tuple of the
-    /// arguments' own types.
+    /// arguments' own types (of a single argument: its type).
+    ///
+    /// # Errors
+    /// Carried by the result of a call, besides those of [`grad`]: `InvalidArgument` for an argument
+    /// that does not exist or is a tree, and for numbers that do not increase.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -191,7 +203,11 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Grad<'f, Args, R> {
     }
 }
 
-/// The value of a scalar function and its gradient in the first argument, together; see [`grad`].
+/// The value of a scalar function and its gradient in the first argument, together: `(value, gradient)`,
+/// a scalar and what [`grad`] gives. The function is evaluated once for both.
+///
+/// # Errors
+/// Carried by both results: those of [`grad`].
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -220,6 +236,19 @@ fn value_and_gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> ValueAndGrad<'f, Args, R> {
     /// The value and the gradient in other arguments than the first; see [`Grad::wrt`].
+    ///
+    /// # Errors
+    /// Carried by the results of a call: those of [`Grad::wrt`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::{All, value_and_grad};
+    /// let area = value_and_grad(|width: &Tensor, height: &Tensor| width * height).wrt(All);
+    /// let (value, (dw, dh)) = area(&Tensor::from(2.0), &Tensor::from(5.0));
+    /// assert_eq!(value.item::<f64>()?, 10.0);
+    /// assert_eq!((dw.item::<f64>()?, dh.item::<f64>()?), (5.0, 2.0));
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
     pub fn wrt<S: Selection<Args> + 'f>(
         &self,
@@ -229,8 +258,11 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> ValueAndGrad<'f, Args, R> {
     }
 }
 
-/// The gradient of a function that returns the scalar and something else, which is passed on:
+/// The gradient of a function that returns the scalar and something else, which is passed on as it is:
 /// `(gradient, auxiliary)`.
+///
+/// # Errors
+/// Carried by both results: those of [`grad`], of the scalar.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -257,6 +289,19 @@ where
 }
 
 /// [`grad_with_aux`] with the value: `((value, auxiliary), gradient)`.
+///
+/// # Errors
+/// Carried by all results: those of [`grad`], of the scalar.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::value_and_grad_with_aux;
+/// let f = value_and_grad_with_aux(|x: &Tensor| (x.square().sum(), x + 1.0));
+/// let ((value, aux), slope) = f(&Tensor::from([1.0, 2.0]));
+/// assert_eq!(value.item::<f64>()?, 5.0);
+/// assert_eq!((aux.to_vec::<f64>()?, slope.to_vec::<f64>()?), (vec![2.0, 3.0], vec![2.0, 4.0]));
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn value_and_grad_with_aux<'f, Args, F, A>(
     f: F,

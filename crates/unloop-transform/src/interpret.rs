@@ -15,7 +15,8 @@ pub(crate) fn operands<'a, T>(node: &Node, values: &'a [Option<T>]) -> Vec<&'a T
     node.operands.iter().filter_map(|v| values[v.index()].as_ref()).collect()
 }
 
-/// Applies each operation of a program to tensors.
+/// Applies each operation of a program to tensors, one an input of its type, and gives the outputs.
+/// Errors ride in them.
 pub fn eval(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
     deeper(|| eval_nodes(graph, inputs))
 }
@@ -129,6 +130,18 @@ impl<R: Tree> Call<R> {
 
 /// Calls a function as one program: on concrete tensors its operations are fused, instead of computed
 /// one by one; inside a transform it is called as it is. For functions of many small steps.
+///
+/// # Errors
+/// Carried by the result: those of the function.
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::at_once;
+/// let x = Tensor::from([1.0, 2.0]);
+/// let y = at_once(|x: &Tensor| (x * 2.0 + 1.0).square(), (&x,));
+/// assert_eq!(y.to_vec::<f64>()?, [9.0, 25.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 pub fn at_once<Args: Arguments, F: Function<Args>>(f: F, args: Args::Refs<'_>) -> F::Output
 where
     F::Output: Tree,

@@ -41,7 +41,8 @@ impl Mode {
 /// of the argument, all at once; prefer it when the argument is smaller than the result.
 ///
 /// # Errors
-/// Carried by the result: a tensor of the argument, or the result, is not a float.
+/// Carried by the result: `NotDifferentiable` if a tensor of the argument, or the result, is not a
+/// float; `Unsupported` for functions without a forward derivative ([`custom_vjp`](crate::custom_vjp)).
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -59,8 +60,22 @@ where
     jacobian(JacobianOf::new(Shared::new(f), Mode::Forward, Place::of("jacfwd")))
 }
 
-/// The same as [`jacfwd`] by reverse mode: one pass an element of the result; prefer it when the
-/// result is smaller than the argument.
+/// The same as [`jacfwd`] by reverse mode: one pass an element of the result, all at once; prefer it
+/// when the result is smaller than the argument.
+///
+/// # Errors
+/// Carried by the result: `NotDifferentiable` if a tensor of the argument, or the result, is not a
+/// float; `Unsupported` for functions without a gradient ([`while_loop`](crate::while_loop)).
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::jacrev;
+/// let a = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// let j = jacrev(|x: &Tensor| a.matmul(x))(&Tensor::from([0.0, 0.0, 0.0]));
+/// assert_eq!(j.shape(), [2, 3]);
+/// assert_eq!(j.to_vec::<f64>()?, a.to_vec::<f64>()?);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn jacrev<'f, Args, F>(f: F) -> Jacobian<'f, Args, Args::First>
 where
@@ -71,7 +86,10 @@ where
 }
 
 /// [`jacfwd`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
-/// order.
+/// order, each of the type of the first argument.
+///
+/// # Errors
+/// Carried by the results: those of [`jacfwd`].
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -93,7 +111,21 @@ where
     JacobianTree::from_function(TreeOf { f, mode: Mode::Forward, place: Place::of("jacfwd_tree") })
 }
 
-/// [`jacrev`] of a function whose result is a tree; see [`jacfwd_tree`].
+/// [`jacrev`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
+/// order, each of the type of the first argument.
+///
+/// # Errors
+/// Carried by the results: those of [`jacrev`].
+///
+/// ```
+/// # use unloop_graph::Tensor;
+/// # use unloop_transform::jacrev_tree;
+/// let both = |x: &Tensor| (x.sum(), x * 2.0);
+/// let [sum, double] = &jacrev_tree(both)(&Tensor::from([1.0, 1.0]))[..] else { unreachable!() };
+/// assert_eq!(sum.to_vec::<f64>()?, [1.0, 1.0]);
+/// assert_eq!(double.to_vec::<f64>()?, [2.0, 0.0, 0.0, 2.0]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 #[track_caller]
 pub fn jacrev_tree<'f, Args, F>(f: F) -> JacobianTree<'f, Args, Vec<Args::First>>
 where
@@ -106,6 +138,10 @@ where
 
 /// The second derivatives of a scalar function in its first argument, a tensor: its shape is the
 /// argument's, twice. Forward over reverse mode. [`hessian_tree`] takes trees.
+///
+/// # Errors
+/// Carried by the result: `NonScalar` if the function does not return a scalar; `NotDifferentiable` if
+/// that, or the argument, is not a float; `Unsupported` for functions with a reverse rule only.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -127,6 +163,9 @@ where
 /// derivatives of that tensor's elements and of all, as a tree of the argument's type. Tensor `j` of
 /// element `i` has the shape of tensor `i` followed by that of tensor `j`. One matrix for all numbers
 /// of the tree is the [`hessian`] of a function of its vector; see [`ravel`](unloop_graph::ravel).
+///
+/// # Errors
+/// Carried by the results: those of [`hessian`].
 ///
 /// ```
 /// # use unloop_graph::{Tensor, ravel};
@@ -154,6 +193,10 @@ where
 
 /// The Hessian of a scalar function times a direction, without the Hessian: `hvp(f)(&x, &v)` is
 /// `f''(x)·v`, of the type of `x`. Costs a few evaluations of `f`.
+///
+/// # Errors
+/// Carried by the result: those of [`hessian`]; `TreeMismatch` for a direction whose structure is not that
+/// of `x`, `InvalidArgument` for other shapes or dtypes.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -202,7 +245,10 @@ fn jacobian<'f, Args: Arguments + 'f>(
 }
 
 impl<'f, Args: Arguments + 'f> Jacobian<'f, Args, Args::First> {
-    /// Runs at most `size` passes at once, to bound memory.
+    /// Runs at most `size` passes at once, to bound memory. The result is the same.
+    ///
+    /// # Errors
+    /// Carried by the result: `InvalidArgument` for a size of 0.
     ///
     /// ```
     /// # use unloop_graph::Tensor;

@@ -24,6 +24,9 @@ callable! {
 ///
 /// Inside another transform the function is traced into that transform's program.
 ///
+/// # Errors
+/// Carried by the result of a call: those of the function; `OutOfMemory` and `Cancelled` when it runs.
+///
 /// ```
 /// # use unloop_graph::Tensor;
 /// # use unloop_transform::{grad, jit};
@@ -45,8 +48,8 @@ where
 }
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
-    /// The same function that keeps at most `programs` compiled programs, those last used. More take more
-    /// memory; fewer than there are structures, shapes and dtypes of arguments in turn make it compile
+    /// The same function that keeps at most `programs` compiled programs, those last used; of 0 none is
+    /// kept. Clones share the number. More take more memory; fewer than there are structures, shapes and dtypes of arguments in turn make it compile
     /// again and again.
     ///
     /// ```
@@ -67,9 +70,21 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
 
     /// How often the function has been compiled. More often than there are structures, shapes and dtypes
     /// of arguments: it keeps too few programs.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// # use unloop_transform::jit;
+    /// let double = jit(|x: &Tensor| x * 2.0);
+    /// for n in [3, 3, 4] {
+    ///     double(&Tensor::ones(DType::F64, n)).check()?;
+    /// }
+    /// assert_eq!(double.compilations(), 2); // of 3 and of 4 elements
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     pub fn compilations(&self) -> usize {
         self.counts.compilations.load(Ordering::Relaxed)
     }
+
     /// What compiling for these arguments does to the program: before, after, the predicted costs and
     /// the rules that made the difference. Print it.
     ///
@@ -82,7 +97,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     /// ```
     ///
     /// # Errors
-    /// What tracing the function reports.
+    /// The error that an argument, or the function's result, carries.
     pub fn explain(&self, args: Args::Refs<'_>) -> Result<Explanation> {
         let call = traced::<Args, R>(&*self.function, args)?;
         let captured: Vec<Tensor> = call.captured().collect();
@@ -104,7 +119,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     /// ```
     ///
     /// # Errors
-    /// What tracing and compiling report.
+    /// The error that an argument, or the function's result, carries; what compiling reports.
     pub fn plan(&self, args: Args::Refs<'_>) -> Result<Plan> {
         let call = traced::<Args, R>(&*self.function, args)?;
         let captured: Vec<Tensor> = call.captured().collect();

@@ -20,9 +20,12 @@ callable! {
 /// it: `"(n,n),(n)->(n)"`. All dimensions before these are looped over, by NumPy's rule: they are
 /// aligned from the right, and one of extent 1 or a missing one is the same for all.
 ///
+/// A result of core shape `[…]` comes out with the looped dimensions in front.
+///
 /// # Errors
-/// Carried by the results: a signature that does not fit the function, a name with two extents,
-/// looped dimensions that do not fit together.
+/// Carried by the results, all `InvalidArgument`: a text that is no signature; more or fewer arguments,
+/// results or dimensions of a result than it names; an argument of fewer dimensions; a name with two
+/// sizes; looped dimensions that do not fit together.
 ///
 /// ```
 /// # use unloop_graph::{DType, Tensor};

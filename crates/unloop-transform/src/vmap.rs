@@ -27,8 +27,13 @@ callable! {
 ///
 /// [`Shared`]: crate::Shared
 ///
+/// The function sees its arguments without the mapped axis. A result `[…]` of one example comes out as
+/// `[n, …]` of `n` examples, also where it does not depend on the example.
+///
 /// # Errors
-/// Carried by the results: an axis out of range, mapped axes of different sizes, no mapped axis.
+/// Carried by the results: `InvalidArgument` for an axis that an argument does not have, for a list of
+/// axes that does not fit a tree, and if no axis is mapped; `BatchSizes` for mapped axes of different
+/// sizes; those of the function, if one example has one.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -63,7 +68,21 @@ fn lifted<'f, Args: Arguments + 'f, R: Tree + 'f>(how: Lift<'f, Args, R>) -> Vma
 }
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
-    /// The same function with its results stacked along another axis, negative from the end.
+    /// The same function with its results stacked along another axis, negative from the end: `-1` makes
+    /// `[…, n]` of `[…]`.
+    ///
+    /// # Errors
+    /// Carried by the result: `AxisOutOfRange` for an axis that the stacked result does not have.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::vmap;
+    /// let powers = vmap(|x: &Tensor| Tensor::stack(&[x, &(x * x)], 0), 0).out_axis(1);
+    /// let y = powers(&Tensor::from([1.0, 2.0, 3.0]));
+    /// assert_eq!(y.shape(), [2, 3]);
+    /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 3.0, 1.0, 4.0, 9.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     #[track_caller]
     pub fn out_axis(self, axis: impl AxisNumber) -> Vmap<'f, Args, R> {
         lifted(Lift { out_axis: axis.number(), place: Place::of("vmap"), ..self.how })
@@ -71,6 +90,14 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
 
     /// Names the mapped axis, so that the function can ask all examples for something:
     /// [`psum`](crate::psum), [`all_gather`](crate::all_gather), [`axis_index`](crate::axis_index).
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// # use unloop_transform::{psum, vmap};
+    /// let softmax = vmap(|x: &Tensor| x.exp() / psum(&x.exp(), "i"), 0).axis_name("i");
+    /// assert_eq!(softmax(&Tensor::from([0.0, 0.0])).to_vec::<f64>()?, [0.5, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     pub fn axis_name(self, name: &str) -> Vmap<'f, Args, R> {
         lifted(Lift { name: Some(name.to_owned()), ..self.how })
     }
@@ -79,7 +106,8 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// intermediate values take the memory of `size` examples.
     ///
     /// # Errors
-    /// Carried by the result: a size of 0; an axis with a name, as its examples need each other.
+    /// Carried by the result: `InvalidArgument` for a size of 0, and for an axis with a name, as its
+    /// examples need each other.
     ///
     /// ```
     /// # use unloop_graph::Tensor;

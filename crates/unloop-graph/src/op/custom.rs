@@ -76,12 +76,38 @@ impl Hash for Deferred {
     }
 }
 
+/// # Derivatives of one's own
 impl Tensor {
     /// The results of a function of tensors whose derivative is `rule`, instead of what follows from
-    /// the operations of `body`.
+    /// the operations of `body`. `body` is given the arguments, traced, and may use other tensors: no
+    /// derivative is taken of those.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, op::Derivative};
+    /// /// The square root, whose slope at 0 is 0.
+    /// #[derive(Debug)]
+    /// struct SafeRoot;
+    ///
+    /// impl Derivative for SafeRoot {
+    ///     fn key(&self) -> String {
+    ///         "safe_root".into()
+    ///     }
+    ///
+    ///     fn jvp(&self, _: &[&Tensor], t: &[Option<&Tensor>], y: &[Tensor]) -> Vec<Tensor> {
+    ///         let slope = y[0].equal(0.0).select(0.0, 0.5 / y[0].equal(0.0).select(1.0, &y[0]));
+    ///         t.iter().flatten().map(|&t| t * &slope).collect()
+    ///     }
+    /// }
+    ///
+    /// let x = Tensor::from([4.0, 0.0]);
+    /// let [root] = Tensor::with_derivative(SafeRoot, &[&x], |x| [x[0].sqrt()]);
+    /// assert_eq!(root.to_vec::<f64>()?, [2.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Carried by all results: that of an argument, or of `body`.
+    /// Carried by all results: that of an argument, or of `body`; `EscapedTracer` if `body` uses traced
+    /// tensors of transforms that are over.
     #[track_caller]
     pub fn with_derivative<const N: usize>(
         rule: impl Derivative + 'static,

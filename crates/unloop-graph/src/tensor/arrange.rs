@@ -67,9 +67,13 @@ impl Tensor {
         let row = Tensor::iota(DType::I64, self.shape(), rank - 2) + Tensor::from(k);
         row.greater_equal(&Tensor::iota(DType::I64, self.shape(), rank - 1))
     }
+}
 
-    /// Coordinates of a grid: for vectors of sizes `a, b, …` tensors of shape `[a, b, …]`, each
-    /// varying along its own axis.
+/// # Grids, spaces, structured matrices
+impl Tensor {
+    /// Coordinates of a grid: for vectors of sizes `a, b, …` tensors of shape `[a, b, …]`, each varying
+    /// along its own axis (`indexing="ij"` of NumPy). Each keeps its dtype; what is no vector is
+    /// flattened.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -80,6 +84,9 @@ impl Tensor {
     /// assert_eq!(y.to_vec::<i32>()?, [3, 4, 5, 3, 4, 5]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `SizeOverflow` for a grid that cannot be addressed.
     #[track_caller]
     pub fn meshgrid(axes: &[&Tensor]) -> Vec<Tensor> {
         operation("meshgrid", || {
@@ -91,7 +98,19 @@ impl Tensor {
         })
     }
 
-    /// Tensors repeated to their common shape by NumPy's rule.
+    /// Tensors repeated to their common shape by NumPy's rule: aligned at the last axis, axes of size 1
+    /// or missing ones repeat. Each keeps its dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, y) = (Tensor::from([1, 2]), Tensor::from([[0], [5]]));
+    /// let [x, y] = &Tensor::broadcast_all(&[&x, &y])[..] else { unreachable!() };
+    /// assert_eq!((x + y).to_vec::<i32>()?, [1, 2, 6, 7]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by those that do not fit the ones before them: `Incompatible`.
     #[track_caller]
     pub fn broadcast_all(tensors: &[&Tensor]) -> Vec<Tensor> {
         operation("broadcast_all", || {
@@ -105,7 +124,18 @@ impl Tensor {
         })
     }
 
-    /// Square matrices along the diagonal of one, zeros elsewhere.
+    /// Matrices along the diagonal of one, zeros elsewhere: of `[m, n]` and `[p, q]`, `[m + p, n + q]`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::block_diag(&[&Tensor::from([[1]]), &Tensor::from([[2, 3]])]);
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 0, 0, 0, 2, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless all are matrices; `DTypeMismatch` if the dtypes differ;
+    /// `InvalidArgument` of none.
     #[track_caller]
     pub fn block_diag(blocks: &[&Tensor]) -> Tensor {
         let place = Place::of("block_diag");
@@ -136,17 +166,36 @@ impl Tensor {
         })
     }
 
-    /// `count` numbers `baseˢ … baseᵉ` whose exponents are evenly spaced, both ends included, as f64.
+    /// `count` numbers `baseˢ … baseᵉ` whose exponents are evenly spaced from `start` to `stop`, both
+    /// ends included, as an f64 vector.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::logspace(0.0, 2.0, 3, 10.0);
+    /// assert!(x.is_close(Tensor::from([1.0, 10.0, 100.0]), 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many.
     #[track_caller]
     pub fn logspace(start: f64, stop: f64, count: usize, base: f64) -> Tensor {
         operation("logspace", || (Tensor::linspace(start, stop, count) * base.ln()).exp())
     }
 
     /// `count` numbers from `start` to `stop`, both included, each a fixed multiple of the one before,
-    /// as f64.
+    /// as an f64 vector.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::geomspace(1.0, 100.0, 3);
+    /// assert!(x.is_close(Tensor::from([1.0, 10.0, 100.0]), 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Carried: `start` or `stop` is zero, or they have different signs.
+    /// Carried: `InvalidArgument` if `start` or `stop` is zero, or they have different signs;
+    /// `OutOfMemory` or `SizeOverflow` for too many.
     #[track_caller]
     pub fn geomspace(start: f64, stop: f64, count: usize) -> Tensor {
         operation("geomspace", || {
@@ -165,7 +214,19 @@ impl Tensor {
         })
     }
 
-    /// The matrix with `x[i - j]` of two vectors: `column` on and below the diagonal, `row` above it.
+    /// The matrix `[m, n]` with `x[i - j]` of two vectors: `column`, of size `m`, on and below the
+    /// diagonal, `row`, of size `n`, above it (its first element is not read).
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::toeplitz(&Tensor::from([1, 2]), &Tensor::from([1, 8, 9]));
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 8, 9, 2, 1, 8]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` if the dtypes differ; `AxisOutOfRange` of scalars; `Incompatible` of a
+    /// vector and a matrix.
     #[track_caller]
     pub fn toeplitz(column: &Tensor, row: &Tensor) -> Tensor {
         operation("toeplitz", || {
@@ -178,14 +239,19 @@ impl Tensor {
 }
 
 composed! {
+    //! # Rearranging along axes
+    //! Of any dtype, which stays.
     /// The entries along an axis moved on by `shift` (back if negative); those that leave at one end
-    /// come in at the other.
+    /// come in at the other. The shape stays.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// assert_eq!(Tensor::from([1, 2, 3, 4]).roll(1, 0).to_vec::<i32>()?, [4, 1, 2, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     roll(x, shift: i64, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         let at = match x.axis("roll", axis, Place::here()) {
@@ -207,7 +273,17 @@ composed! {
         }
     }
 
-    /// Each entry along an axis `count` times, one after the other.
+    /// Each entry along an axis `count` times, one after the other: the axis is `count` times as long.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).repeat(2, 0).to_vec::<i32>()?, [1, 1, 2, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `SizeOverflow` for what
+    /// cannot be addressed.
     repeat(x, count: usize, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         let at = match x.axis("repeat", axis, Place::here()) {
@@ -223,8 +299,18 @@ composed! {
         x.broadcast_in_dim(wide, dims).reshape(joined)
     }
 
-    /// The whole tensor again and again: `counts` times along each axis, new axes in front where there
-    /// are more counts than axes.
+    /// The whole tensor again and again: `counts` times along each axis, aligned at the last one; new
+    /// axes in front where there are more counts than axes.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).tile(&[2]).to_vec::<i32>()?, [1, 2, 1, 2]);
+    /// assert_eq!(Tensor::from([1, 2]).tile(&[3, 1]).shape(), [3, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `SizeOverflow` for what cannot be addressed.
     tile(x, counts: &[usize]) -> Tensor {
         let rank = x.rank().max(counts.len());
         let (lead, skip) = (rank - x.rank(), rank - counts.len());
@@ -243,6 +329,16 @@ composed! {
     }
 
     /// Turned by `k` quarters in the plane of the first two axes, from the first towards the second.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.rot90(1).to_vec::<i32>()?, [2, 4, 1, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes (unless `k` is a multiple of 4).
     rot90(x, k: i32) -> Tensor {
         match k.rem_euclid(4) {
             0 => x.clone(),
@@ -252,7 +348,19 @@ composed! {
         }
     }
 
-    /// Parts along an axis that end at the given positions, and the rest.
+    /// Parts along an axis that end at the given positions, and the rest: one part more than positions.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let [a, b] = &Tensor::from([1, 2, 3]).split_at(&[1], 0)[..] else { unreachable!() };
+    /// assert_eq!(a.to_vec::<i32>()?, [1]);
+    /// assert_eq!(b.to_vec::<i32>()?, [2, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all parts: `AxisOutOfRange` for an axis that the tensor does not have. By a part:
+    /// `InvalidArgument` for positions beyond the axis, or that do not increase.
     split_at(x, positions: &[usize], axis: impl AxisNumber) -> Vec<Tensor> {
         let axis = axis.number();
         let at = match x.axis("split_at", axis, Place::here()) {
@@ -265,8 +373,20 @@ composed! {
         starts.zip(ends).map(|(start, end)| x.slice_axis(axis, start, end)).collect()
     }
 
-    /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it does
-    /// not divide evenly.
+    /// `count` parts along an axis, at most one an entry; the first ones are longer by one where it
+    /// does not divide evenly.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let [a, b] = &Tensor::from([1, 2, 3]).split(2, 0)[..] else { unreachable!() };
+    /// assert_eq!(a.to_vec::<i32>()?, [1, 2]);
+    /// assert_eq!(b.to_vec::<i32>()?, [3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all parts (of which there may be fewer): `AxisOutOfRange` for an axis that the tensor
+    /// does not have; `InvalidArgument` for a `count` of 0, or more parts than entries.
     split(x, count: usize, axis: impl AxisNumber) -> Vec<Tensor> {
         let axis = axis.number();
         /// Who asks for more parts gets no more errors than this.
@@ -286,7 +406,18 @@ composed! {
         x.split_at(&ends.collect::<Vec<_>>(), axis)
     }
 
-    /// The entries along an axis, without it.
+    /// The entries along an axis, without it. As many as a pattern names: [`Tensor::unstack_array`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let rows = Tensor::from([[1, 2], [3, 4]]).unstack(0);
+    /// assert_eq!(rows.len(), 2);
+    /// assert_eq!(rows[1].to_vec::<i32>()?, [3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A single tensor carries: `AxisOutOfRange` for an axis that the tensor does not have.
     unstack(x, axis: impl AxisNumber) -> Vec<Tensor> {
         let axis = axis.number();
         let at = match x.axis("unstack", axis, Place::here()) {
@@ -296,8 +427,20 @@ composed! {
         (0..x.shape()[at]).map(|i| x.slice_axis(axis, i, i + 1).squeeze(axis)).collect()
     }
 
-    /// Continued beyond its edges by what is inside: `amounts` of new elements before and after, one
-    /// pair an axis.
+    /// Continued beyond its edges by what is inside, as [`PadMode`] says: `amounts` of new elements
+    /// before and after, one pair an axis.
+    ///
+    /// ```
+    /// # use unloop_graph::{PadMode, Tensor};
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.pad_mode(&[(1, 1)], PadMode::Reflect).to_vec::<i32>()?, [2, 1, 2, 3, 2]);
+    /// assert_eq!(x.pad_mode(&[(1, 1)], PadMode::Wrap).to_vec::<i32>()?, [3, 1, 2, 3, 1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one pair an axis, and elements along those that grow;
+    /// `SizeOverflow` for what cannot be addressed.
     pad_mode(x, amounts: &[(usize, usize)], mode: PadMode) -> Tensor {
         let fits = amounts.len() == x.rank()
             && amounts.iter().zip(x.shape()).all(|(&(a, b), &n)| n > 0 || (a, b) == (0, 0));
@@ -322,21 +465,58 @@ composed! {
         }
         result
     }
+}
 
+composed! {
+    //! # Triangles, diagonals, structured matrices
+    //! Matrices are the trailing two axes; what is before them is a stack.
     /// The lower triangle of the trailing two axes, up to the diagonal `k` (0 is the main one, 1 the
-    /// one above it); zeros elsewhere.
+    /// one above it); zeros elsewhere. Shape and dtype stay.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.tril(0).to_vec::<i32>()?, [1, 0, 3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes.
     tril(x, k: i64) -> Tensor {
         let [.., m, n] = *x.shape() else { return x.mt() };
         x.below([m, n], k).select(x, &x.zeros_like())
     }
 
-    /// The upper triangle of the trailing two axes, from the diagonal `k`; zeros elsewhere.
+    /// The upper triangle of the trailing two axes, from the diagonal `k` (0 is the main one, 1 the one
+    /// above it); zeros elsewhere. Shape and dtype stay.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.triu(0).to_vec::<i32>()?, [1, 2, 0, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes.
     triu(x, k: i64) -> Tensor {
         let [.., m, n] = *x.shape() else { return x.mt() };
         x.below([m, n], k.saturating_sub(1)).select(&x.zeros_like(), x)
     }
 
-    /// The diagonal `k` of the trailing two axes, as one axis in their place.
+    /// The diagonal `k` of the trailing two axes (0 is the main one, 1 the one above it), as one axis
+    /// in their place; empty beyond the corners.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.diagonal(0).to_vec::<i32>()?, [1, 4]);
+    /// assert_eq!(x.diagonal(1).to_vec::<i32>()?, [2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes.
     diagonal(x, k: i64) -> Tensor {
         let [.., m, n] = *x.shape() else { return x.mt() };
         let shift = usize::try_from(k.unsigned_abs()).unwrap_or(usize::MAX);
@@ -349,7 +529,17 @@ composed! {
         flat.take(&Tensor::from((0..length).map(at).collect::<Vec<_>>()), -1)
     }
 
-    /// The square matrix with a vector on the diagonal `k`, zeros elsewhere.
+    /// The square matrix with a vector on the diagonal `k`, zeros elsewhere: of size `n`, `[n + |k|, n
+    /// + |k|]`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).diag(0).to_vec::<i32>()?, [1, 0, 0, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless it is a vector; `SizeOverflow` for what cannot be addressed.
     diag(x, k: i64) -> Tensor {
         let [n] = *x.shape() else {
             let shape = x.shape().into();
@@ -366,10 +556,32 @@ composed! {
         square.pad(&amounts, &Tensor::zeros(x.dtype(), ()))
     }
 
-    /// The sum of the diagonal of the trailing two axes.
+    /// The sum of the diagonal of the trailing two axes, which disappear.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.trace().item::<i32>()?, 5);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes; `UnsupportedDType` of bool.
     trace(x) -> Tensor { x.diagonal(0).sum_axis(-1) }
 
-    /// Kronecker's product: every element of `x` times the whole of `y`.
+    /// Kronecker's product: every element of `x` times the whole of `y`. Extents multiply; missing axes
+    /// of the one of lower rank, in front, have size 1.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 10]).kron(&Tensor::from([1, 2]));
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 2, 10, 20]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool; `SizeOverflow` for
+    /// what cannot be addressed.
     kron(x, y: &Tensor) -> Tensor {
         let rank = x.rank().max(y.rank());
         let padded = |x: &Tensor| {
@@ -388,7 +600,17 @@ composed! {
         (along(&a, 0) * along(&b, 1)).reshape(&joined[..])
     }
 
-    /// The powers `x⁰, x¹, …` of a vector as columns, `count` of them, the highest first.
+    /// Vandermonde's matrix `[n, count]` of a vector of size `n`: its powers as columns, `count` of
+    /// them, the highest first, down to `x⁰`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([2, 3]).vander(3).to_vec::<i32>()?, [4, 2, 1, 9, 3, 1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless it is a vector; `UnsupportedDType` of bool.
     vander(x, count: usize) -> Tensor {
         let [n] = *x.shape() else {
             let shape = x.shape().into();

@@ -142,12 +142,10 @@ impl From<&Tensor> for Tensor {
     }
 }
 
+/// # Values out
+/// Here errors come out, as `Err`. Values in: the `From` implementations, and [`Tensor::from_vec`].
 impl Tensor {
     /// The elements with their shape, as an ndarray of element type `T` and dimension `D`.
-    ///
-    /// # Errors
-    /// The tensor carries an error or is traced; its dtype is not `T` (`.cast` converts); its rank
-    /// is not that of `D`.
     ///
     /// ```
     /// # use ndarray::{Ix2, array};
@@ -156,13 +154,31 @@ impl Tensor {
     /// assert_eq!(a.to_array::<f64, Ix2>()?, array![[1.0, 2.0], [3.0, 4.0]]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries; `TracedValue` inside a transform; `DTypeMismatch` unless its
+    /// dtype is `T` (`.cast` converts); `WrongRank` unless its rank is that of `D`; `OutOfMemory` if
+    /// there is none for the copy.
     #[track_caller]
     pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<T, D>> {
         operation("to_array", || self.clone().into_array())
     }
 
-    /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only
-    /// owner and they are in row-major order.
+    /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only owner
+    /// and they are in row-major order.
+    ///
+    /// ```
+    /// # use ndarray::{Ix1, array};
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from(vec![1.0, 2.0]);
+    /// assert_eq!(a.into_array::<f64, Ix1>()?, array![1.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries; `TracedValue` inside a transform; `DTypeMismatch` unless its
+    /// dtype is `T` (`.cast` converts); `WrongRank` unless its rank is that of `D`; `OutOfMemory` if
+    /// there is none for a copy.
     #[track_caller]
     pub fn into_array<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
         operation("into_array", || {
@@ -179,10 +195,17 @@ impl Tensor {
         })
     }
 
-    /// The elements in row-major order.
+    /// The elements in row-major order, of any shape.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).to_vec::<i32>()?, [1, 2, 3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// The tensor carries an error or is traced; its dtype is not `T`.
+    /// Those that the tensor carries; `TracedValue` inside a transform; `DTypeMismatch` unless its
+    /// dtype is `T` (`.cast` converts); `OutOfMemory` if there is none for the copy.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         operation("to_vec", || self.clone().into_values("to_vec"))
@@ -190,8 +213,15 @@ impl Tensor {
 
     /// The one element of a tensor of size 1.
     ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 2.0]).sum().item::<f64>()?, 3.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// The tensor carries an error or is traced; its dtype is not `T`; it has not just one element.
+    /// Those that the tensor carries; `TracedValue` inside a transform; `DTypeMismatch` unless its
+    /// dtype is `T` (`.cast` converts); `WrongRank` unless it has just one element.
     #[track_caller]
     pub fn item<T: Element>(&self) -> Result<T> {
         operation("item", || {
@@ -224,10 +254,18 @@ impl Tensor {
         values.map_err(|kind| Error::new(what, kind, place))
     }
 
-    /// A tensor of any shape from its elements in row-major order.
+    /// A tensor of any shape from its elements in row-major order, of their dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from_vec((2, 2), vec![1, 2, 3, 4]);
+    /// assert_eq!(x.at((1, ..)).to_vec::<i32>()?, [3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Carried, when the number of elements is not the size of the shape.
+    /// Carried: `InvalidArgument` when the number of elements is not the size of the shape;
+    /// `SizeOverflow` for a shape that cannot be addressed.
     #[track_caller]
     pub fn from_vec<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Tensor {
         operation("from_vec", || {
@@ -245,8 +283,15 @@ impl Tensor {
         })
     }
 
-    /// A view of the elements in row-major order, without a copy, if the tensor is concrete, of
-    /// dtype `T` and laid out so.
+    /// A view of the elements in row-major order, without a copy, if the tensor is concrete, of dtype
+    /// `T` and laid out so; else `None`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2]);
+    /// assert_eq!(x.as_slice::<i32>(), Some(&[1, 2][..]));
+    /// assert_eq!(x.as_slice::<f64>(), None);
+    /// ```
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
         match &self.repr {
             Repr::Concrete(array) => array.as_slice(),
@@ -255,6 +300,12 @@ impl Tensor {
     }
 
     /// The concrete values of tensors, or `None` when one is traced or carries an error.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let arrays = Tensor::arrays(&[Tensor::from(1), Tensor::from([2.0])]);
+    /// assert_eq!(arrays.map(|x| x.len()), Some(2));
+    /// ```
     pub fn arrays(tensors: &[Tensor]) -> Option<Vec<Array>> {
         let value = |t: &Tensor| match &t.repr {
             Repr::Concrete(array) => Some(array.clone()),

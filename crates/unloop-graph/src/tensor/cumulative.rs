@@ -15,8 +15,26 @@ pub enum Direction {
 }
 
 /// Running totals of tensors along an axis in logarithmic depth, for an associative function of their
-/// elements: pairs are combined, the totals of the pairs found, and the elements between them filled
-/// in (Blelloch, *Prefix sums and their applications*, 1990).
+/// elements: pairs are combined, the totals of the pairs found, and the elements between them filled in
+/// (Blelloch, *Prefix sums and their applications*, 1990).
+///
+/// All of `x` have one extent along `axis`, which is counted from the start. `combine` is given two
+/// lists of such tensors, what came before and what comes behind, and gives one of the same types. The
+/// results have the shapes of `x`.
+///
+/// ```
+/// # use unloop_graph::{Tensor, associative_scan};
+/// let x = Tensor::from([1, 2, 3, 4]);
+/// let totals = associative_scan(&[x], 0, &|a, b| vec![&a[0] * &b[0]]);
+/// assert_eq!(totals[0].to_vec::<i32>()?, [1, 2, 6, 24]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
+///
+/// # Errors
+/// Carried: what `combine` gives.
+///
+/// # Panics
+/// When the first tensor has no such axis.
 pub fn associative_scan(
     x: &[Tensor],
     axis: usize,
@@ -102,50 +120,110 @@ impl Tensor {
         };
         Ok(turned(&associative_scan(&turned(x), at, combine)))
     }
+}
 
-    /// Sums of all elements up to each one along an axis; integers wrap.
+/// # Cumulative reductions
+/// Along one axis; the result has the shape and dtype of the tensor.
+impl Tensor {
+    /// The sum of all elements up to and including each one along an axis. Shape and dtype stay;
+    /// integers wrap.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1.0, 2.0, 3.0]);
-    /// assert_eq!(x.cumsum(0).to_vec::<f64>()?, [1.0, 3.0, 6.0]);
+    /// assert_eq!(Tensor::from([1.0, 2.0, 3.0]).cumsum(0).to_vec::<f64>()?, [1.0, 3.0, 6.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn cumsum(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("cumsum", || self.cumulative(ReduceOp::Sum, axis, Direction::Forward))
     }
 
-    /// Products of all elements up to each one along an axis; integers wrap.
+    /// The product of all elements up to and including each one along an axis. Shape and dtype stay;
+    /// integers wrap.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 2.0, 3.0]).cumprod(0).to_vec::<f64>()?, [1.0, 2.0, 6.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn cumprod(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("cumprod", || self.cumulative(ReduceOp::Prod, axis, Direction::Forward))
     }
 
-    /// The largest of all elements up to each one along an axis; NaN if any is NaN.
+    /// The largest of all elements up to and including each one along an axis. Shape and dtype stay.
+    /// NaN if any is NaN.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 3.0, 2.0]).cummax(0).to_vec::<f64>()?, [1.0, 3.0, 3.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn cummax(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("cummax", || self.cumulative(ReduceOp::Max, axis, Direction::Forward))
     }
 
-    /// The smallest of all elements up to each one along an axis; NaN if any is NaN.
+    /// The smallest of all elements up to and including each one along an axis. Shape and dtype stay.
+    /// NaN if any is NaN.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([2.0, 1.0, 3.0]).cummin(0).to_vec::<f64>()?, [2.0, 1.0, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn cummin(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("cummin", || self.cumulative(ReduceOp::Min, axis, Direction::Forward))
     }
 
-    /// `ln Σ eˣ` of all elements up to each one along an axis, without overflow.
+    /// `ln Σ eˣ` of all elements up to and including each one along an axis. Shape and dtype stay. Does
+    /// not overflow.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1000.0, f64::NEG_INFINITY]).cumlogsumexp(0).to_vec::<f64>()?, [1000.0, 1000.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
+    /// the dtype is f32 or f64.
     #[track_caller]
     pub fn cumlogsumexp(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("cumlogsumexp", || self.cumlogsumexp_from(axis, Direction::Forward))
     }
 
-    /// [`Tensor::cumsum`] and its kin from either end.
+    /// [`Tensor::cumsum`] and its kin from either end, as [`ReduceOp`] says. Shape and dtype stay.
+    ///
+    /// ```
+    /// # use unloop_graph::{Direction, ReduceOp, Tensor};
+    /// let x = Tensor::from([1, 2, 3]);
+    /// let left = x.cumulative_reduce(ReduceOp::Sum, 0, Direction::Reverse);
+    /// assert_eq!(left.to_vec::<i32>()?, [6, 5, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` of bool
+    /// for sums and products, of floats for and, or and xor.
     #[track_caller]
     pub fn cumulative_reduce(
         &self,
@@ -157,7 +235,19 @@ impl Tensor {
         operation("cumulative_reduce", || self.cumulative(op, axis, direction))
     }
 
-    /// [`Tensor::cumlogsumexp`] from either end.
+    /// [`Tensor::cumlogsumexp`] from either end. Shape and dtype stay.
+    ///
+    /// ```
+    /// # use unloop_graph::{Direction, Tensor};
+    /// let x = Tensor::from([f64::NEG_INFINITY, 1000.0]);
+    /// let y = x.cumlogsumexp_from(0, Direction::Reverse);
+    /// assert_eq!(y.to_vec::<f64>()?, [1000.0, 1000.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
+    /// the dtype is f32 or f64.
     #[track_caller]
     pub fn cumlogsumexp_from(&self, axis: impl AxisNumber, direction: Direction) -> Tensor {
         let axis = axis.number();

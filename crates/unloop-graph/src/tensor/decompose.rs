@@ -3,10 +3,24 @@
 use crate::error::{Place, operation};
 use crate::{Op, Tensor};
 
+/// # Orthogonal decompositions
+/// Of floats. Matrices are the trailing two axes; what is before them is a stack.
 impl Tensor {
-    /// `(q, r)` with `a = q · r`, orthonormal columns of `q` and `r` upper triangular, of a matrix
-    /// or each of a stack: shapes `[…,m,k]` and `[…,k,n]`, `k = min(m, n)`. Signs are the
-    /// backend's choice.
+    /// `(q, r)` with `a = q · r`, orthonormal columns of `q` and `r` upper triangular, of a matrix or
+    /// each of a stack: shapes `[…,m,k]` and `[…,k,n]`, `k = min(m, n)`. Signs are the backend's
+    /// choice.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[0.0, 2.0], [1.0, 0.0]]);
+    /// let (q, r) = a.qr();
+    /// assert!(q.matmul(&r).is_close(&a, 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `WrongRank` of fewer than two axes; `UnsupportedDType` unless the dtype is f32
+    /// or f64.
     #[track_caller]
     pub fn qr(&self) -> (Tensor, Tensor) {
         operation("qr", || {
@@ -20,8 +34,8 @@ impl Tensor {
     /// `[…,k]` and `[…,k,n]`, `k = min(m, n)`, singular values from the largest. Signs are the
     /// backend's choice.
     ///
-    /// Vectors of a repeated singular value (and, of a matrix that is not square, those of the value
-    /// 0) have no derivative: it is NaN, and so is that of `u · diag(s) · vt`. The values have one.
+    /// Vectors of a repeated singular value (and, of a matrix that is not square, those of the value 0)
+    /// have no derivative: it is NaN, and so is that of `u · diag(s) · vt`. The values have one.
     /// Functions of the whole matrix have derivatives there when they are written as such: `polar`,
     /// `pinv` and `symmetric_function` in `unloop::linalg`.
     ///
@@ -31,6 +45,10 @@ impl Tensor {
     /// assert_eq!(a.svd().1.to_vec::<f64>()?, [4.0, 3.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried by all three: `WrongRank` of fewer than two axes; `UnsupportedDType` unless the dtype is
+    /// f32 or f64.
     #[track_caller]
     pub fn svd(&self) -> (Tensor, Tensor, Tensor) {
         operation("svd", || {
@@ -42,7 +60,18 @@ impl Tensor {
         })
     }
 
-    /// The singular values of a matrix, or of each of a stack, from the largest.
+    /// The singular values of a matrix `[m, n]`, or of each of a stack, from the largest: `[…,min(m,
+    /// n)]`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[3.0, 0.0], [0.0, -4.0]]);
+    /// assert_eq!(a.singular_values().to_vec::<f64>()?, [4.0, 3.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` of fewer than two axes; `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn singular_values(&self) -> Tensor {
         operation("singular_values", || {
@@ -50,12 +79,23 @@ impl Tensor {
         })
     }
 
-    /// `(w, v)`: the eigenvalues of a symmetric matrix, or of each of a stack, from the least, and
-    /// its orthonormal eigenvectors in columns. The lower triangle is read.
+    /// `(w, v)`: the eigenvalues of a symmetric matrix, or of each of a stack, from the least, of shape
+    /// `[…,n]`, and its orthonormal eigenvectors in columns, `[…,n,n]`. The lower triangle is read.
     ///
-    /// Eigenvectors of a repeated eigenvalue have no derivative: it is NaN, and so is that of
-    /// `v · diag(f(w)) · vᵀ`, which is `symmetric_function` in `unloop::linalg`, with derivatives
+    /// Eigenvectors of a repeated eigenvalue have no derivative: it is NaN, and so is that of `v ·
+    /// diag(f(w)) · vᵀ`, which is `symmetric_function` in `unloop::linalg`, with derivatives
     /// everywhere. The eigenvalues have one.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (w, _) = Tensor::from([[5.0, 0.0], [0.0, 2.0]]).eigh();
+    /// assert_eq!(w.to_vec::<f64>()?, [2.0, 5.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType`
+    /// unless the dtype is f32 or f64.
     #[track_caller]
     pub fn eigh(&self) -> (Tensor, Tensor) {
         operation("eigh", || {

@@ -44,10 +44,24 @@ impl Tensor {
         let (sign, diagonal) = self.lu_diagonal();
         sign * diagonal.prod_axis(-1)
     }
+}
 
-    /// The determinant of a square matrix, or of each of a stack. Its derivative exists for singular
-    /// matrices, too; those of second and higher order are not finite for these, if there are more than
-    /// three rows.
+/// # Determinants
+impl Tensor {
+    /// The determinant of a square matrix `[n, n]`, a scalar, or of each of a stack. Its derivative
+    /// exists for singular matrices, too; those of second and higher order are not finite for these, if
+    /// there are more than three rows.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [0.0, 4.0]]);
+    /// assert_eq!(a.det().item::<f64>()?, 4.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType` unless the
+    /// dtype is f32 or f64.
     #[track_caller]
     pub fn det(&self) -> Tensor {
         let place = Place::of("det");
@@ -60,8 +74,21 @@ impl Tensor {
         })
     }
 
-    /// The sign of the determinant and the logarithm of its absolute value, which overflow less
-    /// easily than the determinant; of a singular matrix 0 and -∞.
+    /// The sign of the determinant and the logarithm of its absolute value, which overflow less easily
+    /// than the determinant; of a singular matrix 0 and -∞. Both are scalars, or have one element for
+    /// each matrix of a stack.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (sign, log) = Tensor::from([[-1.0, 0.0], [0.0, 1.0]]).slogdet();
+    /// assert_eq!(sign.item::<f64>()?, -1.0);
+    /// assert_eq!(log.item::<f64>()?, 0.0);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType`
+    /// unless the dtype is f32 or f64.
     #[track_caller]
     pub fn slogdet(&self) -> (Tensor, Tensor) {
         let place = Place::of("slogdet");

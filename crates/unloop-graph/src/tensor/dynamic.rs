@@ -25,9 +25,25 @@ impl Tensor {
             false => Tensor::stack(starts, 0),
         })
     }
+}
 
-    /// The window of some extents that starts at computed positions, one an axis. A window that
-    /// would stick out is moved inside.
+/// # Windows and entries at computed positions
+/// Of any dtype, which stays. Positions are integer tensors and count from 0.
+impl Tensor {
+    /// The window of extents `sizes` that starts at computed positions, one scalar an axis. A window
+    /// that would stick out is moved inside.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3, 4]);
+    /// assert_eq!(x.dynamic_slice(&[&Tensor::from(1)], &[2]).to_vec::<i32>()?, [2, 3]);
+    /// assert_eq!(x.dynamic_slice(&[&Tensor::from(9)], &[2]).to_vec::<i32>()?, [3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one scalar position an axis, and a window that fits
+    /// the shape; `IndexDType` unless they are integers; `DTypeMismatch` if they have different dtypes.
     #[track_caller]
     pub fn dynamic_slice(&self, starts: &[&Tensor], sizes: &[usize]) -> Tensor {
         let place = Place::of("dynamic_slice");
@@ -49,8 +65,21 @@ impl Tensor {
         })
     }
 
-    /// `self` with the window that starts at computed positions replaced by `update`; a window that
-    /// would stick out is moved inside.
+    /// `self` with the window that starts at computed positions, one scalar an axis, replaced by
+    /// `update`; a window that would stick out is moved inside.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3, 4]);
+    /// let y = x.dynamic_update_slice(&Tensor::from([8, 9]), &[&Tensor::from(1)]);
+    /// assert_eq!(y.to_vec::<i32>()?, [1, 8, 9, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one scalar position an axis; `Incompatible` for an
+    /// `update` that does not fit the shape; `DTypeMismatch` for one of another dtype; `IndexDType`
+    /// unless they are integers; `DTypeMismatch` if they have different dtypes.
     #[track_caller]
     pub fn dynamic_update_slice(&self, update: &Tensor, starts: &[&Tensor]) -> Tensor {
         let place = Place::of("dynamic_update_slice");
@@ -72,11 +101,8 @@ impl Tensor {
         })
     }
 
-    /// The entries at computed positions along an axis, for indices of any shape: that shape stands
-    /// in the place of the axis.
-    ///
-    /// # Errors
-    /// Positions out of bounds (they count from 0); [`Tensor::take_clipped`] moves them inside.
+    /// The entries at computed positions along an axis, for indices of any shape: that shape stands in
+    /// the place of the axis.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -84,6 +110,11 @@ impl Tensor {
     /// assert_eq!(x.take(&Tensor::from([2, 0]), 1).to_vec::<f64>()?, [3.0, 1.0, 6.0, 4.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexOutOfBounds` for positions out of bounds (they count from 0;
+    /// [`Tensor::take_clipped`] moves them inside); `AxisOutOfRange` for an axis that the tensor does
+    /// not have; `IndexDType` for indices that are not integers.
     #[track_caller]
     pub fn take(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
@@ -91,6 +122,17 @@ impl Tensor {
     }
 
     /// [`Tensor::take`] with positions out of bounds moved to the nearest one.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.take_clipped(&Tensor::from([-5, 9]), 0).to_vec::<i32>()?, [1, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `IndexDType` for indices
+    /// that are not integers; `InvalidArgument` for an axis without elements.
     #[track_caller]
     pub fn take_clipped(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
@@ -124,10 +166,21 @@ impl Tensor {
     }
 
     /// Elements at computed positions along an axis: `indices` has the shape of `self` but for that
-    /// axis, and element `[…, i, …]` of the result is element `[…, indices[…, i, …], …]`.
+    /// axis, and element `[…, i, …]` of the result is element `[…, indices[…, i, …], …]`. The result
+    /// has the shape of `indices`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[3, 1], [2, 5]]);
+    /// let order = x.argsort(1);
+    /// assert_eq!(x.take_along_axis(&order, 1).to_vec::<i32>()?, [1, 3, 2, 5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// Shapes that do not fit; positions out of bounds (positions count from 0).
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `Incompatible` for shapes
+    /// that do not fit; `IndexOutOfBounds` for positions out of bounds (they count from 0);
+    /// `IndexDType` for indices that are not integers.
     #[track_caller]
     pub fn take_along_axis(&self, indices: &Tensor, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();

@@ -195,13 +195,12 @@ fn search(
     }
 }
 
+/// # Einstein summation
 impl Tensor {
     /// Einstein's summation: axes are named by letters, axes of one name run together, and what the
     /// result does not name is summed over. `"ij,jk->ik"` is the matrix product, `"ii->"` the trace,
-    /// `"i,j->ij"` the outer product. Products are taken in the order that costs least.
-    ///
-    /// # Errors
-    /// Carried: a formula that does not fit the operands, a name with two extents.
+    /// `"i,j->ij"` the outer product; without `->` the result has the letters that occur once, in
+    /// alphabetical order. Products are taken in the order that costs least.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -210,6 +209,10 @@ impl Tensor {
     /// assert_eq!(Tensor::einsum("i,ij,j->", &[&x, &a, &x]).item::<f64>()?, 451.0);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` for a formula that does not fit the operands, or a name with two
+    /// extents; `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn einsum(formula: &str, operands: &[&Tensor]) -> Tensor {
         let place = Place::of("einsum");

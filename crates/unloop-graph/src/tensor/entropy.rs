@@ -74,13 +74,50 @@ fn inside(x: &Tensor, y: &Tensor, f: fn([&Tensor; 2]) -> Tensor) -> [Tensor; 3] 
 }
 
 composed! {
-    /// `x·ln(y)`, 0 where `x` is 0.
+    //! # Entropies and divergences
+    //! Elementwise, of floats.
+    /// `x·ln(y)`, elementwise; 0 where `x` is 0, unless `y` is NaN. The result has the operands' shape
+    /// and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 2.0]);
+    /// assert_eq!(x.xlogy(Tensor::from([0.0, 1.0])).to_vec::<f64>()?, [0.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     xlogy(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
 
-    /// `x·ln(1 + y)`, 0 where `x` is 0.
+    /// `x·ln(1 + y)`, elementwise; 0 where `x` is 0, unless `y` is NaN. The result has the operands'
+    /// shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 2.0]);
+    /// assert_eq!(x.xlog1py(Tensor::from([-1.0, 0.0])).to_vec::<f64>()?, [0.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     xlog1py(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
 
-    /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below.
+    /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below. The result has the shape and dtype of
+    /// `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 1.0, -1.0]);
+    /// assert_eq!(x.entr().to_vec::<f64>()?, [0.0, 0.0, f64::NEG_INFINITY]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     entr(x) -> Tensor {
         let below = x.less(&x.zeros_like());
         let infinite = x.literal(Number::Float(f64::NEG_INFINITY)).broadcast_to(x.shape());
@@ -88,13 +125,37 @@ composed! {
         below.select(&infinite, &-weighted_log(&safe))
     }
 
-    /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain.
+    /// The elementwise relative entropy `x·ln(x/y)`; 0 for `x = 0 ≤ y`, ∞ outside of the domain. The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 1.0, -1.0]);
+    /// assert_eq!(x.rel_entr(1.0).to_vec::<f64>()?, [0.0, 0.0, f64::INFINITY]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     rel_entr(x, y: Operand) -> Tensor {
         let [inner, outer, both] = inside(x, y, weighted_ratio);
         both.select(&inner, &outer)
     }
 
-    /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`.
+    /// The elementwise Kullback–Leibler divergence `x·ln(x/y) - x + y`; `y` for `x = 0 ≤ y`, ∞ outside
+    /// of the domain. The result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 1.0, -1.0]);
+    /// assert_eq!(x.kl_div(1.0).to_vec::<f64>()?, [1.0, 0.0, f64::INFINITY]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
     kl_div(x, y: Operand) -> Tensor {
         let [inner, outer, both] = inside(x, y, divergence);
         both.select(&inner, &(outer - x + y))

@@ -116,7 +116,19 @@ fn beta_beside_pole(x: &Tensor, y: &Tensor) -> Tensor {
 }
 
 composed! {
-    /// The sign of the gamma function, -1 at -0.
+    //! # The gamma function and its kin
+    //! Elementwise, of floats.
+    /// The sign of the gamma function, elementwise: 1 or -1; -1 at -0, NaN at the poles -1, -2, …. The
+    /// result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([2.5, -0.5]).gamma_sign().to_vec::<f64>()?, [1.0, -1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     gamma_sign(x) -> Tensor {
         let floor = x.floor();
         let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
@@ -127,18 +139,45 @@ composed! {
         (pole | x.is_nan()).select(&x.literal(Number::Float(f64::NAN)).broadcast_to(x.shape()), &sign)
     }
 
-    /// The gamma function.
+    /// The gamma function `Γ(x)`, elementwise: the sign times `exp` of [`Tensor::lgamma`]. The result
+    /// has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let y = Tensor::from([5.0]).gamma();
+    /// assert!(y.is_close(24.0, 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     gamma(x) -> Tensor { x.gamma_sign() * x.lgamma().exp() }
 
-    /// The factorial `Γ(x + 1)`, by the gamma function: of whole numbers rounded in the last digits.
-    /// Of negative numbers 0, as SciPy has it; NaN stays.
+    /// The factorial `Γ(x + 1)`, elementwise, by the gamma function: of whole numbers rounded in the
+    /// last digits. Of negative numbers 0, as SciPy has it; NaN stays. The result has the shape and
+    /// dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let y = Tensor::from([0.0, 4.0]).factorial();
+    /// assert!(y.is_close(Tensor::from([1.0, 24.0]), 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     factorial(x) -> Tensor {
         let negative = x.less(&x.zeros_like());
         let safe = negative.select(&x.zeros_like(), x);
         negative.select(&x.zeros_like(), &(safe + 1.0).lgamma().exp())
     }
 
-    /// The logarithm of the beta function.
+    /// The logarithm of the absolute value of the beta function, `ln |B(x, y)|`, elementwise. The
+    /// result has the operands' shape and dtype. DiDonato and Morris, Algorithm 708.
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     betaln(x, y: Operand) -> Tensor {
         let positive = x.greater(&x.zeros_like()) & y.greater(&y.zeros_like());
         let one = x.literal(Number::Float(1.0));
@@ -164,7 +203,19 @@ composed! {
         large.select(&of_large, &(u.lgamma() + v.lgamma() + rest))
     }
 
-    /// The beta function.
+    /// The beta function `B(x, y) = Γ(x)·Γ(y)/Γ(x + y)`, elementwise. The result has the operands'
+    /// shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let b = Tensor::from([2.0]).beta(3.0);
+    /// assert!(b.is_close(1.0 / 12.0, 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     beta(x, y: Operand) -> Tensor {
         let least = x.less_equal(y).select(x, y);
         let small = least.greater(&least.zeros_like()) & least.less(&least.literal(Number::Float(SMALL)));
@@ -178,7 +229,12 @@ composed! {
         small.select(&beside, &(sign * x.betaln(&y).exp()))
     }
 
-    /// Pochhammer's symbol `Γ(x + m)/Γ(x)`.
+    /// Pochhammer's symbol, the rising factorial `Γ(x + m)/Γ(x)`, elementwise. The result has the
+    /// operands' shape and dtype. Abramowitz and Stegun 6.1.22.
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
     poch(x, m: Operand) -> Tensor {
         // Γ(x)/Γ(x) is 1 at poles, too.
         let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
@@ -202,7 +258,20 @@ composed! {
         none.select(&ratio.ones_like(), &ratio)
     }
 
-    /// The binomial coefficient `x choose y`, by the gamma function; 0 outside of `0 ≤ y ≤ x`.
+    /// The binomial coefficient `x choose y`, elementwise, by the gamma function: of whole numbers
+    /// rounded in the last digits; 0 outside of `0 ≤ y ≤ x`. The result has the operands' shape and
+    /// dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let c = Tensor::from([5.0, 2.0]).comb(3.0);
+    /// assert!(c.is_close(Tensor::from([10.0, 0.0]), 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
     comb(x, y: Operand) -> Tensor {
         let rest = x - y;
         let zero = rest.zeros_like();
@@ -216,7 +285,12 @@ composed! {
         inside.select(&log.exp(), &zero)
     }
 
-    /// The logarithm of the multivariate gamma function of dimension `d`.
+    /// The logarithm of the multivariate gamma function of dimension `d`, `Σ ln |Γ(x - i/2)|` for `i`
+    /// from 0 below `d`, and `d·(d - 1)/4·ln π`; elementwise. The result has the shape and dtype of
+    /// `self`.
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
     multigammaln(x, d: usize) -> Tensor {
         let d_float = d as f64;
         let shape = Shape::from(x.shape()).concat(&[d]);

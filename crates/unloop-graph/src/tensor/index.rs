@@ -262,15 +262,14 @@ impl Computed {
     }
 }
 
+/// # Indexing
+/// One index a dimension: a position, a range, `..`, computed positions. Tensors do not change: `set`
+/// and its kin return new ones. Of any dtype, which stays.
 impl Tensor {
     /// The part at an index, which has one entry a dimension: a position (negative counts from the
-    /// end), a range, `..` for a whole dimension, an index of `each`, or computed positions (any
-    /// number of scalars and at most one integer tensor with axes, whose shape then stands in the
-    /// place of the dimension).
-    ///
-    /// # Errors
-    /// Carried: a position out of bounds, known or computed ([`Tensor::at_clipped`] and
-    /// [`Tensor::at_or`] do something else); not one entry a dimension.
+    /// end), a range, `..` for a whole dimension, an index of `each`, or computed positions (any number
+    /// of scalars and at most one integer tensor with axes, whose shape then stands in the place of the
+    /// dimension). Dimensions with one position disappear. Computed positions count from 0.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -281,18 +280,50 @@ impl Tensor {
     /// assert_eq!(x.at((0, &order)).to_vec::<i32>()?, [3, 1]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexOutOfBounds` for a position out of bounds, known or computed
+    /// ([`Tensor::at_clipped`] and [`Tensor::at_or`] do something else); `IndexCount` unless there is
+    /// one entry a dimension; `IndexDType` for computed positions that are not integers;
+    /// `InvalidArgument` for a range that runs backwards, or a second index with axes.
     #[track_caller]
     pub fn at(&self, index: impl AtIndex) -> Tensor {
         operation("at", || self.read("at", index.into_args(), Outside::Error))
     }
 
-    /// Like [`Tensor::at`]; positions out of bounds are moved inside.
+    /// Like [`Tensor::at`]; positions and ranges out of bounds are moved inside.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.at_clipped(7).item::<i32>()?, 3);
+    /// assert_eq!(x.at_clipped(1..9).to_vec::<i32>()?, [2, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexCount` unless there is one entry a dimension; `IndexDType` for computed positions
+    /// that are not integers; `InvalidArgument` for a range that runs backwards, or a second index with
+    /// axes, or a position in a dimension without elements.
     #[track_caller]
     pub fn at_clipped(&self, index: impl AtIndex) -> Tensor {
         operation("at_clipped", || self.read("at_clipped", index.into_args(), Outside::Clip))
     }
 
     /// Like [`Tensor::at`]; positions out of bounds give `fill`, in the tensor's dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]);
+    /// let at = Tensor::from([0, 9]);
+    /// assert_eq!(x.at_or(&at, -1.0).to_vec::<i32>()?, [1, -1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexCount` unless there is one entry a dimension; `IndexDType` for computed positions
+    /// that are not integers; `InvalidArgument` for a range that runs backwards or leaves its
+    /// dimension, or a second index with axes.
     #[track_caller]
     pub fn at_or(&self, index: impl AtIndex, fill: f64) -> Tensor {
         operation("at_or", || self.read("at_or", index.into_args(), Outside::Fill(fill)))
@@ -340,8 +371,8 @@ impl Tensor {
         })
     }
 
-    /// A new tensor with the part at an index (see [`Tensor::at`]) replaced by `value`, which has
-    /// the part's shape or is a scalar or a number. Where computed positions repeat, the last one counts.
+    /// A new tensor with the part at an index (see [`Tensor::at`]) replaced by `value`, which has the
+    /// part's shape or is a scalar or a number. Where computed positions repeat, the last one counts.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -349,6 +380,10 @@ impl Tensor {
     /// assert_eq!(x.to_vec::<i32>()?, [6, 7, 8]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: as of [`Tensor::at`]; `ShapeMismatch` unless `value` has the part's shape, is a scalar,
+    /// or `value.broadcast()` repeats to it; `DTypeMismatch` for another dtype.
     #[track_caller]
     pub fn set(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
         operation("set", || self.write("set", index.into_args(), value.given(), ScatterOp::Set))
@@ -356,6 +391,19 @@ impl Tensor {
 
     /// A new tensor with `value` added to the part at an index (see [`Tensor::at`]). Where computed
     /// positions repeat, all are added.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let at = Tensor::from([0, 2, 0]);
+    /// let x = Tensor::from([0, 0, 0]).add_at(&at, Tensor::from([1, 2, 3]));
+    /// assert_eq!(x.to_vec::<i32>()?, [4, 0, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: as of [`Tensor::at`]; `ShapeMismatch` unless `value` has the part's shape, is a scalar,
+    /// or `value.broadcast()` repeats to it; `DTypeMismatch` for another dtype; `UnsupportedDType` of
+    /// bool.
     #[track_caller]
     pub fn add_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
         operation("add_at", || {
@@ -363,7 +411,20 @@ impl Tensor {
         })
     }
 
-    /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`.
+    /// A new tensor with the part at an index (see [`Tensor::at`]) multiplied by `value`. Where
+    /// computed positions repeat, all are multiplied.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]).mul_at(1.., 10);
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 20, 30]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: as of [`Tensor::at`]; `ShapeMismatch` unless `value` has the part's shape, is a scalar,
+    /// or `value.broadcast()` repeats to it; `DTypeMismatch` for another dtype; `UnsupportedDType` of
+    /// bool.
     #[track_caller]
     pub fn mul_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
         operation("mul_at", || {
@@ -371,7 +432,19 @@ impl Tensor {
         })
     }
 
-    /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]).
+    /// A new tensor with the smaller of `value` and the part at an index (see [`Tensor::at`]), element
+    /// by element.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 5, 9]).min_at(1.., 6);
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 5, 6]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: as of [`Tensor::at`]; `ShapeMismatch` unless `value` has the part's shape, is a scalar,
+    /// or `value.broadcast()` repeats to it; `DTypeMismatch` for another dtype.
     #[track_caller]
     pub fn min_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
         operation("min_at", || {
@@ -379,7 +452,19 @@ impl Tensor {
         })
     }
 
-    /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]).
+    /// A new tensor with the larger of `value` and the part at an index (see [`Tensor::at`]), element
+    /// by element.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 5, 9]).max_at(..2, 3);
+    /// assert_eq!(x.to_vec::<i32>()?, [3, 5, 9]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: as of [`Tensor::at`]; `ShapeMismatch` unless `value` has the part's shape, is a scalar,
+    /// or `value.broadcast()` repeats to it; `DTypeMismatch` for another dtype.
     #[track_caller]
     pub fn max_at(&self, index: impl AtIndex, value: impl Operand) -> Tensor {
         operation("max_at", || {

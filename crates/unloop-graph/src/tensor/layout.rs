@@ -8,8 +8,22 @@ use crate::op::{Pad, PadAxis, Slice};
 use crate::shape::{normalize_axes, normalize_axis};
 use crate::{Axes, Number, Op, Shape, Tensor};
 
+/// # Shape and order of axes
+/// Of any dtype, which stays. Nothing is computed.
 impl Tensor {
-    /// The elements in row-major order under another shape of the same size.
+    /// The elements in row-major order under another shape of the same size: `6`, `(2, 3)`, `[2, 3]`, a
+    /// vector or a slice.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3, 4, 5, 6]).reshape((2, 3));
+    /// assert_eq!(x.at((1, ..)).to_vec::<i32>()?, [4, 5, 6]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` for a shape of another size; `SizeOverflow` for one that cannot be
+    /// addressed.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
         operation("reshape", || {
@@ -21,25 +35,63 @@ impl Tensor {
         })
     }
 
-    /// All elements in one axis.
+    /// All elements in row-major order, in one axis.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).flatten().shape(), [4]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carries no error but its operand's.
     #[track_caller]
     pub fn flatten(&self) -> Tensor {
         operation("flatten", || self.reshape(self.size()))
     }
 
-    /// All elements in one axis, as NumPy calls it: [`Tensor::flatten`].
+    /// All elements in row-major order, in one axis, as NumPy calls it: [`Tensor::flatten`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).ravel().shape(), [4]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carries no error but its operand's.
     #[track_caller]
     pub fn ravel(&self) -> Tensor {
         operation("ravel", || self.flatten())
     }
 
-    /// The axes in reverse order: of a matrix, the transposed one.
+    /// The axes in reverse order: of a matrix, the transposed one. Of a stack of matrices:
+    /// [`Tensor::mt`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.t().to_vec::<i32>()?, [1, 3, 2, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carries no error but its operand's.
     #[track_caller]
     pub fn t(&self) -> Tensor {
         operation("t", || self.permute_axes((0..self.rank()).rev().collect()))
     }
 
-    /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
+    /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor. All axes are
+    /// given.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[[1, 2, 3], [4, 5, 6]]]);
+    /// assert_eq!(x.permute([2, 0, 1]).shape(), [3, 1, 2]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
+    /// given twice; `InvalidArgument` unless there are as many as axes.
     #[doc(alias = "transpose")]
     #[track_caller]
     pub fn permute(&self, axes: impl AxisList) -> Tensor {
@@ -58,6 +110,15 @@ impl Tensor {
     }
 
     /// Two axes exchanged.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[[1, 2, 3], [4, 5, 6]]]);
+    /// assert_eq!(x.swap_axes(0, -1).shape(), [3, 2, 1]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn swap_axes(&self, a: impl AxisNumber, b: impl AxisNumber) -> Tensor {
         let (a, b) = (a.number(), b.number());
@@ -77,6 +138,15 @@ impl Tensor {
     }
 
     /// One axis at another position; the others keep their order.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[[1, 2, 3], [4, 5, 6]]]);
+    /// assert_eq!(x.move_axis(0, -1).shape(), [2, 3, 1]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn move_axis(&self, from: isize, to: isize) -> Tensor {
         operation("move_axis", || {
@@ -94,8 +164,19 @@ impl Tensor {
         })
     }
 
-    /// Repeated to `shape` by NumPy's rule: shapes are aligned at the last axis, and axes of size 1,
-    /// or missing ones, repeat.
+    /// Repeated to `shape` by NumPy's rule: shapes are aligned at the last axis, and axes of size 1, or
+    /// missing ones, repeat. Takes no memory.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2]);
+    /// assert_eq!(x.broadcast_to((2, 2)).to_vec::<i32>()?, [1, 2, 1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `Incompatible` unless every axis has the size of the target's, or 1; `SizeOverflow` for
+    /// a shape that cannot be addressed.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
         let (from, to) = (Shape::from(self.shape()), shape.into());
@@ -118,6 +199,17 @@ impl Tensor {
     }
 
     /// Axis `i` becomes axis `dims[i]` (increasing) of `shape`; the other axes repeat.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2]).broadcast_in_dim((2, 2), [0].into_iter().collect());
+    /// assert_eq!(x.to_vec::<i32>()?, [1, 1, 2, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `Incompatible` unless `dims` names one axis of equal size for each; `SizeOverflow` for
+    /// a shape that cannot be addressed.
     #[track_caller]
     pub fn broadcast_in_dim(&self, shape: impl Into<Shape>, dims: Axes) -> Tensor {
         operation("broadcast_in_dim", || {
@@ -131,6 +223,16 @@ impl Tensor {
     }
 
     /// A new axis of size 1 at `axis`, which may be negative to count from the end of the result.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.expand_dims(0).shape(), [1, 3]);
+    /// assert_eq!(x.expand_dims(-1).shape(), [3, 1]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the result does not have.
     #[track_caller]
     pub fn expand_dims(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
@@ -140,7 +242,16 @@ impl Tensor {
         })
     }
 
-    /// Without an axis of size 1.
+    /// Without one axis, of size 1.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).squeeze(0).shape(), [3]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
+    /// of another size.
     #[track_caller]
     pub fn squeeze(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
@@ -159,8 +270,24 @@ impl Tensor {
             Tensor::fail("squeeze", kind, Place::here(), self)
         })
     }
+}
 
-    /// The elements `start`, `start + step`, … below `limit` along every axis.
+/// # Slices and padding
+/// Of any dtype, which stays.
+impl Tensor {
+    /// The elements `start`, `start + step`, … below `limit` along every axis: one number an axis. A
+    /// view; [`Tensor::at`] takes ranges.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.slice(&[0, 0], &[2, 3], &[1, 2]).to_vec::<i32>()?, [1, 3, 4, 6]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one of each an axis, `start <= limit <= size` and
+    /// `step >= 1`.
     #[track_caller]
     pub fn slice(&self, start: &[usize], limit: &[usize], step: &[usize]) -> Tensor {
         operation("slice", || {
@@ -177,6 +304,17 @@ impl Tensor {
     }
 
     /// The elements `start..limit` along one axis, all along the others.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.slice_axis(1, 1, 3).to_vec::<i32>()?, [2, 3, 5, 6]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` unless
+    /// `start <= limit <= size`.
     #[track_caller]
     pub fn slice_axis(&self, axis: impl AxisNumber, start: usize, limit: usize) -> Tensor {
         let axis = axis.number();
@@ -190,8 +328,19 @@ impl Tensor {
         })
     }
 
-    /// `before` and `after` elements of the scalar `fill` added around every axis, given as one
-    /// pair an axis.
+    /// `before` and `after` elements of the scalar `fill` added around every axis, given as one pair an
+    /// axis. Continued by what is inside: [`Tensor::pad_mode`].
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2]).pad(&[(1, 2)], 0);
+    /// assert_eq!(x.to_vec::<i32>()?, [0, 1, 2, 0, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one pair an axis; `WrongRank` if `fill` is no scalar;
+    /// `DTypeMismatch` if it has another dtype.
     #[track_caller]
     pub fn pad(&self, amounts: &[(usize, usize)], fill: impl Operand) -> Tensor {
         operation("pad", || {
@@ -205,7 +354,18 @@ impl Tensor {
     }
 
     /// The general padding: elements of the scalar `fill` before, after and between the elements of
-    /// every axis; negative amounts cut off.
+    /// every axis, one [`PadAxis`] each; negative amounts cut off.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, op::{Pad, PadAxis}};
+    /// let pad = Pad([PadAxis { low: 1, high: -1, interior: 1 }].into_iter().collect());
+    /// assert_eq!(Tensor::from([1, 2]).pad_with(pad, 0).to_vec::<i32>()?, [0, 1, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one an axis, and no more is cut off than there is;
+    /// `WrongRank` if `fill` is no scalar; `DTypeMismatch` if it has another dtype.
     #[track_caller]
     pub fn pad_with(&self, pad: Pad, fill: impl Operand) -> Tensor {
         operation("pad_with", || {
@@ -227,8 +387,12 @@ impl Tensor {
     pub(crate) fn pad_zeros(&self, pad: Pad) -> Tensor {
         self.pad_with(pad, &self.literal(Number::Int(0)))
     }
+}
 
-    /// Tensors one after the other along an axis that they have.
+/// # Joining and reversing
+/// Of any dtype, which stays.
+impl Tensor {
+    /// Tensors one after the other along an axis that they have; the other axes agree.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -236,6 +400,10 @@ impl Tensor {
     /// assert_eq!(Tensor::concatenate(&[&a, &b], 0).to_vec::<i32>()?, [1, 2, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` of an empty list; `AxisOutOfRange` for an axis that the first tensor
+    /// does not have; `Incompatible` unless the other axes agree; `DTypeMismatch` if the dtypes differ.
     #[doc(alias = "concat")]
     #[track_caller]
     pub fn concatenate(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
@@ -257,7 +425,8 @@ impl Tensor {
         })
     }
 
-    /// Tensors of one shape side by side along a new axis.
+    /// Tensors of one shape side by side along a new axis, which may be negative to count from the end
+    /// of the result.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -266,6 +435,10 @@ impl Tensor {
     /// assert_eq!(Tensor::stack(&vec![x, y], 1).to_vec::<f64>()?, [1.0, 3.0, 2.0, 4.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` of an empty list; `AxisOutOfRange` for an axis that the result does
+    /// not have; `Incompatible` if the shapes differ; `DTypeMismatch` if the dtypes do.
     #[track_caller]
     pub fn stack(tensors: impl TensorList, axis: impl AxisNumber) -> Tensor {
         let (tensors, axis) = (&tensors.list()[..], axis.number());
@@ -289,7 +462,18 @@ impl Tensor {
         })
     }
 
-    /// The elements along some axes in reverse order.
+    /// The elements along one axis or several in reverse order.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.flip(1).to_vec::<i32>()?, [3, 2, 1, 6, 5, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
+    /// given twice.
     #[track_caller]
     pub fn flip(&self, axes: impl AxisList) -> Tensor {
         operation("flip", || match normalize_axes(&axes.axes(), self.rank()) {

@@ -6,9 +6,12 @@ use crate::op::TriangularSolve;
 use crate::shape::normalize_axes;
 use crate::{Axes, DotDims, Op, Shape, Tensor};
 
+/// # Products of vectors and matrices
+/// Of integers, which wrap, and floats.
 impl Tensor {
-    /// The product of vectors, matrices, or stacks of matrices with equal leading axes. A vector on
-    /// the left is a row, on the right a column; its axis disappears.
+    /// The product of vectors, matrices, or stacks of matrices with equal leading axes: `[…,m,k]` and
+    /// `[…,k,n]` give `[…,m,n]`. A vector on the left is a row, on the right a column; its axis
+    /// disappears. A vector meets every matrix of a stack.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -18,6 +21,10 @@ impl Tensor {
     /// assert_eq!(x.matmul(&a).to_vec::<f64>()?, [31.0, 42.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` of a scalar; `Incompatible` for sizes that do not fit, and stacks of
+    /// different ranks; `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
         operation("matmul", || {
@@ -57,7 +64,19 @@ impl Tensor {
     }
 
     /// The sum over the last axis of this tensor and the first of the other: the inner product of
-    /// vectors, the matrix product, and so on.
+    /// vectors, the matrix product, and so on. What remains: this tensor's other axes, then the
+    /// other's.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, y) = (Tensor::from([1, 2, 3]), Tensor::from([4, 5, 6]));
+    /// assert_eq!(x.dot(&y).item::<i32>()?, 32);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` of a scalar; `Incompatible` if those axes have different sizes;
+    /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn dot(&self, other: &Tensor) -> Tensor {
         operation("dot", || match (self.rank(), other.rank()) {
@@ -67,13 +86,35 @@ impl Tensor {
     }
 
     /// The product of all pairs of elements: axes of this tensor, then those of the other.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, y) = (Tensor::from([1, 2]), Tensor::from([1, 10]));
+    /// assert_eq!(x.outer(&y).to_vec::<i32>()?, [1, 10, 2, 20]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn outer(&self, other: &Tensor) -> Tensor {
         operation("outer", || self.contract("outer", other, &[], &[], &[], &[]))
     }
 
-    /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the
-    /// other. What remains: this tensor's other axes, then the other's.
+    /// Sums over pairs of axes: axis `axes[i]` of this tensor with axis `other_axes[i]` of the other.
+    /// What remains: this tensor's other axes, then the other's.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.tensordot(&x, [0, 1], [0, 1]).item::<i32>()?, 30);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
+    /// given twice; `InvalidArgument` unless there are as many of one as of the other; `Incompatible`
+    /// if a pair has different sizes; `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn tensordot(
         &self,
@@ -93,6 +134,22 @@ impl Tensor {
     }
 
     /// The general contraction, with batch axes; see [`DotDims`] for the order of the result's axes.
+    /// Axes count from the start.
+    ///
+    /// ```
+    /// # use unloop_graph::{DotDims, Tensor};
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// let one = || [1].into_iter().collect();
+    /// let zero = || [0].into_iter().collect();
+    /// let dims = DotDims { lhs_batch: zero(), rhs_batch: zero(), lhs_contract: one(), rhs_contract: one() };
+    /// assert_eq!(x.dot_general(&x, dims).to_vec::<i32>()?, [5, 25]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
+    /// given twice; `InvalidArgument` for axes without a partner; `Incompatible` if a pair has
+    /// different sizes; `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     #[track_caller]
     pub fn dot_general(&self, other: &Tensor, dims: DotDims) -> Tensor {
         operation("dot_general", || Tensor::apply1(Op::Dot(dims), &[self, other]))
@@ -137,20 +194,30 @@ impl Tensor {
         };
         Tensor::fail(op, kind, Place::here(), self)
     }
+}
 
-    /// The two trailing axes exchanged: the transposed matrices of a stack.
+/// # Linear systems and factorisations
+/// Of floats. Matrices are the trailing two axes; what is before them is a stack.
+impl Tensor {
+    /// The two trailing axes exchanged: the transposed matrices of a stack. Of any dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[[1, 2], [3, 4]]]);
+    /// assert_eq!(x.mt().to_vec::<i32>()?, [1, 3, 2, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` of fewer than two axes.
     #[track_caller]
     pub fn mt(&self) -> Tensor {
         operation("mt", || self.swap_axes(-2, -1))
     }
 
-    /// The solution of `self · x = b` for a square matrix and a vector or a matrix of columns; or,
-    /// with equal leading axes, for a stack of them.
-    ///
-    /// # Errors
-    /// Carried: shapes that do not fit, and [`ErrorKind::Singular`] when a single matrix is exactly
-    /// singular. In a stack (also one made by `vmap`) a singular member fills its own solution with
-    /// NaN and disturbs no other.
+    /// The solution of `self · x = b` for a square matrix `[n, n]` and a vector `[n]` or a matrix `[n,
+    /// k]` of columns; or, with equal leading axes, for a stack of them. The result has the shape and
+    /// dtype of `b`.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -158,12 +225,32 @@ impl Tensor {
     /// assert_eq!(a.solve(&Tensor::from([2.0, 2.0])).to_vec::<f64>()?, [1.0, 0.5]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `Singular` when a single matrix is exactly singular; `WrongRank` unless the trailing
+    /// axes are a square matrix; `Incompatible` unless `b` has as many rows, and the same leading axes;
+    /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` unless the dtype is f32 or f64. In a
+    /// stack (also one made by `vmap`) a singular member fills its own solution with NaN and disturbs
+    /// no other.
     #[track_caller]
     pub fn solve(&self, b: &Tensor) -> Tensor {
         operation("solve", || self.on_columns(b, Op::Solve { transpose: false }))
     }
 
-    /// The solution of `self · x = b`, where only the lower triangle of `self` counts.
+    /// The solution of `self · x = b`, where only the lower triangle of `self` counts; shapes as of
+    /// [`Tensor::solve`]. A zero on the diagonal gives infinities or NaN.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let l = Tensor::from([[2.0, 0.0], [1.0, 1.0]]);
+    /// assert_eq!(l.solve_lower(&Tensor::from([2.0, 3.0])).to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `Incompatible` unless `b` has
+    /// as many rows, and the same leading axes; `DTypeMismatch` if the dtypes differ;
+    /// `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn solve_lower(&self, b: &Tensor) -> Tensor {
         operation("solve_lower", || {
@@ -172,7 +259,20 @@ impl Tensor {
         })
     }
 
-    /// The solution of `self · x = b`, where only the upper triangle of `self` counts.
+    /// The solution of `self · x = b`, where only the upper triangle of `self` counts; shapes as of
+    /// [`Tensor::solve`]. A zero on the diagonal gives infinities or NaN.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let u = Tensor::from([[1.0, 1.0], [0.0, 2.0]]);
+    /// assert_eq!(u.solve_upper(&Tensor::from([3.0, 4.0])).to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `Incompatible` unless `b` has
+    /// as many rows, and the same leading axes; `DTypeMismatch` if the dtypes differ;
+    /// `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn solve_upper(&self, b: &Tensor) -> Tensor {
         operation("solve_upper", || {
@@ -181,7 +281,21 @@ impl Tensor {
         })
     }
 
-    /// The solution of a triangular system, in the form that `how` says.
+    /// The solution of a triangular system, in the form that `how` says; shapes as of
+    /// [`Tensor::solve`].
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, op::TriangularSolve};
+    /// let l = Tensor::from([[2.0, 0.0], [1.0, 1.0]]);
+    /// let how = TriangularSolve { lower: true, transpose: true, unit_diagonal: false };
+    /// assert_eq!(l.triangular_solve(&Tensor::from([4.0, 2.0]), how).to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `Incompatible` unless `b` has
+    /// as many rows, and the same leading axes; `DTypeMismatch` if the dtypes differ;
+    /// `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn triangular_solve(&self, b: &Tensor, how: TriangularSolve) -> Tensor {
         operation("triangular_solve", || self.on_columns(b, Op::TriangularSolve(how)))
@@ -203,8 +317,20 @@ impl Tensor {
         })
     }
 
-    /// The inverse of a square matrix, or of each of a stack. Prefer [`Tensor::solve`]: it is
-    /// faster and more accurate than multiplying with an inverse.
+    /// The inverse of a square matrix, or of each of a stack. Prefer [`Tensor::solve`]: it is faster
+    /// and more accurate than multiplying with an inverse.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let a = Tensor::from([[2.0, 0.0], [0.0, 4.0]]);
+    /// assert_eq!(a.inv().to_vec::<f64>()?, [0.5, 0.0, 0.0, 0.25]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `Singular` when a single matrix is exactly singular, of which a stack has NaN;
+    /// `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType` unless the dtype is
+    /// f32 or f64.
     #[track_caller]
     pub fn inv(&self) -> Tensor {
         operation("inv", || {
@@ -219,9 +345,10 @@ impl Tensor {
     }
 
     /// The lower triangular factor `l` with `l · lᵀ = (a + aᵀ)/2`, for a symmetric positive definite
-    /// matrix or a stack of them. A matrix that is not positive definite, or has NaN, gives NaN: in
-    /// every element of its own factor, and in no other of a stack. [`Tensor::try_cholesky`] makes
-    /// that an error, [`Tensor::is_positive_definite`] tells which members of a stack have a factor.
+    /// matrix or a stack of them; shape and dtype stay. A matrix that is not positive definite, or has
+    /// NaN, gives NaN: in every element of its own factor, and in no other of a stack.
+    /// [`Tensor::try_cholesky`] makes that an error, [`Tensor::is_positive_definite`] tells which
+    /// members of a stack have a factor.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -229,18 +356,17 @@ impl Tensor {
     /// assert_eq!(l.to_vec::<f64>()?, [2.0, 0.0, 1.0, 2.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType` unless the
+    /// dtype is f32 or f64.
     #[track_caller]
     pub fn cholesky(&self) -> Tensor {
         operation("cholesky", || self.symmetric_cholesky(false))
     }
 
-    /// [`Tensor::cholesky`] with an error for a matrix that has no factor, as [`Tensor::solve`] has
-    /// for a singular one.
-    ///
-    /// # Errors
-    /// Carried, also out of `jit`: [`ErrorKind::NotPositiveDefinite`] when a single matrix is not
-    /// positive definite or has NaN. In a stack (also one made by `vmap`) such a member fills its own
-    /// factor with NaN and disturbs no other; [`Tensor::is_positive_definite`] tells which.
+    /// [`Tensor::cholesky`] with an error for a matrix that has no factor, as [`Tensor::solve`] has for
+    /// a singular one.
     ///
     /// ```
     /// # use unloop_graph::{ErrorKind, Tensor};
@@ -251,6 +377,13 @@ impl Tensor {
     /// let jitter = 1.5 * Tensor::eye(covariance.dtype(), 2);
     /// assert!((covariance + jitter).try_cholesky().check().is_ok());
     /// ```
+    ///
+    /// # Errors
+    /// Carried, also out of `jit`: [`ErrorKind::NotPositiveDefinite`] when a single matrix is not
+    /// positive definite or has NaN; `WrongRank` unless the trailing axes are a square matrix;
+    /// `UnsupportedDType` unless the dtype is f32 or f64. In a stack (also one made by `vmap`) such a
+    /// member fills its own factor with NaN and disturbs no other; [`Tensor::is_positive_definite`]
+    /// tells which.
     #[track_caller]
     pub fn try_cholesky(&self) -> Tensor {
         operation("try_cholesky", || self.symmetric_cholesky(true))
@@ -266,6 +399,10 @@ impl Tensor {
     /// assert_eq!(stack.is_positive_definite().to_vec::<bool>()?, [true, false]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless the trailing axes are a square matrix; `UnsupportedDType` unless the
+    /// dtype is f32 or f64.
     #[track_caller]
     pub fn is_positive_definite(&self) -> Tensor {
         operation("is_positive_definite", || {
@@ -288,9 +425,22 @@ impl Tensor {
         }
     }
 
-    /// The LU factorisation with partial pivoting of a matrix, or of each of a stack: the packed
-    /// factors (unit lower and upper), the row exchanged at each step (i32), and the permutation
-    /// (i32) of the rows, for which `a[permutation] = l · u`.
+    /// The LU factorisation with partial pivoting of a matrix `[m, n]`, or of each of a stack: the
+    /// packed factors `[…,m,n]` (unit lower and upper), the row exchanged at each step (i32, `[…,min(m,
+    /// n)]`), and the permutation (i32, `[…,m]`) of the rows, for which `a[permutation] = l · u`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (lu, pivots, permutation) = Tensor::from([[0.0, 1.0], [2.0, 4.0]]).lu();
+    /// assert_eq!(lu.to_vec::<f64>()?, [2.0, 4.0, 0.0, 1.0]);
+    /// assert_eq!(pivots.to_vec::<i32>()?, [1, 1]);
+    /// assert_eq!(permutation.to_vec::<i32>()?, [1, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all three: `WrongRank` of fewer than two axes; `UnsupportedDType` unless the dtype is
+    /// f32 or f64.
     #[track_caller]
     pub fn lu(&self) -> (Tensor, Tensor, Tensor) {
         operation("lu", || {

@@ -37,27 +37,51 @@ use smallvec::{SmallVec, smallvec};
 
 /// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
 /// tensor. Errors name the line that calls the method. Arguments of type `Operand` are tensors in the
-/// body, and tensors or numbers for the caller.
+/// body, and tensors or numbers for the caller. What is said of all of them, `//!`, stands above.
 macro_rules! composed {
-    () => {};
-    ($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
-     $($rest:tt)*) => {
-        crate::tensor::operand::with_operands! {
-            $(#[$doc])* $name($x $(, $y)+) -> $result $body
-        }
-        composed! { $($rest)* }
+    // Methods, and functions of operands, are collected one by one.
+    (@ [$($head:meta)*] [$($methods:tt)+] []) => {
+        $(#[$head])*
+        impl crate::Tensor { $($methods)+ }
     };
-    ($(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+    (@ [$($head:meta)*] [] [$($functions:tt)+]) => {
+        crate::tensor::operand::with_operands! { $(#![$head])* $($functions)+ }
+    };
+    (@ [$($head:meta)*] [$($methods:tt)+] [$($functions:tt)+]) => {
+        crate::tensor::composed! { @ [$($head)*] [$($methods)+] [] }
+        crate::tensor::composed! { @ [$($head)*] [] [$($functions)+] }
+    };
+    (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
+     $(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
      $($rest:tt)*) => {
-        impl crate::Tensor {
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(&self $(, $arg: $ty)*) -> $result {
-                let $x = self;
-                crate::operation(stringify!($name), || $body)
-            }
+        crate::tensor::composed! {
+            @ $head [$($methods)*]
+            [$($functions)* $(#[$doc])* $name($x $(, $y)+) -> $result $body]
+            $($rest)*
         }
-        composed! { $($rest)* }
+    };
+    (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
+     $(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block
+     $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ $head
+            [
+                $($methods)*
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self $(, $arg: $ty)*) -> $result {
+                    let $x = self;
+                    crate::operation(stringify!($name), || $body)
+                }
+            ]
+            [$($functions)*]
+            $($rest)*
+        }
+    };
+    ($(#![$head:meta])* $(#[$doc:meta])* $name:ident($($arguments:tt)*) $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ [$($head)*] [] [] $(#[$doc])* $name($($arguments)*) $($rest)*
+        }
     };
 }
 use composed;
@@ -102,6 +126,25 @@ use crate::{Array, DType, Op, Result, Shape, TensorType, backend, cancel};
 /// An operation that cannot be done yields a tensor that carries the [`Error`]; later operations
 /// pass it on, and it comes out as `Err` where values leave: [`Tensor::check`],
 /// [`Tensor::to_array`], [`Tensor::to_vec`], [`Tensor::item`].
+///
+/// # Errors
+/// The `# Errors` of a method are the kinds ([`ErrorKind`]) that its result carries for which misuse. Every
+/// method passes on the error of an operand, and every operation can fail with `OutOfMemory` or
+/// `SizeOverflow` (no room for the result), `Cancelled` (by a [`CancelToken`](crate::CancelToken)) and
+/// `EscapedTracer` (a traced tensor outside of its transform): that is not said of each.
+///
+/// ```
+/// # use unloop_graph::{ErrorKind, Tensor};
+/// let x = Tensor::from([1.0, 2.0]).sum_axis(3) * 2.0;
+/// assert_eq!(*x.check().unwrap_err().kind(), ErrorKind::AxisOutOfRange { axis: 3, rank: 1 });
+/// ```
+///
+/// # Numbers and shapes
+/// Operands of an elementwise function have one shape, or are scalars, and one dtype; numbers take the
+/// dtype of the tensor that they meet ([`Operand`]). Nothing is converted silently:
+/// [`Tensor::cast`] changes the dtype, [`Tensor::broadcast`] lets NumPy's rule for shapes apply. Axes
+/// are integers of any type, negative ones count from the end; several are an array or a range
+/// ([`AxisList`]).
 #[derive(Clone)]
 pub struct Tensor {
     pub(crate) repr: Repr,
@@ -122,17 +165,34 @@ impl From<Array> for Tensor {
     }
 }
 
+/// # Dtype, shape and errors
 impl Tensor {
     pub(crate) fn traced(traced: Traced) -> Tensor {
         Tensor { repr: Repr::Traced(traced) }
     }
 
-    /// A tensor that carries an error. It reports the type of a scalar.
+    /// A tensor that carries an error. It reports the type of a scalar, f64.
+    ///
+    /// ```
+    /// # use unloop_graph::{Error, ErrorKind, Place, Tensor};
+    /// let kind = ErrorKind::InvalidArgument("no data".into());
+    /// let x = Tensor::error(Error::new("load", kind, Place::here()));
+    /// assert!((x + 1.0).check().is_err());
+    /// ```
     pub fn error(error: Error) -> Tensor {
         Tensor::error_like(error, TensorType::new(DType::F64, ()))
     }
 
-    /// A tensor that carries an error and reports the given type.
+    /// A tensor that carries an error and reports the given type, so that functions that look at shapes
+    /// do not stumble over it.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Error, ErrorKind, Place, Tensor, TensorType};
+    /// let kind = ErrorKind::InvalidArgument("no data".into());
+    /// let error = Error::new("load", kind, Place::here());
+    /// let x = Tensor::error_like(error, TensorType::new(DType::F32, (2, 3)));
+    /// assert_eq!(x.shape(), [2, 3]);
+    /// ```
     pub fn error_like(error: Error, ty: TensorType) -> Tensor {
         Tensor { repr: Repr::Error(error, Box::new(ty)) }
     }
@@ -146,6 +206,11 @@ impl Tensor {
     }
 
     /// The dtype. A tensor that carries an error reports that of the operand it came from.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// assert_eq!(Tensor::from([1.0f32]).dtype(), DType::F32);
+    /// ```
     pub fn dtype(&self) -> DType {
         match &self.repr {
             Repr::Concrete(array) => array.dtype(),
@@ -154,8 +219,14 @@ impl Tensor {
         }
     }
 
-    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of
-    /// the operand it came from.
+    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of the
+    /// operand it came from.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
+    /// assert_eq!(Tensor::from(1).shape(), []);
+    /// ```
     pub fn shape(&self) -> &[usize] {
         match &self.repr {
             Repr::Concrete(array) => array.shape(),
@@ -164,27 +235,55 @@ impl Tensor {
         }
     }
 
-    /// The number of axes.
+    /// The number of axes; 0 for a scalar.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).rank(), 2);
+    /// ```
     pub fn rank(&self) -> usize {
         self.shape().len()
     }
 
-    /// The number of elements.
+    /// The number of elements; 1 for a scalar.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).size(), 3);
+    /// ```
     pub fn size(&self) -> usize {
         self.shape().iter().product()
     }
 
     /// Dtype and shape.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([[1, 2, 3]]).ty().to_string(), "i32[1,3]");
+    /// ```
     pub fn ty(&self) -> TensorType {
         TensorType { dtype: self.dtype(), shape: Shape::from(self.shape()) }
     }
 
-    /// Whether this tensor is symbolic: it has a shape, but no value yet.
+    /// Whether this tensor is symbolic: it has a shape, but no value yet. So are the arguments of a
+    /// function inside a transform.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert!(!Tensor::from(1).is_traced());
+    /// ```
     pub fn is_traced(&self) -> bool {
         matches!(self.repr, Repr::Traced(_))
     }
 
     /// The error that this tensor carries, if any.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0]).sum_axis(5);
+    /// assert_eq!(x.as_error().unwrap().op(), "sum_axis");
+    /// assert!(Tensor::from(1).as_error().is_none());
+    /// ```
     pub fn as_error(&self) -> Option<&Error> {
         match &self.repr {
             Repr::Error(error, _) => Some(error),
@@ -192,22 +291,36 @@ impl Tensor {
         }
     }
 
-    /// The tensor itself, or the error that it carries.
+    /// The tensor itself, or the error that it carries. A traced tensor is no error.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// let sum = Tensor::from([1.0, 2.0]) + Tensor::from([1.0, 2.0, 3.0]);
     /// assert!(sum.check().is_err());
     /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries.
     pub fn check(&self) -> Result<&Tensor> {
         match self.as_error() {
             Some(error) => Err(error.clone()),
             None => Ok(self),
         }
     }
+}
 
-    /// The concrete value, or an error when the tensor carries one or is traced. `what` is the
-    /// method that wants it.
+/// # For transforms
+impl Tensor {
+    /// The concrete value. `what` is the method that wants it, which the error names.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1, 2]).value("print")?.len(), 2);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those that the tensor carries; `TracedValue` inside a transform.
     #[track_caller]
     pub fn value(&self, what: &'static str) -> Result<&Array> {
         match &self.repr {
@@ -217,8 +330,20 @@ impl Tensor {
         }
     }
 
-    /// Applies an operation: computed at once if every operand is concrete, else recorded in the
-    /// newest trace among them. Has as many results as the operation.
+    /// Applies an operation: computed at once if every operand is concrete, else recorded in the newest
+    /// trace among them. Has as many results as the operation. `place` is where it stands in the user's
+    /// program.
+    ///
+    /// ```
+    /// # use unloop_graph::{Op, Place, Tensor, UnaryOp};
+    /// let (op, x) = (Op::Unary(UnaryOp::Neg), Tensor::from([1, -2]));
+    /// let y = Tensor::apply(op, &[&x], Place::here()).remove(0);
+    /// assert_eq!(y.to_vec::<i32>()?, [-1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all results: what [`Op::infer`] says of the operands' types; what the run says.
     pub fn apply(op: Op, operands: &[&Tensor], place: Place) -> SmallVec<[Tensor; 1]> {
         let count = op.result_count();
         if count == 0 {

@@ -18,7 +18,7 @@ pub enum Nested {
 }
 
 impl Nested {
-    /// An operand.
+    /// An operand: a tensor or a number.
     pub fn of(operand: &dyn Operand) -> Nested {
         match operand.given() {
             Given::Tensor(x) | Given::Broadcast(x) | Given::Index(x) => Nested::Tensor(x.clone()),
@@ -37,6 +37,18 @@ impl Nested {
 
     /// The tensor: lists are stacked along axis 0. Numbers have the dtype of the first tensor, and
     /// scalars the shape of tensors that are none.
+    ///
+    /// ```
+    /// # use unloop_graph::Nested;
+    /// let row = |x: &[i32]| Nested::List(x.iter().map(|n| Nested::of(n)).collect());
+    /// let x = Nested::List(vec![row(&[1, 2]), row(&[3, 4])]).stacked();
+    /// assert_eq!(x.shape(), [2, 2]);
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `Incompatible` for lists of different lengths, or tensors of different shapes;
+    /// `DTypeMismatch` if the dtypes differ, also of a float beside integers; `InvalidArgument` of an
+    /// empty list, or for an integer that the dtype does not hold.
     #[track_caller]
     pub fn stacked(&self) -> Tensor {
         operation("tensor!", || {
@@ -159,9 +171,9 @@ impl From<&[Tensor]> for Tensor {
     }
 }
 
+/// # Entries for patterns
 impl Tensor {
-    /// The entries along axis 0, for a pattern that names them. Where there are not `N`, each carries the
-    /// error.
+    /// The entries along axis 0, without it, for a pattern that names them.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -172,6 +184,9 @@ impl Tensor {
     /// assert!(x.check().is_err());
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried by each entry: `InvalidArgument` where there are not `N`, or no axis.
     #[track_caller]
     pub fn unstack_array<const N: usize>(&self) -> [Tensor; N] {
         operation("unstack_array", || {

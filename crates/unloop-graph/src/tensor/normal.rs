@@ -137,10 +137,32 @@ fn normal_quantile(x: &Tensor) -> Tensor {
 }
 
 composed! {
-    /// The distribution function of the normal distribution.
+    //! # The normal distribution
+    //! Elementwise, of floats.
+    /// The distribution function `Φ(x) = erfc(-x/√2)/2` of the standard normal distribution,
+    /// elementwise. The result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0, 40.0]).ndtr().to_vec::<f64>()?, [0.5, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     ndtr(x) -> Tensor { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
 
-    /// The logarithm of [`Tensor::ndtr`], accurate in both tails.
+    /// The logarithm of [`Tensor::ndtr`], elementwise, accurate in both tails. The result has the shape
+    /// and dtype of `self`. The lower tail is a continued fraction, Abramowitz and Stegun 26.2.14.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0]).log_ndtr().to_vec::<f64>()?, [0.5f64.ln()]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     log_ndtr(x) -> Tensor {
         let number = |value: f64| x.literal(Number::Float(value));
         let (upper, lower) = (x.greater(&number(0.0)), x.less(&number(TAIL)));
@@ -156,7 +178,18 @@ composed! {
         lower.select(&tail, &upper.select(&above_zero, &log))
     }
 
-    /// The inverse of the normal distribution function [`Tensor::ndtr`].
+    /// The inverse of the normal distribution function [`Tensor::ndtr`], elementwise: the quantiles. ±∞
+    /// at 1 and 0, NaN outside. The result has the shape and dtype of `self`. Wichura, *Algorithm AS
+    /// 241*, 1988.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.5, 1.0]).ndtri().to_vec::<f64>()?, [0.0, f64::INFINITY]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     ndtri(x) -> Tensor {
         let [z] = Tensor::with_derivative(Ndtri, &[x], |x| [normal_quantile(&x[0])]);
         z

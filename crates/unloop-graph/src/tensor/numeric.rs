@@ -119,19 +119,69 @@ fn float(dtype: DType) -> Float {
 }
 
 composed! {
-    /// The base-2 logarithm.
+    //! # Logarithms, angles, lengths
+    //! Elementwise, of floats.
+    /// The base-2 logarithm, elementwise: `ln(x)/ln(2)`; -∞ at 0, NaN below. The result has the shape
+    /// and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 2.0]).log2().to_vec::<f64>()?, [0.0, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     log2(x) -> Tensor { x.log() / LN_2 }
 
-    /// The base-10 logarithm.
+    /// The base-10 logarithm, elementwise: `ln(x)/ln(10)`; -∞ at 0, NaN below. The result has the shape
+    /// and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 10.0]).log10().to_vec::<f64>()?, [0.0, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     log10(x) -> Tensor { x.log() / LN_10 }
 
-    /// Radians of degrees.
+    /// Radians of angles in degrees, elementwise. The result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0, 180.0]).to_radians().to_vec::<f64>()?, [0.0, std::f64::consts::PI]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     to_radians(x) -> Tensor { x * (PI / 180.0) }
 
-    /// Degrees of radians.
+    /// Degrees of angles in radians, elementwise. The result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0, std::f64::consts::PI]).to_degrees().to_vec::<f64>()?, [0.0, 180.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     to_degrees(x) -> Tensor { x * (180.0 / PI) }
 
-    /// `sin(πx)/(πx)`, 1 at 0.
+    /// The normalised cardinal sine `sin(πx)/(πx)`, elementwise; 1 at 0. The result has the shape and
+    /// dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0]).sinc().to_vec::<f64>()?, [1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
     sinc(x) -> Tensor {
         let angle = x * PI;
         let near = angle.abs().less(&angle.ones_like());
@@ -142,20 +192,70 @@ composed! {
         near.select(&power_series(&square, series), &(far.sin() / &far))
     }
 
-    /// `√(x² + y²)` without overflow on the way.
+    /// `√(x² + y²)`, elementwise, without overflow on the way. The derivative at the origin is 0. The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([3.0, 5.0]).hypot(Tensor::from([4.0, 12.0])).to_vec::<f64>()?, [5.0, 13.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
     hypot(x, y: Operand) -> Tensor { length([x, y]) }
 
-    /// `log₂(2ˣ + 2ʸ)` without overflow on the way.
+    /// `log₂(2ˣ + 2ʸ)`, elementwise, without overflow on the way. The result has the operands' shape
+    /// and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0, 2000.0]).logaddexp2(0.0).to_vec::<f64>()?, [1.0, 2000.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     logaddexp2(x, y: Operand) -> Tensor {
         log_sum(x, y, |gap| gap.exp2().log1p() / LN_2)
     }
 
-    /// `ln(eˣ + eʸ)`, without overflow.
+    /// `ln(eˣ + eʸ)`, elementwise, without overflow on the way. Along axes: [`Tensor::logsumexp`]. The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.0, 1000.0]);
+    /// assert_eq!(x.logaddexp(0.0).to_vec::<f64>()?, [2f64.ln(), 1000.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     logaddexp(x, y: Operand) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
+}
 
-    /// The largest integer not above `x/y`, such that `x = y·floor_div(x, y) + modulo(x, y)` but for
-    /// rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it, `x/y` for
-    /// `y = 0` (of integers a number without meaning) and NaN for infinite `x`. The derivative is 0.
+composed! {
+    //! # Floored division
+    //! Elementwise, of integers and floats.
+    /// The largest integer not above `x/y`, elementwise, such that `x = y·floor_div(x, y) + modulo(x,
+    /// y)` but for rounding: 9 for 1.0 and 0.1, which is a little more than a tenth. As NumPy has it,
+    /// `x/y` for `y = 0` (of integers a number without meaning) and NaN for infinite `x`. The
+    /// derivative is 0. The result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([7, -7]);
+    /// assert_eq!(x.floor_div(2).to_vec::<i32>()?, [3, -4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` or `Incompatible` unless the shapes are equal or one is a scalar's;
+    /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     floor_div(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
@@ -173,8 +273,21 @@ composed! {
         by_zero.select(&ratio, &signed).stop_gradient()
     }
 
-    /// The remainder of [`Tensor::floor_div`]: it has the sign of `y` (`%` has that of `x`). For
-    /// `y = 0` it is NaN, of integers `x`. The derivative in `x` is 1.
+    /// The remainder of [`Tensor::floor_div`], elementwise: it has the sign of `y` (that of `%` has the
+    /// sign of `x`). For `y = 0` it is NaN, of integers `x`. The derivative in `x` is 1. The result has
+    /// the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([7, -7]);
+    /// assert_eq!(x.modulo(3).to_vec::<i32>()?, [1, 2]);
+    /// assert_eq!((x % 3).to_vec::<i32>()?, [1, -1]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
     modulo(x, y: Operand) -> Tensor {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
@@ -185,8 +298,21 @@ composed! {
         let more = apart.select(&(&sign * y), &rest.zeros_like());
         &sign * (&sign * rest + more)
     }
+}
 
-    /// Whether the sign bit is set: of negative numbers, -0 and some NaN.
+composed! {
+    //! # Parts and neighbours of floats
+    //! Elementwise.
+    /// Whether the sign bit is set, as bool, elementwise: of negative numbers, -0 and some NaN.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([-1.0, -0.0, 0.0]).sign_bit().to_vec::<bool>()?, [true, true, false]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` of bool.
     sign_bit(x) -> Tensor {
         if x.dtype().is_int() {
             return x.less(&x.zeros_like());
@@ -195,13 +321,36 @@ composed! {
         bits.less(&bits.zeros_like())
     }
 
-    /// The magnitude of `x` with the sign of `y`.
+    /// The magnitude of `x` with the sign of `y`, elementwise. The result has the operands' shape and
+    /// the dtype of `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, -2.0]).copy_sign(-0.0).to_vec::<f64>()?, [-1.0, -2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `UnsupportedDType` of
+    /// bool.
     copy_sign(x, y: Operand) -> Tensor {
         let magnitude = x.abs();
         y.sign_bit().select(&-&magnitude, &magnitude)
     }
 
-    /// The next number of the dtype after `x` towards `y`.
+    /// The next number of the dtype after `x` towards `y`, elementwise; `y` where they are equal. The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 0.0]).next_after(2.0);
+    /// assert_eq!(x.to_vec::<f64>()?, [1.0 + f64::EPSILON, 5e-324]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     next_after(x, y: Operand) -> Tensor {
         let Float { bits: dtype, sign, magnitude, .. } = float(x.dtype());
         let bits = x.bitcast(dtype);
@@ -217,7 +366,19 @@ composed! {
         (x.is_nan() | y.is_nan()).select(&(x + y), &next)
     }
 
-    /// `x·2ⁿ` for integers `n`, rounded once.
+    /// `x·2ⁿ`, elementwise, for integers `n`, rounded once. The result has the operands' shape and the
+    /// dtype of `x`. `n` is a tensor: a number would have the dtype of `x`, and is refused.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let n = Tensor::from([3, -1]);
+    /// assert_eq!(Tensor::from([1.0, 1.0]).ldexp(n).to_vec::<f64>()?, [8.0, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless `n` is of integers and `x` f32 or f64; `ShapeMismatch` unless
+    /// the shapes are equal or one is a scalar's.
     ldexp(x, n: Operand) -> Tensor {
         if let (true, None) = (!n.dtype().is_int(), n.as_error()) {
             let kind = ErrorKind::UnsupportedDType { dtype: n.dtype(), expected: "integer exponents" };
@@ -239,31 +400,100 @@ composed! {
         result
     }
 
-    /// 0 below zero, 1 above, and `at_zero` at 0.
+    /// The step function, elementwise: 0 below zero, 1 above, `at_zero` at 0; NaN stays. The result has
+    /// the shape and dtype of `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([-1.0, 0.0, 2.0]).heaviside(0.5).to_vec::<f64>()?, [0.0, 0.5, 1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `Incompatible` unless `at_zero` has the shape of `x`, or one that broadcasts to it;
+    /// `DTypeMismatch` if the dtypes differ.
     heaviside(x, at_zero: Operand) -> Tensor {
         let zero = x.zeros_like();
         let step = x.greater(&zero).cast(x.dtype());
         x.equal(&zero).select(&at_zero.broadcast_to(x.shape()), &x.is_nan().select(x, &step))
     }
 
-    /// NaN replaced by 0, infinities by the largest numbers of the dtype.
+    /// NaN replaced by 0, infinities by the largest numbers of the dtype, elementwise. The result has
+    /// the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, f64::NAN, f64::INFINITY]);
+    /// assert_eq!(x.nan_to_num().to_vec::<f64>()?, [1.0, 0.0, f64::MAX]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` of bool. Meant for floats.
     nan_to_num(x) -> Tensor {
         let largest = x.literal(Number::Float(float(x.dtype()).largest));
         let finite = x.clamp(&-&largest, &largest);
         x.is_nan().select(&x.zeros_like(), &finite)
     }
+}
 
-    /// Whether elements are infinite.
+composed! {
+    //! # Infinities, NaN and tolerances
+    //! Elementwise.
+    /// Whether each element is ∞ or -∞, as bool.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([f64::NEG_INFINITY, f64::NAN]).is_infinite().to_vec::<bool>()?, [true, false]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` of bool. Meant for floats.
     is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
 
-    /// The larger of two; the other one where one is NaN.
+    /// The larger of each pair; the other one where one is NaN ([`Tensor::maximum`] gives NaN). The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, f64::NAN]).fmax(0.0).to_vec::<f64>()?, [1.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ.
     fmax(x, y: Operand) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
 
-    /// The smaller of two; the other one where one is NaN.
+    /// The smaller of each pair; the other one where one is NaN ([`Tensor::minimum`] gives NaN). The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0, f64::NAN]).fmin(0.0).to_vec::<f64>()?, [0.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ.
     fmin(x, y: Operand) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
 
     /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
-    /// Numbers that have no digits there stay as they are.
+    /// Numbers that have no digits there stay as they are. The result has the shape and dtype of
+    /// `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.234, 56.0]);
+    /// assert_eq!(x.round_to(1).to_vec::<f64>()?, [1.2, 56.0]);
+    /// assert_eq!(x.round_to(-1).to_vec::<f64>()?, [0.0, 60.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     round_to(x, decimals: i32) -> Tensor {
         let scale = 10f64.powi(decimals.saturating_abs());
         let factor = x.literal(Number::Float(scale));
@@ -277,23 +507,70 @@ composed! {
         large.is_finite().select(&(large.round() / &factor), x)
     }
 
-    /// The fractional and the integer part; both have the sign of `x`.
+    /// The fractional and the integer part; both have the sign of `x`, its shape and its dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (part, whole) = Tensor::from([2.5, -1.25]).modf();
+    /// assert_eq!(part.to_vec::<f64>()?, [0.5, -0.25]);
+    /// assert_eq!(whole.to_vec::<f64>()?, [2.0, -1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `UnsupportedDType` unless the dtype is f32 or f64.
     modf(x) -> (Tensor, Tensor) {
         let whole = x.trunc();
         (x - &whole, whole)
     }
 
-    /// Whether elements are equal within `absolute + relative·|y|`. NaN is close to nothing.
+    /// Whether elements are equal within `absolute + relative·|y|`, as bool. NaN is close to nothing,
+    /// an infinity to itself.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0]);
+    /// assert_eq!(x.is_close(2.001, 1e-3, 0.0).to_vec::<bool>()?, [false, true]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ, or are not f32 or f64.
     is_close(x, y: impl Operand, relative: f64, absolute: f64) -> Tensor {
         let [x, y] = tensors([Given::Tensor(x), y.given()]);
         let near = (&*x - &*y).abs().less_equal(y.abs() * relative + absolute);
         x.equal(&*y) | (&near & y.is_finite().broadcast_to(near.shape()))
     }
+}
 
-    /// The logarithm of the odds, `ln(x/(1 - x))`.
+composed! {
+    //! # Statistical and Bessel functions
+    //! Elementwise, of floats.
+    /// The logarithm of the odds, `ln(x/(1 - x))`, elementwise: the inverse of [`Tensor::sigmoid`]. ±∞
+    /// at 1 and 0, NaN outside. The result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.5, 1.0]).logit().to_vec::<f64>()?, [0.0, f64::INFINITY]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     logit(x) -> Tensor { x.log() - (-x).log1p() }
 
-    /// The modified Bessel function `I₀`.
+    /// The modified Bessel function `I₀(x)`, elementwise. The result has the shape and dtype of `self`.
+    /// Abramowitz and Stegun 9.6.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0]).bessel_i0().to_vec::<f64>()?, [1.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
     bessel_i0(x) -> Tensor {
         let near = x.abs().less(&x.literal(Number::Float(2.0)));
         let quarter = near.select(x, &x.zeros_like()).square() / 4.0;
@@ -302,7 +579,17 @@ composed! {
         near.select(&series, &(far.abs().exp() * far.bessel_i0e()))
     }
 
-    /// The modified Bessel function `I₁`.
+    /// The modified Bessel function `I₁(x)`, elementwise. The result has the shape and dtype of `self`.
+    /// Abramowitz and Stegun 9.6.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0.0]).bessel_i1().to_vec::<f64>()?, [0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
     bessel_i1(x) -> Tensor { x * x.bessel_i1_ratio() }
 
     /// `I₁(x)/x`, one half at 0.
@@ -317,7 +604,11 @@ composed! {
         near.select(&power_series(&quarter, series), &(far.abs().exp() * far.bessel_i1e() / &far))
     }
 
-    /// `ln(1 - e⁻ˣ)` for positive `x`, accurate for small and large ones.
+    /// `ln(1 - e⁻ˣ)` for positive `x`, elementwise, accurate for small and large ones; -∞ at 0. The
+    /// result has the shape and dtype of `self`.
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     log1mexp(x) -> Tensor {
         let small = x.less(&x.literal(Number::Float(LN_2)));
         let (near, far) =
@@ -325,7 +616,19 @@ composed! {
         small.select(&(-(-near).expm1()).log(), &(-(-far).exp()).log1p())
     }
 
-    /// The transformation of Box and Cox, `(xʸ - 1)/y`, and `ln(x)` where `y` is zero.
+    /// The transformation of Box and Cox, `(xʸ - 1)/y`, elementwise, and `ln(x)` where `y` is zero. The
+    /// result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let y = Tensor::from([1.0, 3.0]).boxcox(2.0);
+    /// assert!(y.is_close(Tensor::from([0.0, 4.0]), 1e-12, 0.0).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     boxcox(x, y: Operand) -> Tensor {
         let slopes = Slopes {
             name: "boxcox",
@@ -342,7 +645,12 @@ composed! {
         slopes.of([x, y], |[x, y]| power_transform(&x.log(), y))
     }
 
-    /// [`Tensor::boxcox`] of `1 + x`, accurate near zero.
+    /// [`Tensor::boxcox`] of `1 + x`, `((1 + x)ʸ - 1)/y`, elementwise, accurate near zero. The result
+    /// has the operands' shape and dtype.
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     boxcox1p(x, y: Operand) -> Tensor {
         let slopes = Slopes {
             name: "boxcox1p",
@@ -353,8 +661,22 @@ composed! {
         };
         slopes.of([x, y], |[x, y]| power_transform(&x.log1p(), y))
     }
+}
 
-    /// The number of zero bits before the highest one bit of each integer.
+composed! {
+    //! # Integers
+    //! Elementwise.
+    /// The number of zero bits before the highest one bit of each integer; the width of the dtype for
+    /// 0. The result has the shape and dtype of `self`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0, 1, -1]).leading_zeros().to_vec::<i32>()?, [32, 31, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless the dtype is an integer.
     leading_zeros(x) -> Tensor {
         let width = 8 * x.dtype().size() as i128;
         let shift = |by: i128| x.literal(Number::Int(by)).broadcast_to(x.shape());
@@ -364,8 +686,19 @@ composed! {
         shift(width) - smeared.count_ones()
     }
 
-    /// The greatest common divisor of integers, never negative; of 0 and 0 it is 0. One that the dtype
-    /// does not hold, that of its least number and itself or 0, wraps to the least number.
+    /// The greatest common divisor of integers, elementwise, never negative; of 0 and 0 it is 0. One
+    /// that the dtype does not hold, that of its least number and itself or 0, wraps to the least
+    /// number. The result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([12, -9]).gcd(6).to_vec::<i32>()?, [6, 3]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
     gcd(x, y: Operand) -> Tensor {
         // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
         let steps = if x.dtype().size() == 8 { 92 } else { 46 };
@@ -381,8 +714,18 @@ composed! {
         if signed { -a } else { a }
     }
 
-    /// The least common multiple of integers, never negative; of 0 and anything it is 0. One that the
-    /// dtype does not hold wraps.
+    /// The least common multiple of integers, elementwise, never negative; of 0 and anything it is 0.
+    /// One that the dtype does not hold wraps. The result has the operands' shape and dtype.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([4, 0]).lcm(6).to_vec::<i32>()?, [12, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
     lcm(x, y: Operand) -> Tensor {
         let divisor = x.gcd(y);
         let zero = divisor.equal(&divisor.zeros_like());

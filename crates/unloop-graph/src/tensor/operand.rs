@@ -226,21 +226,26 @@ impl Deref for Tensor {
     }
 }
 
-/// An elementwise function of tensors, and the method that takes numbers, too.
+/// Elementwise functions of tensors, and the methods that take numbers, too. What is said of all of them,
+/// `//!`, stands above both.
 macro_rules! with_operands {
-    ($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)+) -> $result:ty $body:block) => {
-        impl crate::Tensor {
+    ($(#![$head:meta])*
+     $($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)+) -> $result:ty $body:block)+) => {
+        $(#[$head])*
+        impl crate::Tensor {$(
             $(#[$doc])*
             ///
+            /// # Numbers
             /// The method of this name takes numbers as well; this function of tensors is for
             /// transforms.
             #[track_caller]
             pub fn $name($x: &crate::Tensor $(, $y: &crate::Tensor)+) -> $result {
                 crate::operation(stringify!($name), || $body)
             }
-        }
+        )+}
 
-        impl crate::tensor::Elementwise {
+        $(#[$head])*
+        impl crate::tensor::Elementwise {$(
             $(#[$doc])*
             #[track_caller]
             pub fn $name(&self $(, $y: impl crate::tensor::Operand)+) -> $result {
@@ -251,7 +256,7 @@ macro_rules! with_operands {
                     crate::Tensor::$name(&$x $(, &$y)+)
                 })
             }
-        }
+        )+}
     };
 }
 pub(super) use with_operands;

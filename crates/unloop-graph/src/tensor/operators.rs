@@ -16,8 +16,10 @@ use crate::{BinaryOp, Op, Tensor, UnaryOp};
 #[derive(Clone)]
 pub struct Broadcast(Tensor);
 
+/// # NumPy's broadcasting rule
 impl Tensor {
-    /// Lets NumPy's broadcasting rule apply to the operation that this operand is part of.
+    /// Lets NumPy's broadcasting rule apply to the operation that this operand is part of: shapes are
+    /// aligned at the last axis, and axes of size 1, or missing ones, repeat.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -26,6 +28,9 @@ impl Tensor {
     /// assert_eq!((a + b.broadcast()).to_vec::<f64>()?, [11.0, 22.0, 13.0, 24.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried by the result of that operation: `Incompatible` for shapes that do not fit.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast(self.clone())
     }

@@ -23,7 +23,10 @@ fn put(into: &Tensor, positions: &Tensor, updates: &Tensor, op: ScatterOp) -> Te
 }
 
 composed! {
-    /// Where each of `values` would stand in this sorted vector, before equal elements, as i64.
+    //! # Searching, counting, sets
+    //! Results have sizes that do not depend on values, so that transforms know them.
+    /// Where each of `values` would stand in this sorted vector, before equal elements, as i64 in the
+    /// shape of `values`. NaN is larger than any number. In a vector that is not sorted, some position.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -32,32 +35,73 @@ composed! {
     /// assert_eq!(at.to_vec::<i64>()?, [0, 1, 3]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless this is a vector; `DTypeMismatch` if the dtypes differ.
     search_sorted(x, values: &Tensor) -> Tensor { x.bisect(values, false) }
 
     /// [`Tensor::search_sorted`], after equal elements.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let edges = Tensor::from([1.0, 2.0, 3.0]);
+    /// assert_eq!(edges.search_sorted_right(&Tensor::from([2.0])).to_vec::<i64>()?, [2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `WrongRank` unless this is a vector; `DTypeMismatch` if the dtypes differ.
     search_sorted_right(x, values: &Tensor) -> Tensor { x.bisect(values, true) }
 
-    /// How often each number from 0 to `length - 1` occurs among integers, as i64; others are not
-    /// counted.
+    /// How often each number from 0 to `length - 1` occurs among integers, as an i64 vector of size
+    /// `length`; others are not counted.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// assert_eq!(Tensor::from([1, 1, 3]).bincount(4).to_vec::<i64>()?, [0, 2, 0, 1]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexDType` unless the dtype is an integer; `OutOfMemory` or `SizeOverflow` for a
+    /// `length` that there is no memory for.
     bincount(x, length: usize) -> Tensor {
         let ones = Tensor::ones(DType::I64, x.size());
         put(&Tensor::zeros(DType::I64, length), &x.flatten(), &ones, ScatterOp::Add)
     }
 
-    /// [`Tensor::bincount`] with the sum of `weights`, of the shape of `x`, instead of the number.
+    /// [`Tensor::bincount`] with the sum of `weights`, of the shape of `x`, instead of the number: a
+    /// vector of size `length`, of the dtype of the weights.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let weights = Tensor::from([0.5, 0.25, 2.0]);
+    /// let sums = Tensor::from([1, 1, 3]).bincount_weighted(&weights, 4);
+    /// assert_eq!(sums.to_vec::<f64>()?, [0.0, 0.75, 0.0, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexDType` unless the dtype is an integer; `Incompatible` if there is not one weight
+    /// an element; `UnsupportedDType` of bool weights.
     bincount_weighted(x, weights: &Tensor, length: usize) -> Tensor {
         let zeros = Tensor::zeros(weights.dtype(), length);
         put(&zeros, &x.flatten(), &weights.flatten(), ScatterOp::Add)
     }
 
-    /// How many elements lie in each bin between sorted `edges`, as i64; the last bin has both its
-    /// edges.
+    /// How many elements lie in each bin between sorted `edges`, a vector, as an i64 vector, one
+    /// shorter; the last bin has both its edges. What lies outside, and NaN, is not counted.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0.5, 1.0, 2.0, 9.0]);
+    /// let counts = x.histogram(&Tensor::from([0.0, 1.0, 2.0]));
+    /// assert_eq!(counts.to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` if the dtypes differ.
     histogram(x, edges: &Tensor) -> Tensor {
         let bins = edges.size().saturating_sub(1);
         let flat = x.flatten();
@@ -67,8 +111,18 @@ composed! {
         at_end.select(&last, &position).bincount(bins)
     }
 
-    /// A new last axis of `count` classes: 1 at the class that each integer names, else 0 (everywhere,
-    /// for numbers that name none).
+    /// A new last axis of `count` classes, in the given dtype: 1 at the class that each integer names,
+    /// else 0 (everywhere, for numbers that name none).
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// let x = Tensor::from([1, 0]).one_hot(2, DType::F64);
+    /// assert_eq!(x.to_vec::<f64>()?, [0.0, 1.0, 1.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexDType` unless the dtype is an integer.
     one_hot(x, count: usize, dtype: DType) -> Tensor {
         if let (Err(kind), None) = (require_index(x.dtype()), x.as_error()) {
             return Tensor::fail("one_hot", kind, Place::here(), x);
@@ -79,7 +133,19 @@ composed! {
     }
 
     /// The first `size` different elements in sorted order, as a vector, and how many different ones
-    /// there are. If there are fewer, the largest one fills up. All NaN count as one, the largest.
+    /// there are, as an i64 scalar. If there are fewer, the largest one fills up. All NaN count as one,
+    /// the largest.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (values, count) = Tensor::from([3, 1, 3]).unique(3);
+    /// assert_eq!(values.to_vec::<i32>()?, [1, 3, 3]);
+    /// assert_eq!(count.item::<i64>()?, 2);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `OutOfMemory` or `SizeOverflow` for a `size` that there is no memory for.
     unique(x, size: usize) -> (Tensor, Tensor) {
         let sorted = x.flatten().sort(0);
         let n = sorted.size();
@@ -96,8 +162,18 @@ composed! {
         (put(&largest, &place, &sorted, ScatterOp::Set), is_new.sum())
     }
 
-    /// The positions in row-major order of the first `size` elements that are not zero, as i64; the
-    /// number of elements fills up.
+    /// The positions in row-major order of the first `size` elements that are not zero, as an i64
+    /// vector; the number of elements fills up. NaN is not zero.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([0, 7, 0, 8]);
+    /// assert_eq!(x.nonzero(3).to_vec::<i64>()?, [1, 3, 4]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for a `size` that there is no memory for.
     nonzero(x, size: usize) -> Tensor {
         let is_set = x.flatten().not_equal(&x.flatten().zeros_like());
         let n = is_set.size();
@@ -107,7 +183,17 @@ composed! {
         put(&Tensor::full(size, n as i64), &place, &Tensor::iota(DType::I64, n, 0), ScatterOp::Set)
     }
 
-    /// Whether each element is among those of a vector.
+    /// Whether each element is among those of `set`, as bool in the shape of `x`. NaN is in no set.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.is_in(&Tensor::from([3, 1])).to_vec::<bool>()?, [true, false, true]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `DTypeMismatch` if the dtypes differ.
     is_in(x, set: &Tensor) -> Tensor {
         let shape = Shape::from(x.shape()).concat(&[set.size()]);
         let each = x.broadcast_in_dim(&shape, (0..x.rank()).collect());
@@ -115,17 +201,49 @@ composed! {
         each.equal(&of).any_axis(-1)
     }
 
-    /// How many elements are not zero, as i64.
+    /// How many elements are not zero, as an i64 scalar. Of bool: how many are true.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([0, 7, 8]).count_nonzero().item::<i64>()?, 2);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carries no error but its operand's.
     count_nonzero(x) -> Tensor { x.not_equal(&x.zeros_like()).cast(DType::I64).sum() }
 
-    /// How many elements along some axes are not zero, as i64.
+    /// How many elements along an axis, which disappears, are not zero, as i64.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([[0, 7], [8, 9]]);
+    /// assert_eq!(x.count_nonzero_axis(1).to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     count_nonzero_axis(x, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         x.not_equal(&x.zeros_like()).cast(DType::I64).sum_axis(vec![axis])
     }
 
-    /// The values at `x` of the function that is linear between the points `(xs, ys)`, `xs` sorted, and
-    /// constant beyond the first and the last.
+    /// The values at `x` of the function that is linear between the points `(xs, ys)`, vectors with
+    /// `xs` sorted, and constant beyond the first and the last. The result has the shape of `x`;
+    /// integers divide as integers.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (xs, ys) = (Tensor::from([0.0, 1.0, 2.0]), Tensor::from([0.0, 10.0, 0.0]));
+    /// let y = Tensor::from([0.5, 1.5, 9.0]).interp(&xs, &ys);
+    /// assert_eq!(y.to_vec::<f64>()?, [5.0, 5.0, 0.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` for fewer than two points, or `xs` and `ys` of different shapes;
+    /// `WrongRank` unless they are vectors; `DTypeMismatch` if the dtypes differ.
     interp(x, xs: &Tensor, ys: &Tensor) -> Tensor {
         let n = xs.size() as i64;
         if n < 2 || ys.shape() != xs.shape() {
@@ -157,9 +275,23 @@ impl Tensor {
         }
         Tensor::apply1(Op::SearchSorted { right }, &[self, values])
     }
+}
 
-    /// The positions, as i64, that sort by several keys of one shape along an axis; the last key
-    /// counts first.
+/// # Sorting by several keys
+impl Tensor {
+    /// The positions, as i64 in their shape, that sort by several keys of one shape along an axis; the
+    /// last key counts first. Of no keys: an empty vector.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (first, last) = (Tensor::from([2, 1, 0]), Tensor::from([0, 0, 5]));
+    /// assert_eq!(Tensor::lexsort(&[&first, &last], 0).to_vec::<i64>()?, [1, 0, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that they do not have; `ShapeMismatch` if the shapes
+    /// differ.
     #[track_caller]
     pub fn lexsort(keys: &[&Tensor], axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();

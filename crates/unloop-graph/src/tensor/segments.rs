@@ -26,57 +26,93 @@ impl Tensor {
 }
 
 composed! {
-    /// The sums of entries along axis 0 by segment: entry `i` counts for segment `segments[i]` of `count`,
-    /// in any order.
-    ///
-    /// # Errors
-    /// Carried: a segment that is not below `count`, not one segment an entry.
+    //! # Reductions by segment
+    //! Of entries along axis 0, in any order; the number of segments is given.
+    /// The sums of entries along axis 0 by segment: entry `i` counts for segment `segments[i]` of
+    /// `count`, in any order. 0 for a segment without entries. The result has `count` entries along
+    /// axis 0, and the dtype of `x`.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
     /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
-    /// let sums = x.segment_sum(&Tensor::from([0, 2, 0, 2]), 3);
-    /// assert_eq!(sums.to_vec::<f64>()?, [4.0, 0.0, 6.0]);
+    /// let segments = Tensor::from([0, 2, 0, 2]);
+    /// assert_eq!(x.segment_sum(&segments, 3).to_vec::<f64>()?, [4.0, 0.0, 6.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
+    /// a scalar; `UnsupportedDType` of bool.
     segment_sum(x, segments: &Tensor, count: usize) -> Tensor {
         x.of_segments(ReduceOp::Sum, count)
             .map_or_else(|error| error, |start| start.add_at(places(segments, x.rank()), x))
     }
 
-    /// The products of entries along axis 0 by segment; 1 for a segment without entries.
+    /// The products of entries along axis 0 by segment; 1 for a segment without entries. The result has
+    /// `count` entries along axis 0, and the dtype of `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    /// let segments = Tensor::from([0, 2, 0, 2]);
+    /// assert_eq!(x.segment_prod(&segments, 3).to_vec::<f64>()?, [3.0, 1.0, 8.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As of [`Tensor::segment_sum`].
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
+    /// a scalar; `UnsupportedDType` of bool.
     segment_prod(x, segments: &Tensor, count: usize) -> Tensor {
         x.of_segments(ReduceOp::Prod, count)
             .map_or_else(|error| error, |start| start.mul_at(places(segments, x.rank()), x))
     }
 
-    /// The largest of the entries along axis 0 by segment; -∞, or the least integer, for a segment without
-    /// entries, as JAX has it.
+    /// The largest of the entries along axis 0 by segment; -∞, or the least integer, for a segment
+    /// without entries, as JAX has it. The result has `count` entries along axis 0, and the dtype of
+    /// `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    /// let segments = Tensor::from([0, 2, 0, 2]);
+    /// assert_eq!(x.segment_max(&segments, 3).to_vec::<f64>()?, [3.0, f64::NEG_INFINITY, 4.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As of [`Tensor::segment_sum`].
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
+    /// a scalar.
     segment_max(x, segments: &Tensor, count: usize) -> Tensor {
         x.of_segments(ReduceOp::Max, count)
             .map_or_else(|error| error, |start| start.max_at(places(segments, x.rank()), x))
     }
 
     /// The smallest of the entries along axis 0 by segment; ∞, or the greatest integer, for a segment
-    /// without entries, as JAX has it.
+    /// without entries, as JAX has it. The result has `count` entries along axis 0, and the dtype of
+    /// `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0, 4.0]);
+    /// let segments = Tensor::from([0, 2, 0, 2]);
+    /// assert_eq!(x.segment_min(&segments, 3).to_vec::<f64>()?, [1.0, f64::INFINITY, 2.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As of [`Tensor::segment_sum`].
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
+    /// a scalar.
     segment_min(x, segments: &Tensor, count: usize) -> Tensor {
         x.of_segments(ReduceOp::Min, count)
             .map_or_else(|error| error, |start| start.min_at(places(segments, x.rank()), x))
     }
 
-    /// The means of entries along axis 0 by segment; NaN for a segment without entries.
-    ///
-    /// # Errors
-    /// As of [`Tensor::segment_sum`]; integers, whose means are no integers.
+    /// The means of entries along axis 0 by segment; NaN for a segment without entries. The result has
+    /// `count` entries along axis 0, and the dtype of `x`.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -85,6 +121,11 @@ composed! {
     /// assert_eq!(means.to_vec::<f64>()?, [3.0, 4.0, 3.0, 4.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
+    /// a scalar; `UnsupportedDType` unless the dtype is f32 or f64.
     segment_mean(x, segments: &Tensor, count: usize) -> Tensor {
         x.require_float("segment_mean", Place::here()).unwrap_or_else(|| {
             x.segment_sum(segments, count) / x.ones_like().segment_sum(segments, count)
@@ -92,10 +133,8 @@ composed! {
     }
 
     /// The value of each segment of a vector below which a part `q` (from 0 to 1) of its elements lies,
-    /// as [`Tensor::quantile`]; NaN for a segment without elements, or with NaN.
-    ///
-    /// # Errors
-    /// As of [`Tensor::segment_mean`]; what is no vector; `q` outside of 0 to 1.
+    /// as [`Tensor::quantile`]: a vector of size `count`. NaN for a segment without elements, or with
+    /// NaN.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -104,6 +143,12 @@ composed! {
     /// assert_eq!(medians.to_vec::<f64>()?, [3.0, 4.5]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
+    /// unless there is one segment an entry; `IndexDType` unless segments are integers;
+    /// `InvalidArgument` of what is no vector, or for `q` outside of 0 to 1; `UnsupportedDType` unless
+    /// the dtype is f32 or f64.
     segment_quantile(x, segments: &Tensor, q: f64, count: usize) -> Tensor {
         if let Some(error) = x.require_float("segment_quantile", Place::here()) {
             return error;

@@ -13,14 +13,37 @@ fn window(n: usize, f: impl Fn(f64) -> f64) -> Tensor {
     Tensor::from_fn([n], |i| if n == 1 { 1.0 } else { f(i[0] as f64 / last) })
 }
 
+/// # Windows of signals
+/// Symmetric, as NumPy has them: an f64 vector of `n` points, 1 for a single one; `u` is the position
+/// from 0 to 1.
 impl Tensor {
-    /// Bartlett's triangular window.
+    /// Bartlett's triangular window `1 - |2u - 1|`. An f64 vector of size `n`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let w = Tensor::bartlett(3);
+    /// assert!(w.is_close(Tensor::from([0.0, 1.0, 0.0]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many points.
     #[track_caller]
     pub fn bartlett(n: usize) -> Tensor {
         operation("bartlett", || window(n, |u| 1.0 - (2.0 * u - 1.0).abs()))
     }
 
-    /// Blackman's window.
+    /// Blackman's window `0.42 - 0.5·cos(2πu) + 0.08·cos(4πu)`. An f64 vector of size `n`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let w = Tensor::blackman(3);
+    /// assert!(w.is_close(Tensor::from([0.0, 1.0, 0.0]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many points.
     #[track_caller]
     pub fn blackman(n: usize) -> Tensor {
         operation("blackman", || {
@@ -28,19 +51,49 @@ impl Tensor {
         })
     }
 
-    /// Hamming's window.
+    /// Hamming's window `0.54 - 0.46·cos(2πu)`. An f64 vector of size `n`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let w = Tensor::hamming(3);
+    /// assert!(w.is_close(Tensor::from([0.08, 1.0, 0.08]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many points.
     #[track_caller]
     pub fn hamming(n: usize) -> Tensor {
         operation("hamming", || window(n, |u| 0.54 - 0.46 * (TAU * u).cos()))
     }
 
-    /// Hann's window.
+    /// Hann's window `0.5 - 0.5·cos(2πu)`. An f64 vector of size `n`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let w = Tensor::hanning(3);
+    /// assert!(w.is_close(Tensor::from([0.0, 1.0, 0.0]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many points.
     #[track_caller]
     pub fn hanning(n: usize) -> Tensor {
         operation("hanning", || window(n, |u| 0.5 - 0.5 * (TAU * u).cos()))
     }
 
-    /// Kaiser's window `I₀(β√(1 - (2u-1)²)) / I₀(β)`.
+    /// Kaiser's window `I₀(β√(1 - (2u-1)²)) / I₀(β)`. An f64 vector of size `n`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let w = Tensor::kaiser(3, 0.0);
+    /// assert!(w.is_close(Tensor::from([1.0, 1.0, 1.0]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `OutOfMemory` or `SizeOverflow` for too many points.
     #[track_caller]
     pub fn kaiser(n: usize, beta: f64) -> Tensor {
         operation("kaiser", || {
@@ -75,7 +128,9 @@ impl Tensor {
 }
 
 composed! {
-    /// The discrete convolution of two vectors, at all `m + n - 1` shifts (NumPy's mode `full`).
+    //! # Convolution of vectors, angles
+    /// The discrete convolution of two vectors of sizes `m` and `n`, at all `m + n - 1` shifts (NumPy's
+    /// mode `full`). Of integers or floats.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -83,13 +138,41 @@ composed! {
     /// assert_eq!(y.to_vec::<f64>()?, [1.0, 12.0, 23.0, 30.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless both are vectors and not empty (`AxisOutOfRange` for a scalar
+    /// `y`); `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
     convolve(x, y: &Tensor) -> Tensor { x.sliding_dot(&y.flip(&[0])) }
 
-    /// The cross-correlation of two vectors, at all shifts (NumPy's mode `full`).
+    /// The cross-correlation of two vectors of sizes `m` and `n`, at all `m + n - 1` shifts (NumPy's
+    /// mode `full`). Of integers or floats.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let y = Tensor::from([1.0, 2.0, 3.0]).correlate(&Tensor::from([1.0, 10.0]));
+    /// assert_eq!(y.to_vec::<f64>()?, [10.0, 21.0, 32.0, 3.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless both are vectors and not empty; `DTypeMismatch` if the dtypes
+    /// differ; `UnsupportedDType` of bool.
     correlate(x, y: &Tensor) -> Tensor { x.sliding_dot(y) }
 
-    /// Angles along an axis, moved by whole turns so that none is further than `π` from the one
-    /// before.
+    /// Angles in radians along an axis, moved by whole turns so that none is further than `π` from the
+    /// one before. Shape and dtype stay.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let turn = std::f64::consts::TAU;
+    /// let x = Tensor::from([0.0, 3.0, 6.0 - turn]).unwrap_angles(0);
+    /// assert!(x.is_close(Tensor::from([0.0, 3.0, 6.0]), 0.0, 1e-12).all().item::<bool>()?);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `DTypeMismatch` or
+    /// `UnsupportedDType` unless the dtype is f32 or f64.
     unwrap_angles(x, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         let step = x.diff(1, axis);

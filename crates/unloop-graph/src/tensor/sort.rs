@@ -8,9 +8,24 @@ use crate::op::Sort;
 use crate::shape::normalize_axis;
 use crate::{DType, ErrorKind, Op, Tensor};
 
+/// # Sorting
+/// Of any dtype. NaN is larger than any number, and elements keep their order where they are equal.
 impl Tensor {
-    /// Sorts several tensors of one shape along an axis by the first `keys` of them; elements keep
-    /// their order where keys are equal. NaN is larger than any number.
+    /// Sorts several tensors of one shape along an axis by the first `keys` of them, one after the
+    /// other; elements keep their order where keys are equal. NaN is larger than any number. As many
+    /// results as operands, of their types.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (key, x) = (Tensor::from([2, 1, 2]), Tensor::from([10, 20, 30]));
+    /// let sorted = Tensor::sort_by(&[&key, &x], 1, 0, false);
+    /// assert_eq!(sorted[1].to_vec::<i32>()?, [20, 10, 30]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by all: `AxisOutOfRange` for an axis that they do not have; `ShapeMismatch` if the
+    /// shapes differ; `InvalidArgument` unless `keys` is from 1 to their number.
     #[track_caller]
     pub fn sort_by(
         operands: &[&Tensor],
@@ -35,7 +50,8 @@ impl Tensor {
         })
     }
 
-    /// The elements along an axis from the smallest to the largest; NaN comes last.
+    /// The elements along an axis from the smallest to the largest; NaN comes last. Shape and dtype
+    /// stay.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -43,14 +59,26 @@ impl Tensor {
     /// assert_eq!(x.sort(0).to_vec::<f64>()?, [1.0, 2.0, 3.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn sort(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
         operation("sort", || Tensor::sort_by(&[self], 1, axis, false).swap_remove(0))
     }
 
-    /// The positions, as i64, that sort an axis: `x.take_along_axis(&x.argsort(a), a)` is
-    /// `x.sort(a)`. Equal elements keep their order.
+    /// The positions, as i64 in the same shape, that sort an axis: `x.take_along_axis(&x.argsort(a),
+    /// a)` is `x.sort(a)`. Equal elements keep their order.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([3.0, 1.0, 2.0]).argsort(0).to_vec::<i64>()?, [1, 2, 0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have.
     #[track_caller]
     pub fn argsort(&self, axis: impl AxisNumber) -> Tensor {
         let axis = axis.number();
@@ -82,8 +110,20 @@ impl Tensor {
         Tensor::apply1(sort, &[self])
     }
 
-    /// The `k` largest elements along an axis, the largest first, and their positions as i64. NaN
-    /// counts as largest, and the first of equal elements comes first.
+    /// The `k` largest elements along an axis, the largest first, and their positions as i64; the axis
+    /// has size `k`. NaN counts as largest, and the first of equal elements comes first.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (values, at) = Tensor::from([3, 9, 7]).top_k(2, 0);
+    /// assert_eq!(values.to_vec::<i32>()?, [9, 7]);
+    /// assert_eq!(at.to_vec::<i64>()?, [1, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by both: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument`
+    /// for more elements than there are.
     #[track_caller]
     pub fn top_k(&self, k: usize, axis: impl AxisNumber) -> (Tensor, Tensor) {
         let axis = axis.number();

@@ -190,9 +190,13 @@ impl Tensor {
             invalid(op, format!("strides and dilations are at least 1, got {w:?}"), place, self)
         })
     }
+}
 
-    /// Reduces every position of a window that slides over all axes; one entry an axis. Padding is
-    /// what changes nothing: 0 for sums, -∞ for the maximum.
+/// # Sliding windows and convolution
+impl Tensor {
+    /// Reduces every position of a window that slides over all axes; one [`WindowAxis`] an axis.
+    /// Padding is what changes nothing: 0 for sums, -∞ for the maximum. The result has one element a
+    /// position, of the same dtype.
     ///
     /// ```
     /// # use unloop_graph::{ReduceOp, Tensor, WindowAxis};
@@ -201,6 +205,11 @@ impl Tensor {
     /// assert_eq!(pooled.to_vec::<f64>()?, [5.0, 4.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one window an axis, strides and dilations are at
+    /// least 1, and no more is cut off than there is; `UnsupportedDType` of bool for sums and products,
+    /// of floats for and, or and xor.
     #[track_caller]
     pub fn reduce_window(&self, op: ReduceOp, windows: &[WindowAxis]) -> Tensor {
         let place = Place::of("reduce_window");
@@ -244,9 +253,24 @@ impl Tensor {
         })
     }
 
-    /// Adds each value of `self`, one a window, to the element of that window of `operand` which
-    /// `op` (a maximum or minimum; of equal elements the first) chooses; the result has the shape of
+    /// Adds each value of `self`, one a window, to the element of that window of `operand` which `op`
+    /// (a maximum or minimum; of equal elements the first) chooses; the result has the shape of
     /// `operand`. This is the derivative of pooling backwards.
+    ///
+    /// ```
+    /// # use unloop_graph::{ReduceOp, Tensor, WindowAxis};
+    /// let x = Tensor::from([1.0, 5.0, 2.0, 4.0]);
+    /// let slope = Tensor::from([10.0, 20.0]);
+    /// let windows = [WindowAxis::new(2).stride(2)];
+    /// let y = slope.select_and_scatter_add(&x, ReduceOp::Max, &windows);
+    /// assert_eq!(y.to_vec::<f64>()?, [0.0, 10.0, 0.0, 20.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `InvalidArgument` unless there is one window an axis, strides and dilations are at
+    /// least 1, and no more is cut off than there is, and `op` is a maximum or a minimum;
+    /// `ShapeMismatch` unless there is one value a window; `DTypeMismatch` if the dtypes differ.
     #[track_caller]
     pub fn select_and_scatter_add(
         &self,
@@ -345,9 +369,9 @@ impl Tensor {
         total.cast(self.dtype()).reshape(&shape)
     }
 
-    /// Convolution (as in neural networks: the kernel is not reversed) of `self`, shape
-    /// `[examples, channels, spatial…]`, with `kernel`, shape `[features, channels / groups,
-    /// spatial…]`: shape `[examples, features, spatial…]`.
+    /// Convolution (as in neural networks: the kernel is not reversed) of `self`, shape `[examples,
+    /// channels, spatial…]`, with `kernel`, shape `[features, channels / groups, spatial…]`: shape
+    /// `[examples, features, spatial…]`. Of integers or floats.
     ///
     /// ```
     /// # use unloop_graph::{Conv, Tensor, WindowAxis};
@@ -357,6 +381,12 @@ impl Tensor {
     /// assert_eq!(y.to_vec::<f64>()?, [1.0, 2.0, 4.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// Carried: `Incompatible` for shapes that do not fit each other, or the spatial axes and groups of
+    /// `how`; `InvalidArgument` unless strides and dilations are at least 1, and no more is cut off
+    /// than there is; `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool; `OutOfMemory`
+    /// for more patches than there is room for.
     #[track_caller]
     pub fn conv(&self, kernel: &Tensor, how: &Conv) -> Tensor {
         let place = Place::of("conv");
