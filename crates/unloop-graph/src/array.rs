@@ -189,7 +189,7 @@ impl Array {
     /// The elements in row-major order, copied.
     ///
     /// # Errors
-    /// The dtype is not `T`; there is no memory for the copy.
+    /// `DTypeMismatch` unless the dtype is `T`; `OutOfMemory` if there is none for the copy.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>, ErrorKind> {
         if let Some(slice) = self.as_slice() {
             return memory::copied(slice);
@@ -218,7 +218,7 @@ impl Array {
     /// The elements in row-major order, moved out without a copy when nobody else holds them.
     ///
     /// # Errors
-    /// As [`Array::to_vec`].
+    /// As [`Array::to_vec`]: `DTypeMismatch`, `OutOfMemory`.
     pub fn into_vec<T: Element>(self) -> Result<Vec<T>, ErrorKind> {
         self.elements::<T>()?;
         if self.offset == 0 && self.is_standard() && self.buffer.len() == self.len() {
@@ -233,7 +233,7 @@ impl Array {
     /// The same array in row-major order; shares the buffer when it is already so.
     ///
     /// # Errors
-    /// There is no memory for a copy.
+    /// `OutOfMemory` if there is none for a copy.
     pub fn to_standard(&self) -> Result<Array, ErrorKind> {
         if self.is_standard() {
             return Ok(self.clone());
@@ -286,11 +286,11 @@ impl Array {
         self.view(self.shape.clone(), strides, self.position(&last))
     }
 
-    /// The same elements in row-major order under another shape of the same size; a view unless
-    /// the layout is not row-major.
+    /// The same elements in row-major order under another shape of the same size; a view unless the
+    /// layout is not row-major.
     ///
     /// # Errors
-    /// There is no memory for a copy.
+    /// `OutOfMemory` if there is none for a copy.
     pub fn reshape(&self, shape: &Shape) -> Result<Array, ErrorKind> {
         if let Some(view) = self.reshaped_view(shape) {
             return Ok(view);

@@ -19,6 +19,9 @@ use crate::{
 /// Something that compiles programs.
 pub trait Backend: Send + Sync {
     /// Compiles a program for its types. Its last inputs are always `known`.
+    ///
+    /// # Errors
+    /// What the backend says: `Unsupported`, `OutOfMemory`, `Cancelled`.
     fn compile(&self, graph: &Graph, known: &[Array]) -> Result<Arc<dyn Executable>>;
 
     /// Gives memory that is kept for runs to come back to the system.
@@ -28,6 +31,10 @@ pub trait Backend: Send + Sync {
 /// A compiled program; may run on several threads at once.
 pub trait Executable: Send + Sync {
     /// Runs the program. Inputs have the types that it was compiled for, in any layout.
+    ///
+    /// # Errors
+    /// Those of the operations, such as `IndexOutOfBounds`, `Singular`, `LoopLimit`; `OutOfMemory`,
+    /// `Cancelled`.
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>>;
 
     /// Bytes that a run needs at most for results and values in between, without the inputs.
@@ -162,6 +169,9 @@ fn without_repeats(graph: &Graph, known: &[Array]) -> Result<(Graph, Vec<Array>)
 }
 
 /// How a program that `jit` compiles is rewritten. Its last inputs are always `known`.
+///
+/// # Errors
+/// `OutOfMemory`, `Cancelled`.
 pub fn explain(graph: &Graph, known: &[Array]) -> Result<Explanation> {
     let (graph, known) = without_repeats(graph, known)?;
     rewritten(&graph, &known)

@@ -70,7 +70,7 @@ impl CancelToken {
         CancelToken(Arc::new(State { is_cancelled: AtomicBool::new(false), deadline }))
     }
 
-    /// Ends what runs under this token, and whatever will.
+    /// Ends what runs under this token, and whatever will: it fails with [`ErrorKind::Cancelled`].
     pub fn cancel(&self) {
         self.0.is_cancelled.store(true, Ordering::Relaxed);
     }
@@ -138,7 +138,10 @@ impl Scope {
     }
 }
 
-/// An error if the work of this thread is no longer wanted. Costs a nanosecond where no token runs.
+/// Whether the work of this thread is still wanted. Costs a nanosecond where no token runs.
+///
+/// # Errors
+/// `Cancelled` if not.
 #[inline]
 pub fn check() -> Result<(), ErrorKind> {
     match RUNNING.load(Ordering::Relaxed) {

@@ -24,7 +24,12 @@ impl DType {
     pub const ALL: [DType; 6] =
         [DType::Bool, DType::I32, DType::I64, DType::U32, DType::F32, DType::F64];
 
-    /// Bytes of one element.
+    /// Bytes of one element: 1, 4 or 8.
+    ///
+    /// ```
+    /// # use unloop_graph::DType;
+    /// assert_eq!(DType::F32.size(), 4);
+    /// ```
     pub const fn size(self) -> usize {
         match self {
             DType::Bool => 1,
@@ -44,6 +49,11 @@ impl DType {
     }
 
     /// The short name that programs are printed with: `f32`, `i64`, `bool`.
+    ///
+    /// ```
+    /// # use unloop_graph::DType;
+    /// assert_eq!(DType::F32.name(), "f32");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
@@ -345,6 +355,11 @@ impl Scalar {
     }
 
     /// The value in another dtype, converted as [`Scalar::new`] says.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Scalar};
+    /// assert_eq!(Scalar::F64(-1.5).cast(DType::I32), Scalar::I32(-1));
+    /// ```
     pub fn cast(self, dtype: DType) -> Scalar {
         Scalar::new(dtype, self.number())
     }

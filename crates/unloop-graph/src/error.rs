@@ -260,6 +260,16 @@ fn list_sizes(sizes: &[(String, usize)]) -> String {
 impl Error {
     /// An error at a place of the user's program. The place names the function that the user called;
     /// `op` is named where it names none.
+    ///
+    /// ```
+    /// # use unloop_graph::{Error, ErrorKind, Place};
+    /// let kind = ErrorKind::InvalidArgument("no data".into());
+    /// let error = Error::new("load", kind, Place::here());
+    /// assert_eq!(error.op(), "load");
+    /// ```
+    ///
+    /// # Panics
+    /// Always, when [`ErrorMode::Panic`] is set.
     pub fn new(op: &'static str, kind: ErrorKind, place: Place) -> Error {
         let error = Error(Arc::new(Inner { place: place.or_op(op), kind }));
         if PANIC.load(Ordering::Relaxed) {
@@ -281,22 +291,49 @@ impl Error {
         }
     }
 
-    /// What went wrong.
+    /// What went wrong, with its facts.
+    ///
+    /// ```
+    /// # use unloop_graph::{ErrorKind, Tensor};
+    /// let x = Tensor::from([1.0]).sum_axis(5);
+    /// let error = x.check().unwrap_err();
+    /// assert_eq!(*error.kind(), ErrorKind::AxisOutOfRange { axis: 5, rank: 1 });
+    /// ```
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// The function, method or operator that the user called, such as `"add"`, `"sum_axis"` or `"vmap"`.
+    /// The function, method or operator that the user called, such as `"add"`, `"sum_axis"` or
+    /// `"vmap"`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0]).sum_axis(5);
+    /// assert_eq!(x.check().unwrap_err().op(), "sum_axis");
+    /// ```
     pub fn op(&self) -> &'static str {
         self.site().op.unwrap_or("unloop")
     }
 
     /// The function inside of [`Error::op`] that failed, when that is composed of others.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1, 2]).silu();
+    /// assert_eq!(x.check().unwrap_err().inner_op(), Some("sigmoid"));
+    /// ```
     pub fn inner_op(&self) -> Option<&'static str> {
         self.site().inner
     }
 
-    /// The line of the user's program where the operation stands, when known.
+    /// The line of the user's program where the operation stands, when known: that of a method which is
+    /// handed to the standard library by its name is not.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0]).sum_axis(5);
+    /// assert_eq!(x.check().unwrap_err().location().map(|at| at.line()), Some(line!() - 1));
+    /// ```
     pub fn location(&self) -> Option<&'static Location<'static>> {
         self.0.place.line()
     }
@@ -442,7 +479,14 @@ pub enum ErrorMode {
 
 static PANIC: AtomicBool = AtomicBool::new(false);
 
-/// Chooses what every failing operation of the process does.
+/// Chooses what every failing operation of the process does from now on: with [`ErrorMode::Panic`] a
+/// backtrace leads to the line that fails first.
+///
+/// ```
+/// # use unloop_graph::{ErrorMode, Tensor, set_error_mode};
+/// set_error_mode(ErrorMode::Carry); // the default
+/// assert!(Tensor::from([1.0]).sum_axis(5).check().is_err());
+/// ```
 pub fn set_error_mode(mode: ErrorMode) {
     PANIC.store(mode == ErrorMode::Panic, Ordering::Relaxed);
 }

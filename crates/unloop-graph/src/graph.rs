@@ -56,8 +56,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// A program from its parts: the types of the inputs, the operations in order, the outputs.
-    /// Results are numbered on the way; [`Node::first`] is set here.
+    /// A program from its parts: the types of the inputs, the operations in order, the outputs. Results
+    /// are numbered on the way; [`Node::first`] is set here.
+    ///
+    /// # Errors
+    /// Those of the type rule ([`Op::infer`]) of an operation; `InvalidArgument` for values that are
+    /// not computed before they are used.
     pub fn new(inputs: Vec<TensorType>, nodes: Vec<Node>, outputs: Vec<ValueId>) -> Result<Graph> {
         let input_count = inputs.len();
         let mut graph =
@@ -169,6 +173,9 @@ impl Graph {
     }
 
     /// Infers every type again and compares: catches a pass that builds nonsense.
+    ///
+    /// # Errors
+    /// As [`Graph::new`]; `InvalidArgument` for a type that is not what the type rule says.
     pub fn check(&self) -> Result<()> {
         let broken = |node: &Node, what: &str| {
             let message = format!("malformed program: {what}");
@@ -207,6 +214,10 @@ impl Graph {
     }
 
     /// Runs the program by reference evaluation: slow, obviously correct, the oracle of backends.
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the inputs have the types that the program takes; those of the
+    /// operations, such as `IndexOutOfBounds`, `Singular`, `LoopLimit`; `OutOfMemory`, `Cancelled`.
     pub fn evaluate(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check_inputs(inputs)?;
         deeper(|| self.evaluate_nodes(inputs))
@@ -246,6 +257,9 @@ impl Graph {
     }
 
     /// Checks that arrays have the types of the inputs.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if not.
     pub fn check_inputs(&self, inputs: &[Array]) -> Result<()> {
         let fits = inputs.len() == self.input_count
             && inputs.iter().zip(&self.types).all(|(array, ty)| array.ty() == *ty);

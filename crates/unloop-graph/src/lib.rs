@@ -2,6 +2,9 @@
 //! ([`Graph`]) with their tracing, [`Tensor`], trees of tensors, errors, and the reference
 //! evaluator that every backend is tested against.
 
+// First, so that the documentation of `Tensor` begins with its own methods.
+mod tensor;
+
 mod array;
 pub mod backend;
 pub mod cancel;
@@ -16,7 +19,6 @@ mod ravel;
 pub mod shape;
 pub mod special;
 pub mod stack;
-mod tensor;
 mod trace;
 mod tree;
 

@@ -22,16 +22,24 @@ static LIMIT: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Not counted are vectors that have been handed over to the caller, programs themselves, a megabyte
 /// or two that each thread keeps for its tiles, and the addresses that each thread reserves for the
 /// blocks of matrix products: twice the size of the last cache, of which it touches what it packs.
+///
+/// ```
+/// # use unloop_graph::{ErrorKind, Tensor, memory_in_use, set_memory_limit};
+/// set_memory_limit(memory_in_use() + 1000);
+/// let x = Tensor::linspace(0.0, 1.0, 1000); // 8000 bytes
+/// assert!(matches!(x.check().unwrap_err().kind(), ErrorKind::OutOfMemory { needed: 8000, .. }));
+/// set_memory_limit(usize::MAX);
+/// ```
 pub fn set_memory_limit(bytes: usize) {
     LIMIT.store(bytes, Ordering::Relaxed);
 }
 
-/// The limit that [`set_memory_limit`] has set; `usize::MAX` if none.
+/// The limit, in bytes, that [`set_memory_limit`] has set; `usize::MAX` if none.
 pub fn memory_limit() -> usize {
     LIMIT.load(Ordering::Relaxed)
 }
 
-/// The bytes that count against the limit now.
+/// The bytes that count against the limit now, of all threads together.
 pub fn memory_in_use() -> usize {
     IN_USE.load(Ordering::Relaxed)
 }
@@ -41,7 +49,10 @@ pub fn memory_in_use() -> usize {
 pub struct Charge(usize);
 
 impl Charge {
-    /// Counts bytes that are about to be taken, or refuses if the limit forbids them.
+    /// Counts bytes that are about to be taken.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if the limit forbids them.
     pub fn new(bytes: usize) -> Result<Charge, ErrorKind> {
         let charge = Charge::of(bytes);
         let fits = || memory_in_use() <= memory_limit() && bytes <= memory_limit();
@@ -71,6 +82,9 @@ impl Drop for Charge {
 
 /// Takes memory of this many bytes by `take`; `None` of it means that the system has none left, which
 /// is tried again when what is kept for later has been given back.
+///
+/// # Errors
+/// `OutOfMemory` if the limit forbids it, or the system has none left.
 pub fn take_memory<R>(
     bytes: usize,
     mut take: impl FnMut() -> Option<R>,
@@ -99,6 +113,10 @@ fn pool() -> std::sync::MutexGuard<'static, VecDeque<(Buffer, Charge)>> {
 }
 
 /// A buffer without elements that has room for `len` of them: recycled, or a new one.
+///
+/// # Errors
+/// `SizeOverflow` for more bytes than can be addressed; `OutOfMemory` if the limit forbids them, or the
+/// system has none left.
 pub fn with_room(dtype: DType, len: usize) -> Result<(Buffer, Charge), ErrorKind> {
     let bytes = len.checked_mul(dtype.size()).filter(|&bytes| bytes <= isize::MAX as usize);
     let Some(bytes) = bytes else {

@@ -5,16 +5,13 @@ use std::borrow::Borrow;
 use crate::error::{Error, ErrorKind, Place};
 use crate::{Array, DType, Result, Shape, Tensor, TensorType, Tree};
 
-/// All numbers of a tree as one vector, and the function that makes such a tree of such a vector:
-/// what optimisers, solvers and samplers of other libraries want, which know vectors only. As
-/// `ravel_pytree` of JAX.
+/// All numbers of a tree as one vector, and the function that makes such a tree of such a vector: what
+/// optimisers, solvers and samplers of other libraries want, which know vectors only. As `ravel_pytree`
+/// of JAX.
 ///
 /// Both are functions of tensors as any other, under every transform; under `vmap` they see one
-/// example's tree. The function remembers the structure and the shapes, not the numbers.
-///
-/// # Errors
-/// Carried by the vector: tensors have different dtypes. Carried by what the function returns: its
-/// vector is of another length or dtype.
+/// example's tree. The function remembers the structure and the shapes, not the numbers. Of a tree
+/// without tensors the vector is empty, of dtype f64.
 ///
 /// ```
 /// # use unloop_graph::{Tensor, ravel};
@@ -26,6 +23,10 @@ use crate::{Array, DType, Result, Shape, Tensor, TensorType, Tree};
 /// assert_eq!(bias.item::<f64>()?, 10.0);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
+///
+/// # Errors
+/// Carried by the vector: `InvalidArgument` if tensors have different dtypes. Carried by what the
+/// function returns: `InvalidArgument` if its vector is of another length or dtype.
 #[track_caller]
 pub fn ravel<T: Tree>(tree: &T) -> (Tensor, impl Fn(&Tensor) -> T + use<T>) {
     let place = Place::of("ravel");

@@ -35,7 +35,10 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// The number of elements, or an error when they have more bytes than can be addressed.
+    /// The number of elements.
+    ///
+    /// # Errors
+    /// `SizeOverflow` when elements of this dtype have more bytes than can be addressed.
     pub fn checked_size(&self, dtype: DType) -> Result<usize, ErrorKind> {
         // A zero-sized axis makes the tensor empty, yet strides still multiply the other axes.
         let nonzero =
@@ -58,6 +61,14 @@ impl Shape {
     }
 
     /// This shape without `axis`.
+    ///
+    /// ```
+    /// # use unloop_graph::Shape;
+    /// assert_eq!(*Shape::from((2, 3)).without(0), [3]);
+    /// ```
+    ///
+    /// # Panics
+    /// When there is no such axis.
     pub fn without(&self, axis: usize) -> Shape {
         let mut shape = self.clone();
         shape.0.remove(axis);
@@ -65,6 +76,14 @@ impl Shape {
     }
 
     /// This shape with an axis of extent `size` inserted at `axis`.
+    ///
+    /// ```
+    /// # use unloop_graph::Shape;
+    /// assert_eq!(*Shape::from((2, 3)).with(0, 7), [7, 2, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// When `axis` is larger than the rank.
     pub fn with(&self, axis: usize, size: usize) -> Shape {
         let mut shape = self.clone();
         shape.0.insert(axis, size);
@@ -99,12 +118,19 @@ impl Shape {
         }
     }
 
-    /// Adds an axis at the end.
+    /// Adds an axis of extent `size` at the end.
     pub fn push(&mut self, size: usize) {
         self.0.push(size);
     }
 
     /// NumPy's broadcast of two shapes, aligned at the last axis; `None` when they do not fit.
+    ///
+    /// ```
+    /// # use unloop_graph::Shape;
+    /// let (a, b) = (Shape::from((4, 1)), Shape::from(3));
+    /// assert_eq!(a.broadcast(&b), Some(Shape::from((4, 3))));
+    /// assert_eq!(b.broadcast(&Shape::from(2)), None);
+    /// ```
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.rank().max(other.rank());
         let extent = |s: &Shape, axis: usize| {
@@ -122,6 +148,14 @@ impl Shape {
 }
 
 /// Turns an axis that may count from the end into one that counts from the start.
+///
+/// ```
+/// # use unloop_graph::shape::normalize_axis;
+/// assert_eq!(normalize_axis(-1, 3).ok(), Some(2));
+/// ```
+///
+/// # Errors
+/// `AxisOutOfRange` unless `-rank <= axis < rank`.
 pub fn normalize_axis(axis: isize, rank: usize) -> Result<usize, ErrorKind> {
     let positive = if axis < 0 { axis + rank as isize } else { axis };
     if (0..rank as isize).contains(&positive) {
@@ -132,6 +166,9 @@ pub fn normalize_axis(axis: isize, rank: usize) -> Result<usize, ErrorKind> {
 }
 
 /// Normalises a list of axes, which must be different; keeps their order.
+///
+/// # Errors
+/// `AxisOutOfRange` unless `-rank <= axis < rank`; `RepeatedAxis` for one given twice.
 pub fn normalize_axes(axes: &[isize], rank: usize) -> Result<Axes, ErrorKind> {
     let mut normal = Axes::new();
     for &axis in axes {

@@ -33,8 +33,8 @@ const DIGAMMA_AT_ROOT: [f64; 18] = [
 ];
 
 /// The digamma function, derivative of [`lgamma`]: its Taylor series beside the root, reflection for
-/// negative arguments, recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.7, 6.3.5, 6.3.18). NaN at the poles
-/// 0, -1, -2, ….
+/// negative arguments, recurrence up to 10, then the asymptotic series (Abramowitz and Stegun 6.3.7,
+/// 6.3.5, 6.3.18). NaN at the poles 0, -1, -2, ….
 pub fn digamma(x: f64) -> f64 {
     if x.is_nan() || x == f64::NEG_INFINITY || (x <= 0.0 && x == x.floor()) {
         return f64::NAN;

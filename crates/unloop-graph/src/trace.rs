@@ -154,8 +154,12 @@ impl Trace {
         on_stage(None, f)
     }
 
-    /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs
-    /// from outside become captures. The first output that carries an error is the error.
+    /// Ends the trace: the program that computes `outputs`, without what they do not need. Outputs from
+    /// outside become captures.
+    ///
+    /// # Errors
+    /// That of the first output that carries one; `EscapedTracer` for an output of a trace that is
+    /// over, or that began inside of this one.
     pub fn finish(self, outputs: &[Tensor]) -> Result<TracedProgram> {
         let place = Place::without_line("trace");
         let outputs: Vec<ValueId> =
@@ -394,6 +398,9 @@ impl Drop for LoopIndices {
 
 impl Index {
     /// The index as a traced scalar of dtype i64.
+    ///
+    /// # Errors
+    /// Carried: `EscapedTracer` outside of the loop that it belongs to.
     #[track_caller]
     pub fn number(self) -> Tensor {
         match self.resolve(Place::here()) {

@@ -29,7 +29,13 @@ pub trait Tree: Sized {
     /// What the tree is apart from its tensors' values.
     fn structure(&self) -> Structure;
 
-    /// The tensors, in order.
+    /// The tensors, in the order of [`Tree::visit`].
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let tree = (Tensor::from(1), vec![Tensor::from(2), Tensor::from(3)]);
+    /// assert_eq!(tree.leaves().len(), 3);
+    /// ```
     fn leaves(&self) -> Vec<Tensor> {
         let mut leaves = Vec::new();
         self.visit(&mut |leaf| leaves.push(leaf.clone()));
@@ -39,7 +45,7 @@ pub trait Tree: Sized {
     /// The same tree with other tensors, given in order.
     ///
     /// # Errors
-    /// When there are not just as many tensors as leaves.
+    /// `InvalidArgument` when there are not just as many tensors as leaves.
     #[track_caller]
     fn with_leaves(&self, leaves: &[Tensor]) -> Result<Self> {
         let (mut next, mut count) = (leaves.iter(), 0);
@@ -55,14 +61,31 @@ pub trait Tree: Sized {
     }
 
     /// The same tree with `f` applied to every tensor.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let tree = (Tensor::from(1.0), Tensor::from([2.0, 3.0]));
+    /// let (x, y) = tree.map_leaves(|x| x * 10.0);
+    /// assert_eq!(x.item::<f64>()?, 10.0);
+    /// assert_eq!(y.to_vec::<f64>()?, [20.0, 30.0]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
     fn map_leaves(&self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
         self.rebuild(&mut f)
     }
 
     /// Two trees of one structure combined tensor by tensor.
     ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let (a, b) = ((Tensor::from(1), Tensor::from(2)), (Tensor::from(3), Tensor::from(4)));
+    /// let (x, y) = a.zip_map(&b, |a, b| a + b);
+    /// assert_eq!((x.item::<i32>()?, y.item::<i32>()?), (4, 6));
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// Carried by every tensor of the result: the structures differ.
+    /// Carried by every tensor of the result: `TreeMismatch` if the structures differ.
     #[track_caller]
     fn zip_map(&self, other: &Self, mut f: impl FnMut(&Tensor, &Tensor) -> Tensor) -> Self {
         if let Err(kind) = self.structure().require_same(&other.structure()) {
@@ -76,10 +99,8 @@ pub trait Tree: Sized {
 
     /// Trees of one structure as one: each tensor is the stack of theirs, along a new axis 0, over
     /// which `vmap` runs a function of one of them. Rows of plain numbers become a struct of arrays
-    /// with the numbers as scalars: `Call::stack(rows.iter().map(|row| Call { strike: row.strike.into() }))`.
-    ///
-    /// # Errors
-    /// There is no tree; structures, shapes or dtypes differ; a tensor carries an error.
+    /// with the numbers as scalars: `Call::stack(rows.iter().map(|row| Call { strike: row.strike.into()
+    /// }))`.
     ///
     /// ```
     /// # use unloop_graph::{Tensor, Tree};
@@ -89,15 +110,16 @@ pub trait Tree: Sized {
     /// assert_eq!(n.to_vec::<i32>()?, [2, 4]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` of no tree; `TreeMismatch` if structures differ; `Incompatible` or
+    /// `DTypeMismatch` if shapes or dtypes do; those that a tensor carries.
     #[track_caller]
     fn stack(trees: impl IntoIterator<Item: Borrow<Self>>) -> Result<Self> {
         ravel::stack(trees)
     }
 
     /// The trees that a stack is made of, in order: what [`Tree::stack`] undoes.
-    ///
-    /// # Errors
-    /// There is no tensor; one is a scalar, or their sizes along axis 0 differ; one carries an error.
     ///
     /// ```
     /// # use unloop_graph::{Tensor, Tree};
@@ -106,13 +128,28 @@ pub trait Tree: Sized {
     /// assert_eq!((x.item::<f64>()?, n.shape()), (3.0, &[1][..]));
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` of no tensor, or a scalar; `BatchSizes` if sizes along axis 0 differ; those
+    /// that a tensor carries.
     #[track_caller]
     fn unstack(&self) -> Result<Vec<Self>> {
         ravel::unstack(self)
     }
 
-    /// The entries along axis 0 of every tensor, each with the structure of this tree, for a pattern that
-    /// names them. Where there are not `N`, each carries the error.
+    /// The entries along axis 0 of every tensor, each with the structure of this tree, for a pattern
+    /// that names them.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let stack = (Tensor::from([1, 3]), Tensor::from([5, 7]));
+    /// let [_, (x, y)] = stack.unstack_array();
+    /// assert_eq!((x.item::<i32>()?, y.item::<i32>()?), (3, 7));
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried by the tensors of each: `InvalidArgument` where there are not `N` entries.
     #[track_caller]
     fn unstack_array<const N: usize>(&self) -> [Self; N] {
         operation("unstack_array", || {
@@ -125,7 +162,16 @@ pub trait Tree: Sized {
         })
     }
 
-    /// The tree itself, or the first error that one of its tensors carries.
+    /// The tree itself.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let tree = (Tensor::from(1), Tensor::from([1.0]).sum_axis(5));
+    /// assert!(tree.check().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// The first that one of its tensors carries.
     fn check(&self) -> Result<&Self> {
         let mut first = None;
         self.visit(&mut |leaf| {
@@ -177,6 +223,12 @@ impl Structure {
     }
 
     /// The path of every tensor, such as `layers.2.w`; empty for a tree that is a tensor.
+    ///
+    /// ```
+    /// # use unloop_graph::{Tensor, Tree};
+    /// let tree = (Tensor::from(1), vec![Tensor::from(2)]);
+    /// assert_eq!(tree.structure().paths(), ["0", "1.0"]);
+    /// ```
     pub fn paths(&self) -> Vec<String> {
         fn walk(structure: &Structure, path: &str, paths: &mut Vec<String>) {
             match structure {
@@ -194,7 +246,10 @@ impl Structure {
         paths
     }
 
-    /// An error that names the first place where two structures differ.
+    /// Checks that two structures are the same.
+    ///
+    /// # Errors
+    /// `TreeMismatch`, which names the first place where they differ.
     pub fn require_same(&self, other: &Structure) -> Result<(), ErrorKind> {
         fn differ(a: &Structure, b: &Structure, path: &str) -> Result<(), ErrorKind> {
             if let (

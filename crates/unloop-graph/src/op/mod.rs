@@ -264,7 +264,18 @@ impl Op {
         }
     }
 
-    /// The type rule: the types of the results, or what is wrong with the operands.
+    /// The type rule: the types of the results.
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Op, TensorType};
+    /// let types = Op::Iota { ty: TensorType::new(DType::I32, 3), axis: 0 }.infer(&[]);
+    /// assert_eq!(types.unwrap()[0].to_string(), "i32[3]");
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the operands: `InvalidArgument` for their number, `DTypeMismatch`,
+    /// `UnsupportedDType`, `ShapeMismatch`, `Incompatible`, `WrongRank`, `AxisOutOfRange`,
+    /// `RepeatedAxis`; `SizeOverflow` for a result that cannot be addressed.
     pub fn infer(&self, operands: &[TensorType]) -> Result<Types, ErrorKind> {
         let types: Types = match self {
             Op::Constant(value) => smallvec![TensorType::new(value.dtype(), ())],
@@ -343,6 +354,10 @@ impl Op {
 
     /// The reference evaluation: plain loops over indices, the oracle of every backend. `types` are
     /// what [`Op::infer`] gave for the operands.
+    ///
+    /// # Errors
+    /// What only values tell: `IndexOutOfBounds`, `Singular`, `NotPositiveDefinite`, `LoopLimit`;
+    /// `OutOfMemory`, `Cancelled`; `Unsupported` for what only a transform can do.
     pub fn evaluate(&self, operands: &[Array], types: &Types) -> Result<Vec<Array>, ErrorKind> {
         // A program may have no result at all.
         let none = TensorType::new(DType::F64, ());

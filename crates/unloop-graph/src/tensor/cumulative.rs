@@ -198,7 +198,8 @@ impl Tensor {
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([1000.0, f64::NEG_INFINITY]).cumlogsumexp(0).to_vec::<f64>()?, [1000.0, 1000.0]);
+    /// let x = Tensor::from([1000.0, f64::NEG_INFINITY]);
+    /// assert_eq!(x.cumlogsumexp(0).to_vec::<f64>()?, [1000.0, 1000.0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     ///

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::operand::{Elementwise, Operand, expanded, typed, with_operands};
+use super::composed;
+use super::operand::{Elementwise, Operand, expanded, typed};
 use crate::error::{ErrorKind, Place, operation};
 use crate::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
 
@@ -247,7 +248,8 @@ unary_methods! {
     /// ```
     /// # use unloop_graph::Tensor;
     /// let y = Tensor::from([0.0, 1.0]).atan();
-    /// assert!(y.is_close(Tensor::from([0.0, std::f64::consts::FRAC_PI_4]), 0.0, 1e-12).all().item::<bool>()?);
+    /// let expected = Tensor::from([0.0, std::f64::consts::FRAC_PI_4]);
+    /// assert!(y.is_close(expected, 0.0, 1e-12).all().item::<bool>()?);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[doc(alias = "arctan")]
@@ -345,7 +347,8 @@ unary_methods! {
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([1.0, f64::INFINITY, f64::NAN]).is_finite().to_vec::<bool>()?, [true, false, false]);
+    /// let x = Tensor::from([1.0, f64::INFINITY, f64::NAN]);
+    /// assert_eq!(x.is_finite().to_vec::<bool>()?, [true, false, false]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     #[doc(alias = "isfinite")]
@@ -381,7 +384,7 @@ unary_methods! {
 macro_rules! binary_methods {
     ($(#![$head:meta])* $dtypes:literal -> $result:literal:
      $($(#[$doc:meta])* $method:ident => $family:ident($kind:ident::$op:ident),)+) => {
-        with_operands! {
+        composed! {
             $(#![$head])*
             $(
                 $(#[$doc])*
@@ -391,7 +394,7 @@ macro_rules! binary_methods {
                 #[doc = "# Errors"]
                 #[doc = "Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's;"]
                 #[doc = concat!("`DTypeMismatch` if the dtypes differ", $dtypes, ".")]
-                $method(x, y) -> Tensor {
+                $method(x, y: Operand) -> Tensor {
                     elementwise(Place::here(), Op::$family($kind::$op), &[x, y])
                 }
             )+
@@ -462,8 +465,8 @@ binary_methods! {
     //! # The larger and the smaller
     //! Elementwise, of any dtype.
     "" -> "their dtype":
-    /// The larger of each pair; NaN if either is NaN ([`Tensor::fmax`] takes the other). `true` is larger than
-    /// `false`.
+    /// The larger of each pair; NaN if either is NaN ([`Tensor::fmax`] takes the other). `true` is larger
+    /// than `false`.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -618,8 +621,8 @@ binary_methods! {
     greater_equal => Compare(CompareOp::Ge),
 }
 
-/// # Rust's names
-impl Tensor {
+composed! {
+    //! # Rust's names
     /// The natural logarithm, elementwise, as Rust calls it: [`Tensor::log`]. The result has the shape
     /// and dtype of `self`.
     ///
@@ -631,14 +634,8 @@ impl Tensor {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    #[track_caller]
-    pub fn ln(&self) -> Tensor {
-        operation("ln", || self.log())
-    }
-}
+    ln(x) -> Tensor { x.log() }
 
-with_operands! {
-    //! # Rust's names
     /// `xʸ`, elementwise, as Rust calls it for floats: [`Tensor::pow`].
     ///
     /// ```
@@ -650,10 +647,10 @@ with_operands! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    powf(x, y) -> Tensor { Tensor::pow(x, y) }
+    powf(x, y: Operand) -> Tensor { Tensor::pow(x, y) }
 }
 
-with_operands! {
+composed! {
     //! # Bounds
     /// Each element of `x` moved into `low..=high`; NaN stays. Where `low` is above `high`, `high`. The
     /// result has the operands' shape and dtype, which may be any.
@@ -669,10 +666,10 @@ with_operands! {
     /// Carried: `ShapeMismatch` unless the shapes are equal or scalars'; `DTypeMismatch` if the dtypes
     /// differ.
     #[doc(alias = "clip")]
-    clamp(x, low, high) -> Tensor { elementwise(Place::here(), Op::Clamp, &[low, x, high]) }
+    clamp(x, low: Operand, high: Operand) -> Tensor { elementwise(Place::here(), Op::Clamp, &[low, x, high]) }
 }
 
-with_operands! {
+composed! {
     //! # The incomplete beta function
     /// The regularised incomplete beta function `Iₓ(a, b)`, elementwise. NaN outside of `a > 0`, `b >
     /// 0`, `0 <= x <= 1`. Differentiable in `x`. The result has the shape and dtype of `x`. Abramowitz
@@ -688,7 +685,7 @@ with_operands! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless `a` and `b` have the shape of `x` or are scalars;
     /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    betainc(x, a, b) -> Tensor {
+    betainc(x, a: Operand, b: Operand) -> Tensor {
         let wide = |t: &Tensor| match t.rank() == 0 && x.rank() > 0 {
             true => t.broadcast_to(x.shape()),
             false => t.clone(),

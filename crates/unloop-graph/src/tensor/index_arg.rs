@@ -66,7 +66,15 @@ fn range<T: Position>(range: &impl RangeBounds<T>) -> IndexArg {
     IndexArg::Range { start, end, step: 1 }
 }
 
-/// Every `step`-th position of a range, as an index: `x.at(strided(0..10, 2))`.
+/// Every `step`-th position of a range, as an index. A step of 0 is an error of the operation that is
+/// given it.
+///
+/// ```
+/// # use unloop_graph::{Tensor, strided};
+/// let x = Tensor::from([0, 1, 2, 3, 4]);
+/// assert_eq!(x.at(strided(1.., 2)).to_vec::<i32>()?, [1, 3]);
+/// # Ok::<(), unloop_graph::Error>(())
+/// ```
 pub fn strided(range: impl IndexRange, step: usize) -> IndexArg {
     match range.into() {
         IndexArg::Range { start, end, .. } => IndexArg::Range { start, end, step },

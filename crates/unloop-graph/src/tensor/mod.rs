@@ -1,37 +1,50 @@
 //! [`Tensor`]: concrete values that compute at once, symbolic values inside a transform, or the
 //! error of an operation that could not be done. All operations go through [`Tensor::apply`].
 
-mod arrange;
-mod axes;
+// In the order of `Tensor`'s documentation, which has the blocks of methods as they come.
+mod facts;
+
 mod convert;
 mod create;
-mod cumulative;
-mod decompose;
-mod determinant;
-mod display;
+mod nested;
+
+mod arrange;
+mod axes;
 mod dynamic;
-mod einsum;
-mod elementwise;
-mod entropy;
-mod gamma;
 mod index;
 mod index_arg;
 mod layout;
-mod linalg;
-mod nested;
-mod nn;
-mod normal;
+
+mod elementwise;
 mod numeric;
 mod operand;
 mod operators;
+
 mod reduce;
-mod search;
+
+mod cumulative;
 mod segments;
-mod signal;
-mod slopes;
-mod sort;
 mod statistics;
+
+mod search;
+mod sort;
+
+mod linalg;
+
+mod decompose;
+mod determinant;
+mod einsum;
+
+mod entropy;
+mod gamma;
+mod nn;
+mod normal;
+
+mod signal;
 mod window;
+
+mod display;
+mod slopes;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -40,16 +53,20 @@ use smallvec::{SmallVec, smallvec};
 /// body, and tensors or numbers for the caller. What is said of all of them, `//!`, stands above.
 macro_rules! composed {
     // Methods, and functions of operands, are collected one by one.
-    (@ [$($head:meta)*] [$($methods:tt)+] []) => {
+    (@ [$($head:meta)*] [$($methods:tt)*] [$($functions:tt)*]) => {
         $(#[$head])*
-        impl crate::Tensor { $($methods)+ }
+        impl crate::Tensor {
+            $($methods)*
+            crate::tensor::operand::operand_functions! { $($functions)* }
+        }
+        crate::tensor::composed! { @methods [$($head)*] $($functions)* }
     };
-    (@ [$($head:meta)*] [] [$($functions:tt)+]) => {
-        crate::tensor::operand::with_operands! { $(#![$head])* $($functions)+ }
-    };
-    (@ [$($head:meta)*] [$($methods:tt)+] [$($functions:tt)+]) => {
-        crate::tensor::composed! { @ [$($head)*] [$($methods)+] [] }
-        crate::tensor::composed! { @ [$($head)*] [] [$($functions)+] }
+    (@methods $head:tt) => {};
+    (@methods [$($head:meta)*] $($functions:tt)+) => {
+        $(#[$head])*
+        impl crate::tensor::Elementwise {
+            crate::tensor::operand::operand_methods! { $($functions)+ }
+        }
     };
     (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
      $(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty $body:block
@@ -165,152 +182,12 @@ impl From<Array> for Tensor {
     }
 }
 
-/// # Dtype, shape and errors
+/// # For transforms
 impl Tensor {
     pub(crate) fn traced(traced: Traced) -> Tensor {
         Tensor { repr: Repr::Traced(traced) }
     }
 
-    /// A tensor that carries an error. It reports the type of a scalar, f64.
-    ///
-    /// ```
-    /// # use unloop_graph::{Error, ErrorKind, Place, Tensor};
-    /// let kind = ErrorKind::InvalidArgument("no data".into());
-    /// let x = Tensor::error(Error::new("load", kind, Place::here()));
-    /// assert!((x + 1.0).check().is_err());
-    /// ```
-    pub fn error(error: Error) -> Tensor {
-        Tensor::error_like(error, TensorType::new(DType::F64, ()))
-    }
-
-    /// A tensor that carries an error and reports the given type, so that functions that look at shapes
-    /// do not stumble over it.
-    ///
-    /// ```
-    /// # use unloop_graph::{DType, Error, ErrorKind, Place, Tensor, TensorType};
-    /// let kind = ErrorKind::InvalidArgument("no data".into());
-    /// let error = Error::new("load", kind, Place::here());
-    /// let x = Tensor::error_like(error, TensorType::new(DType::F32, (2, 3)));
-    /// assert_eq!(x.shape(), [2, 3]);
-    /// ```
-    pub fn error_like(error: Error, ty: TensorType) -> Tensor {
-        Tensor { repr: Repr::Error(error, Box::new(ty)) }
-    }
-
-    /// The failure of an operation at this place.
-    pub(crate) fn fail(op: &'static str, kind: ErrorKind, place: Place, like: &Tensor) -> Tensor {
-        match &like.repr {
-            Repr::Error(..) => like.clone(),
-            _ => Tensor::error_like(Error::new(op, kind, place), like.ty()),
-        }
-    }
-
-    /// The dtype. A tensor that carries an error reports that of the operand it came from.
-    ///
-    /// ```
-    /// # use unloop_graph::{DType, Tensor};
-    /// assert_eq!(Tensor::from([1.0f32]).dtype(), DType::F32);
-    /// ```
-    pub fn dtype(&self) -> DType {
-        match &self.repr {
-            Repr::Concrete(array) => array.dtype(),
-            Repr::Traced(t) => t.ty.dtype,
-            Repr::Error(_, ty) => ty.dtype,
-        }
-    }
-
-    /// The extent of every axis; empty for a scalar. A tensor that carries an error reports that of the
-    /// operand it came from.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
-    /// assert_eq!(Tensor::from(1).shape(), []);
-    /// ```
-    pub fn shape(&self) -> &[usize] {
-        match &self.repr {
-            Repr::Concrete(array) => array.shape(),
-            Repr::Traced(t) => &t.ty.shape,
-            Repr::Error(_, ty) => &ty.shape,
-        }
-    }
-
-    /// The number of axes; 0 for a scalar.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([[1, 2, 3]]).rank(), 2);
-    /// ```
-    pub fn rank(&self) -> usize {
-        self.shape().len()
-    }
-
-    /// The number of elements; 1 for a scalar.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([[1, 2, 3]]).size(), 3);
-    /// ```
-    pub fn size(&self) -> usize {
-        self.shape().iter().product()
-    }
-
-    /// Dtype and shape.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([[1, 2, 3]]).ty().to_string(), "i32[1,3]");
-    /// ```
-    pub fn ty(&self) -> TensorType {
-        TensorType { dtype: self.dtype(), shape: Shape::from(self.shape()) }
-    }
-
-    /// Whether this tensor is symbolic: it has a shape, but no value yet. So are the arguments of a
-    /// function inside a transform.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// assert!(!Tensor::from(1).is_traced());
-    /// ```
-    pub fn is_traced(&self) -> bool {
-        matches!(self.repr, Repr::Traced(_))
-    }
-
-    /// The error that this tensor carries, if any.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1.0]).sum_axis(5);
-    /// assert_eq!(x.as_error().unwrap().op(), "sum_axis");
-    /// assert!(Tensor::from(1).as_error().is_none());
-    /// ```
-    pub fn as_error(&self) -> Option<&Error> {
-        match &self.repr {
-            Repr::Error(error, _) => Some(error),
-            Repr::Concrete(_) | Repr::Traced(_) => None,
-        }
-    }
-
-    /// The tensor itself, or the error that it carries. A traced tensor is no error.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// let sum = Tensor::from([1.0, 2.0]) + Tensor::from([1.0, 2.0, 3.0]);
-    /// assert!(sum.check().is_err());
-    /// ```
-    ///
-    /// # Errors
-    /// Those that the tensor carries.
-    pub fn check(&self) -> Result<&Tensor> {
-        match self.as_error() {
-            Some(error) => Err(error.clone()),
-            None => Ok(self),
-        }
-    }
-}
-
-/// # For transforms
-impl Tensor {
     /// The concrete value. `what` is the method that wants it, which the error names.
     ///
     /// ```

@@ -444,7 +444,8 @@ composed! {
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// assert_eq!(Tensor::from([f64::NEG_INFINITY, f64::NAN]).is_infinite().to_vec::<bool>()?, [true, false]);
+    /// let x = Tensor::from([f64::NEG_INFINITY, f64::NAN]);
+    /// assert_eq!(x.is_infinite().to_vec::<bool>()?, [true, false]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     ///

@@ -202,6 +202,11 @@ pub(super) fn tensors<const N: usize>(given: [Given<'_>; N]) -> [Cow<'_, Tensor>
 /// assert_eq!(decibel(&Tensor::from(100.0f32), 1.0).item::<f32>()?, 20.0);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
+///
+/// # Errors
+/// Carried: `DTypeMismatch` for a float beside tensors that are not, or `bool` beside numbers;
+/// `InvalidArgument` for an integer that the dtype does not hold; `Incompatible` for shapes that
+/// [`Tensor::broadcast`] does not fit.
 #[track_caller]
 pub fn operands<const N: usize>(given: [&dyn Operand; N]) -> [Tensor; N] {
     Place::here().scope(|| tensors(given.map(|x| x.given())).map(Cow::into_owned))
@@ -226,37 +231,35 @@ impl Deref for Tensor {
     }
 }
 
-/// Elementwise functions of tensors, and the methods that take numbers, too. What is said of all of them,
-/// `//!`, stands above both.
-macro_rules! with_operands {
-    ($(#![$head:meta])*
-     $($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)+) -> $result:ty $body:block)+) => {
-        $(#[$head])*
-        impl crate::Tensor {$(
-            $(#[$doc])*
-            ///
-            /// # Numbers
-            /// The method of this name takes numbers as well; this function of tensors is for
-            /// transforms.
-            #[track_caller]
-            pub fn $name($x: &crate::Tensor $(, $y: &crate::Tensor)+) -> $result {
-                crate::operation(stringify!($name), || $body)
-            }
-        )+}
-
-        $(#[$head])*
-        impl crate::tensor::Elementwise {$(
-            $(#[$doc])*
-            #[track_caller]
-            pub fn $name(&self $(, $y: impl crate::tensor::Operand)+) -> $result {
-                crate::operation(stringify!($name), || {
-                    let [$x $(, $y)+] = crate::tensor::operand::tensors([
-                        crate::tensor::Given::Tensor(&self.0) $(, crate::tensor::Operand::given(&$y))+
-                    ]);
-                    crate::Tensor::$name(&$x $(, &$y)+)
-                })
-            }
-        )+}
-    };
+/// Elementwise functions of tensors, in a block of [`Tensor`]'s.
+macro_rules! operand_functions {
+    ($($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)+) -> $result:ty $body:block)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Numbers
+        /// The method of this name takes numbers as well; this function of tensors is for
+        /// transforms.
+        #[track_caller]
+        pub fn $name($x: &crate::Tensor $(, $y: &crate::Tensor)+) -> $result {
+            crate::operation(stringify!($name), || $body)
+        }
+    )*};
 }
-pub(super) use with_operands;
+pub(super) use operand_functions;
+
+/// The methods of these functions that take numbers, too, in a block of [`Elementwise`]'s.
+macro_rules! operand_methods {
+    ($($(#[$doc:meta])* $name:ident($x:ident $(, $y:ident)+) -> $result:ty $body:block)+) => {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name(&self $(, $y: impl crate::tensor::Operand)+) -> $result {
+            crate::operation(stringify!($name), || {
+                let [$x $(, $y)+] = crate::tensor::operand::tensors([
+                    crate::tensor::Given::Tensor(&self.0) $(, crate::tensor::Operand::given(&$y))+
+                ]);
+                crate::Tensor::$name(&$x $(, &$y)+)
+            })
+        }
+    )+};
+}
+pub(super) use operand_methods;

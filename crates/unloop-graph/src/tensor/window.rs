@@ -26,21 +26,29 @@ pub struct WindowAxis {
 
 impl WindowAxis {
     /// A window of some size that takes one step at a time and stays inside.
+    ///
+    /// ```
+    /// # use unloop_graph::WindowAxis;
+    /// let window = WindowAxis::new(3).stride(2).padding(1, 1);
+    /// assert_eq!((window.size, window.stride, window.padding), (3, 2, (1, 1)));
+    /// ```
     pub fn new(size: usize) -> WindowAxis {
         WindowAxis { size, stride: 1, padding: (0, 0), base_dilation: 1, window_dilation: 1 }
     }
 
-    /// A window that is not larger than an element.
+    /// A window that is not larger than an element. In a [`Conv`], whose sizes are the kernel's, the
+    /// one to begin with.
     pub fn one() -> WindowAxis {
         WindowAxis::new(1)
     }
 
-    /// The same window with another distance of neighbouring windows.
+    /// The same window with another distance of neighbouring windows, at least 1.
     pub fn stride(self, stride: usize) -> WindowAxis {
         WindowAxis { stride, ..self }
     }
 
-    /// The same window with padding.
+    /// The same window with `low` elements added before the axis and `high` after; negative amounts cut
+    /// off.
     pub fn padding(self, low: i64, high: i64) -> WindowAxis {
         WindowAxis { padding: (low, high), ..self }
     }
