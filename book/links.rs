@@ -76,8 +76,8 @@ fn links_lead_somewhere() {
                 "" => page.clone(),
                 file => plain(&page.parent().expect("a folder").join(file)),
             };
-            let is_there = path.exists()
-                && (anchor.is_empty() || anchors(&prose(&path)).contains(anchor));
+            let is_there =
+                path.exists() && (anchor.is_empty() || anchors(&prose(&path)).contains(anchor));
             if !is_there {
                 broken.push(format!("{}: {target}", page.display()));
             }
