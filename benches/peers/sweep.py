@@ -149,7 +149,7 @@ def page(results):
     reasons = "\n".join(f"| `{signature}` | {reason} |" for signature, reason in TABLE.items() if isinstance(reason, Not))
     import importlib.metadata
     versions = ", ".join(f"{name} {importlib.metadata.version(name.lower())}" for name in ("JAX", "NumPy", "SciPy"))
-    return f"""# Every function beside its peers
+    return f"""# Every operation
 
 Made by `./benches/peers/sweep --page book/src/sweep.md`; not written by hand. Each public function alone, compiled
 and warm, beside {versions} on the same {os.cpu_count()} cores, by turns. Ratios are the best peer's time over
