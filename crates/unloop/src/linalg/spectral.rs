@@ -21,9 +21,8 @@ fn from_lower(a: &Tensor) -> Tensor {
 }
 
 /// The Moore–Penrose inverse `[n, m]` of a matrix `[m, n]` in f32 or f64, where singular values below
-/// `10·max(m, n)·ε` times the largest count as
-/// 0. Its derivatives assume that the rank does not change (Golub and Pereyra, 1973); they exist for
-/// repeated singular values, too.
+/// `10·max(m, n)·ε` times the largest count as 0. Its derivatives assume that the rank does not change
+/// (Golub and Pereyra, 1973); they exist for repeated singular values, too.
 ///
 /// # Errors
 /// Carried by the result: `InvalidArgument` for what is no matrix; `UnsupportedDType` for a dtype that is
