@@ -49,8 +49,8 @@ where
 
 impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     /// The same function that keeps at most `programs` compiled programs, those last used; of 0 none is
-    /// kept. Clones share the number. More take more memory; fewer than there are structures, shapes and dtypes of arguments in turn make it compile
-    /// again and again.
+    /// kept. Clones share the number. More take more memory; fewer than there are structures, shapes and
+    /// dtypes of arguments in turn make it compile again and again.
     ///
     /// ```
     /// # use unloop_graph::{DType, Tensor};

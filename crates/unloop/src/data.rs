@@ -23,7 +23,7 @@ pub struct Batch<T> {
     pub examples: T,
     /// Which of them are no padding: `[size]`, bool.
     pub mask: Tensor,
-    /// The epoch, from 0.
+    /// The number of the epoch, from 0.
     pub epoch: usize,
 }
 
@@ -59,11 +59,20 @@ pub struct Batches<T> {
 }
 
 impl<T: Tree> Batches<T> {
-    /// One epoch of batches of some size, in the order of the examples.
+    /// One epoch of batches of `size` examples, in the order of the examples. Tensors of `data` are
+    /// `[n, …]`, those of a batch `[size, …]`.
     ///
     /// # Errors
-    /// The size is 0; there are no tensors, one has no axis, or their sizes along axis 0 differ; one
-    /// carries an error.
+    /// `InvalidArgument` for a size of 0, for no tensors, and for one without axes; `BatchSizes` for sizes
+    /// along axis 0 that differ; the error that a tensor carries.
+    ///
+    /// ```
+    /// use unloop::{Tensor, data::{Batches, Last}};
+    /// let mut batches = Batches::new(&Tensor::from([1.0, 2.0, 3.0]), 2, Last::Drop)?;
+    /// assert_eq!(batches.next().unwrap().examples.to_vec::<f64>()?, [1.0, 2.0]);
+    /// assert!(batches.next().is_none());
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     #[track_caller]
     pub fn new(data: &T, size: usize, last: Last) -> Result<Batches<T>> {
         let place = Place::of("Batches::new");
@@ -90,17 +99,45 @@ impl<T: Tree> Batches<T> {
         Ok(Batches { data, count, size, last, key: None, epochs: 1, next: 0, order: None, place })
     }
 
-    /// The same with the examples of each epoch in an order of its own, which the key decides.
+    /// The same with the examples of each epoch in an order of its own, which the key decides: that of
+    /// [`random::permutation`] of the key and the number of the epoch.
+    ///
+    /// # Errors
+    /// Carried by the batches: those of [`random::permutation`].
+    ///
+    /// ```
+    /// use unloop::{Tensor, data::{Batches, Last}, random};
+    /// let data = Tensor::arange(0, 100, 1);
+    /// let batch = Batches::new(&data, 100, Last::Keep)?.shuffled(&random::key(1)).next().unwrap();
+    /// assert_ne!(batch.examples.to_vec::<i32>()?, data.to_vec::<i32>()?);
+    /// assert_eq!(batch.examples.sum().item::<i32>()?, 4950);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn shuffled(self, key: &Key) -> Batches<T> {
         Batches { key: Some(key.clone()), ..self }
     }
 
-    /// The same for several epochs.
+    /// The same for several epochs, one after the other; [`Batch::epoch`] says which.
+    ///
+    /// ```
+    /// use unloop::{Tensor, data::{Batches, Last}};
+    /// let batches = Batches::new(&Tensor::from([1.0, 2.0]), 2, Last::Keep)?.epochs(3);
+    /// assert_eq!(batches.map(|batch| batch.epoch).collect::<Vec<_>>(), [0, 1, 2]);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn epochs(self, epochs: usize) -> Batches<T> {
         Batches { epochs, ..self }
     }
 
-    /// The batches of an epoch.
+    /// The number of batches of an epoch.
+    ///
+    /// ```
+    /// use unloop::{Tensor, data::{Batches, Last}};
+    /// let data = Tensor::arange(0, 10, 1);
+    /// assert_eq!(Batches::new(&data, 4, Last::Keep)?.per_epoch(), 3);
+    /// assert_eq!(Batches::new(&data, 4, Last::Drop)?.per_epoch(), 2);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn per_epoch(&self) -> usize {
         match self.last {
             Last::Drop => self.count / self.size,

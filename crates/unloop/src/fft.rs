@@ -1,5 +1,9 @@
-//! Discrete Fourier transforms, by the crates `rustfft` and `realfft`: `X[k] = Σ x[n]·e^(-2πi·kn/N)`. The inverse is
-//! divided by `N`. Any length; every transform is differentiable, and `vmap` runs stacks at once.
+//! Discrete Fourier transforms, by the crates `rustfft` and `realfft`: `X[k] = Σ x[n]·e^(-2πi·kn/N)`. The
+//! inverse is divided by `N`. Any length; every transform is differentiable, and `vmap` runs stacks at
+//! once.
+//!
+//! Tensors have any rank; an axis is counted from 0, or from the end when it is negative. Parts are f32 or
+//! f64, and results have their dtype.
 //!
 //! ```
 //! use unloop::prelude::*;
@@ -289,51 +293,124 @@ fn from_half(z: &Complex, n: usize, axis: isize, scale: f64) -> Tensor {
     })
 }
 
-/// The transform along an axis.
+/// The transform along an axis, `X[k] = Σ x[n]·e^(-2πi·kn/N)`. The result has the shape and dtype of `z`.
+/// [`fftfreq`] gives the frequency of each `k`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an axis that `z` does not have, an axis of size 0, and
+/// parts that are not f32 or f64 of one shape.
+///
+/// ```
+/// use unloop::{Complex, Tensor, fft};
+/// let z = Complex::from_real(&Tensor::from([1.0, 0.0, 0.0, 0.0]));
+/// assert_eq!(fft::fft(&z, 0).re.to_vec::<f64>()?, [1.0, 1.0, 1.0, 1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn fft(z: &Complex, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
     operation("fft", || along(z, axis, false))
 }
 
-/// The inverse of [`fft`].
+/// The inverse of [`fft`], `x[n] = 1/N · Σ X[k]·e^(2πi·kn/N)`. The result has the shape and dtype of `z`.
+///
+/// # Errors
+/// Carried by the result: those of [`fft`].
+///
+/// ```
+/// use unloop::{Complex, Tensor, fft};
+/// let z = Complex::new(Tensor::from([1.0, 2.0, 4.0]), Tensor::from([0.0, 3.0, 5.0]));
+/// let back = fft::ifft(&fft::fft(&z, 0), 0);
+/// assert!((back - z).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn ifft(z: &Complex, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
     operation("ifft", || along(z, axis, true))
 }
 
-/// The transform along an axis of real numbers: the first half of the spectrum, `n/2 + 1` values; the
-/// others are their conjugates.
+/// The transform along an axis of real numbers: the first half of the spectrum, `n/2 + 1` values for `n`
+/// (rounded down); the others are their conjugates. Other axes keep their sizes. [`rfftfreq`] gives the
+/// frequency of each value.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an axis that `x` does not have, an axis of size 0, and a
+/// dtype that is not f32 or f64.
+///
+/// ```
+/// use unloop::{Tensor, fft};
+/// let spectrum = fft::rfft(&Tensor::from([1.0, -1.0, 1.0, -1.0]), 0);
+/// assert_eq!(spectrum.re.to_vec::<f64>()?, [0.0, 0.0, 4.0]); // all of it at the highest frequency
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn rfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
     operation("rfft", || half(x, axis, |_| 1.0))
 }
 
-/// The real numbers, `n` along an axis, of which `z` is the [`rfft`]. The imaginary parts at 0 and, for
-/// even `n`, at `n/2` do not count.
+/// The real numbers, `n` along an axis, of which `z` is the [`rfft`]: the axis goes from size `n/2 + 1`
+/// (rounded down) to `n`, which is given, as an even and an odd `n` have the same half. The imaginary
+/// parts at 0 and, for even `n`, at `n/2` do not count.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an axis that `z` does not have, one whose size is not
+/// `n/2 + 1`, an `n` of 0, and parts that are not f32 or f64 of one shape.
+///
+/// ```
+/// use unloop::{Tensor, fft};
+/// let x = Tensor::from([1.0, 2.0, 4.0]);
+/// let back = fft::irfft(&fft::rfft(&x, 0), 3, 0);
+/// assert!((back - x).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn irfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
     from_half(z, n, axis.number(), 1.0 / n as f64)
 }
 
 /// The transform of a spectrum that is symmetric (the first half of which is given) to `n` real
-/// numbers: [`irfft`] of the conjugate, not scaled.
+/// numbers: [`irfft`] of the conjugate, not scaled. The axis goes from size `n/2 + 1` (rounded down) to `n`.
+///
+/// # Errors
+/// Carried by the result: those of [`irfft`].
+///
+/// ```
+/// use unloop::{Complex, Tensor, fft};
+/// let half = Complex::from_real(&Tensor::from([1.0, 1.0, 1.0]));
+/// assert_eq!(fft::hfft(&half, 4, 0).to_vec::<f64>()?, [4.0, 0.0, 0.0, 0.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn hfft(z: &Complex, n: usize, axis: impl AxisNumber) -> Tensor {
     let axis = axis.number();
     operation("hfft", || from_half(&z.conj(), n, axis, 1.0))
 }
 
-/// The inverse of [`hfft`].
+/// The inverse of [`hfft`]: of `n` real numbers along an axis the `n/2 + 1` first values of a symmetric
+/// signal.
+///
+/// # Errors
+/// Carried by the result: those of [`rfft`].
+///
+/// ```
+/// use unloop::{Tensor, fft};
+/// let signal = fft::ihfft(&Tensor::from([4.0, 0.0, 0.0, 0.0]), 0);
+/// assert_eq!(signal.re.to_vec::<f64>()?, [1.0, 1.0, 1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn ihfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
     let axis = axis.number();
     operation("ihfft", || half(x, axis, |n| 1.0 / n).conj())
 }
 
-/// The transform along several axes.
+/// The transform along several axes, one after the other ([`fft`] of each). The result has the shape and
+/// dtype of `z`.
+///
+/// # Errors
+/// Carried by the result: those of [`fft`].
 ///
 /// ```
 /// use unloop::{Complex, DType, Tensor, fft};
@@ -347,13 +424,34 @@ pub fn fftn(z: &Complex, axes: impl AxisList) -> Complex {
     operation("fftn", || axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, false)))
 }
 
-/// The inverse of [`fftn`].
+/// The inverse of [`fftn`]. The result has the shape and dtype of `z`.
+///
+/// # Errors
+/// Carried by the result: those of [`fft`].
+///
+/// ```
+/// use unloop::{Complex, DType, Tensor, fft};
+/// let z = Complex::from_real(&Tensor::ones(DType::F64, (4, 6)));
+/// let back = fft::ifftn(&fft::fftn(&z, [0, 1]), [0, 1]);
+/// assert!((back - z).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn ifftn(z: &Complex, axes: impl AxisList) -> Complex {
     operation("ifftn", || axes.axes().iter().fold(z.clone(), |z, &axis| along(&z, axis, true)))
 }
 
-/// The transform along several axes of real numbers: half of the spectrum along the last of them.
+/// The transform along several axes of real numbers: half of the spectrum along the last of them, which
+/// goes from size `n` to `n/2 + 1` (rounded down), and all of it along the others.
+///
+/// # Errors
+/// Carried by the result: those of [`rfft`].
+///
+/// ```
+/// use unloop::{DType, Tensor, fft};
+/// let image = Tensor::ones(DType::F64, (4, 6));
+/// assert_eq!(fft::rfftn(&image, [0, 1]).shape(), [4, 4]);
+/// ```
 #[track_caller]
 pub fn rfftn(x: &Tensor, axes: impl AxisList) -> Complex {
     operation("rfftn", || {
@@ -367,7 +465,19 @@ pub fn rfftn(x: &Tensor, axes: impl AxisList) -> Complex {
     })
 }
 
-/// The inverse of [`rfftn`], with `n` real numbers along the last of the axes.
+/// The inverse of [`rfftn`], with `n` real numbers along the last of the axes, whose size in `z` is
+/// `n/2 + 1`; the other axes keep their sizes.
+///
+/// # Errors
+/// Carried by the result: those of [`irfft`].
+///
+/// ```
+/// use unloop::{DType, Tensor, fft};
+/// let image = Tensor::ones(DType::F64, (4, 6));
+/// let back = fft::irfftn(&fft::rfftn(&image, [0, 1]), 6, [0, 1]);
+/// assert!((back - image).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
     operation("irfftn", || {
@@ -382,7 +492,17 @@ pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
     })
 }
 
-/// The frequencies of the values of [`fft`] for `n` samples, one or more, at a distance of `spacing`.
+/// The frequencies of the values of [`fft`] for `n` samples at a distance of `spacing`, in cycles per unit
+/// of `spacing` (seconds give hertz): `[n]` in f64, 0 first, then positive ones, then negative ones.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `n` of 0.
+///
+/// ```
+/// use unloop::fft;
+/// assert_eq!(fft::fftfreq(4, 0.5).to_vec::<f64>()?, [0.0, 0.5, -1.0, -0.5]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
     if n == 0 {
@@ -393,7 +513,17 @@ pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
     operation("fftfreq", || Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing)))
 }
 
-/// The frequencies of the values of [`rfft`] for `n` samples, one or more, at a distance of `spacing`.
+/// The frequencies of the values of [`rfft`] for `n` samples at a distance of `spacing`, in cycles per unit
+/// of `spacing` (seconds give hertz): `[n/2 + 1]` in f64, ascending from 0.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `n` of 0.
+///
+/// ```
+/// use unloop::fft;
+/// assert_eq!(fft::rfftfreq(4, 0.5).to_vec::<f64>()?, [0.0, 0.5, 1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
     if n == 0 {
@@ -402,13 +532,35 @@ pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
     operation("rfftfreq", || Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing)))
 }
 
-/// Frequency 0 in the middle of some axes.
+/// The values of a spectrum in another order, with frequency 0 in the middle (at `n/2`, rounded down) of
+/// some axes, instead of at the start: each is rolled by `n/2`. Shape and dtype stay; a [`Complex`] takes
+/// it by [`Complex::each_part`].
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an axis that `x` does not have, or that is given twice.
+///
+/// ```
+/// use unloop::fft;
+/// let f = fft::fftshift(&fft::fftfreq(5, 0.2), 0);
+/// assert_eq!(f.to_vec::<f64>()?, [-2.0, -1.0, 0.0, 1.0, 2.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn fftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
     operation("fftshift", || shifted(x, &axes.axes(), |n| n as i64 / 2))
 }
 
-/// The inverse of [`fftshift`].
+/// The inverse of [`fftshift`] (the same only for axes of even size).
+///
+/// # Errors
+/// Carried by the result: those of [`fftshift`].
+///
+/// ```
+/// use unloop::{Tensor, fft};
+/// let x = Tensor::from([-1, 0, 1]);
+/// assert_eq!(fft::ifftshift(&x, 0).to_vec::<i32>()?, [0, 1, -1]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn ifftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
     operation("ifftshift", || shifted(x, &axes.axes(), |n| -(n as i64 / 2)))

@@ -232,8 +232,9 @@ pub mod prelude {
 /// ```
 ///
 /// # Errors
-/// Carried by the tensor: brackets of different sizes, tensors of different shapes or dtypes, numbers that
-/// the dtype does not hold.
+/// Carried by the tensor: `Incompatible` for brackets of different sizes, and tensors of different shapes;
+/// `DTypeMismatch` for tensors of different dtypes, and for floats among integers; `InvalidArgument` for
+/// an integer that the dtype does not hold, and for empty brackets.
 #[macro_export]
 macro_rules! tensor {
     ($($items:tt)*) => {

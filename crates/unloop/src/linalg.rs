@@ -72,11 +72,12 @@ fn least(op: &'static str, x: &Tensor) -> Tensor {
     }
 }
 
-/// A norm of a vector or of a matrix; without elements 0.
+/// A norm of a vector or of a matrix, a scalar of its dtype; without elements 0.
 ///
 /// # Errors
-/// Carried: the tensor is no vector or matrix, or has no such norm; the least of no numbers is asked
-/// for.
+/// Carried by the result: `InvalidArgument` for what is no vector or matrix, for a norm that it does not
+/// have, and for the least of no numbers; `UnsupportedDType` for a dtype that is no float, where the norm
+/// needs one.
 ///
 /// ```
 /// use unloop::linalg::{Norm, norm};
@@ -111,10 +112,21 @@ pub fn norm(x: &Tensor, which: Norm) -> Tensor {
     })
 }
 
-/// The condition number: the norm of a matrix times that of its inverse.
+/// The condition number: the norm of a matrix times that of its inverse, a scalar; for the norm 2 the
+/// largest singular value by the smallest, of any matrix.
 ///
 /// # Errors
-/// Carried: the matrix has no elements, or, but for the norm 2, is not square or singular.
+/// Carried by the result: `InvalidArgument` for a matrix without elements; `WrongRank` for what is no matrix;
+/// but for the norm 2, those of [`norm`], `WrongRank` for a matrix that is not square, and `Singular`;
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::linalg::{Norm, cond};
+/// use unloop::Tensor;
+/// let a = Tensor::from([[4.0, 0.0], [0.0, 0.5]]);
+/// assert_eq!(cond(&a, Norm::P(2.0)).item::<f64>()?, 8.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn cond(a: &Tensor, which: Norm) -> Tensor {
     operation("cond", || match which {
@@ -129,7 +141,19 @@ pub fn cond(a: &Tensor, which: Norm) -> Tensor {
     })
 }
 
-/// The number of singular values above `max(m, n)·ε` times the largest, as i64.
+/// The rank of a matrix `[m, n]`: the number of singular values above `max(m, n)·ε` times the largest, an i64
+/// scalar, with the machine epsilon `ε` of its dtype.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no matrix; `UnsupportedDType` for a dtype that is
+/// no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let a = Tensor::from([[1.0, 2.0], [2.0, 4.0]]);
+/// assert_eq!(linalg::matrix_rank(&a).item::<i64>()?, 1);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn matrix_rank(a: &Tensor) -> Tensor {
     operation("matrix_rank", || {
@@ -143,7 +167,22 @@ pub fn matrix_rank(a: &Tensor) -> Tensor {
     })
 }
 
-/// The least-squares solution of `a·x = b`: of smallest norm where there are several.
+/// The least-squares solution of `a·x = b`: `x` with the least `‖a·x - b‖`, and of smallest norm where there
+/// are several. `a` is `[m, n]`; `b` is `[m]` or `[m, k]`, and `x` then `[n]` or `[n, k]`. By [`pinv`], which
+/// says what counts as rank and which derivatives there are.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `a` that is no matrix; `Incompatible` for a `b` of
+/// another number of rows; `UnsupportedDType` for a dtype that is no float; `DTypeMismatch` for two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// // The line through three points, which lie on it.
+/// let a = Tensor::from([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]);
+/// let x = linalg::lstsq(&a, &Tensor::from([1.0, 3.0, 5.0]));
+/// assert!((x - Tensor::from([2.0, 1.0])).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn lstsq(a: &Tensor, b: &Tensor) -> Tensor {
     operation("lstsq", || match extents("lstsq", a) {
@@ -152,7 +191,19 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Tensor {
     })
 }
 
-/// A square matrix times itself, `n` times; of negative `n` its inverse.
+/// The power `aⁿ` of a square matrix, by repeated squaring; of negative `n` that of its inverse, of 0 the
+/// identity.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no square matrix; of negative `n` `Singular`, and
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let a = Tensor::from([[1.0, 1.0], [1.0, 0.0]]); // Fibonacci's numbers
+/// assert_eq!(linalg::matrix_power(&a, 5).to_vec::<f64>()?, [8.0, 5.0, 5.0, 3.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn matrix_power(a: &Tensor, n: i32) -> Tensor {
     operation("matrix_power", || {
@@ -176,7 +227,19 @@ pub fn matrix_power(a: &Tensor, n: i32) -> Tensor {
     })
 }
 
-/// The product of a chain of matrices, in the order that costs least.
+/// The product of a chain of matrices, in the order that costs least: `[m, n]`, `[n, k]`, …, `[l, p]` give
+/// `[m, p]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for no matrices or more than 51, for what is no matrix, and for
+/// sizes that do not fit; `DTypeMismatch` for two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let (a, b) = (Tensor::from([[1.0, 2.0]]), Tensor::from([[3.0], [4.0]]));
+/// assert_eq!(linalg::multi_dot(&[&a, &b, &a]).to_vec::<f64>()?, [11.0, 22.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn multi_dot(matrices: &[&Tensor]) -> Tensor {
     operation("multi_dot", || {
@@ -192,19 +255,47 @@ pub fn multi_dot(matrices: &[&Tensor]) -> Tensor {
     })
 }
 
-/// The solution of `a·x = b` from the lower Cholesky factor of `a`.
+/// The solution of `a·x = b` from the lower Cholesky factor `[n, n]` of `a`, which [`Tensor::cholesky`]
+/// gives. `b` is `[n]` or `[n, k]`, and `x` has its shape.
+///
+/// # Errors
+/// Carried by the result: `WrongRank` for a factor that is no square matrix; `Incompatible` for a `b` of
+/// another size; `UnsupportedDType` for a dtype that is no float; `DTypeMismatch` for two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let a = Tensor::from([[4.0, 0.0], [0.0, 16.0]]);
+/// let x = linalg::cho_solve(&a.cholesky(), &Tensor::from([4.0, 8.0]));
+/// assert_eq!(x.to_vec::<f64>()?, [1.0, 0.5]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn cho_solve(factor: &Tensor, b: &Tensor) -> Tensor {
     operation("cho_solve", || factor.t().solve_upper(&factor.solve_lower(b)))
 }
 
-/// The eigenvalues of a symmetric matrix, from the least.
+/// The eigenvalues of a symmetric matrix `[n, n]`, `[n]` from the least. The lower triangle is read, as in
+/// [`Tensor::eigh`].
+///
+/// # Errors
+/// Carried by the result: `WrongRank` for what is no square matrix; `UnsupportedDType` for a dtype that is
+/// no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let w = linalg::eigvalsh(&Tensor::from([[2.0, 1.0], [1.0, 2.0]]));
+/// assert!((w - Tensor::from([1.0, 3.0])).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn eigvalsh(a: &Tensor) -> Tensor {
     operation("eigvalsh", || a.eigh().0)
 }
 
-/// The vector product of vectors of three elements.
+/// The vector product of vectors of three elements, `[3]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for other shapes; `DTypeMismatch` for two dtypes.
 ///
 /// ```
 /// use unloop::{Tensor, linalg};
@@ -224,11 +315,20 @@ pub fn cross(x: &Tensor, y: &Tensor) -> Tensor {
     })
 }
 
-/// The solution `x`, of shape `b.shape() = a.shape()[..b.rank()]` to the rest of `a`'s axes, of
-/// `tensordot(a, x) = b`.
+/// The solution `x` of a system between tensors, `Σ a[i…, j…]·x[j…] = b[i…]`: the first axes of `a` are those
+/// of `b`, the others, with as many elements, those of `x`.
 ///
 /// # Errors
-/// Carried: the first axes of `a` are not those of `b`, or the others are not as many elements.
+/// Carried by the result: `InvalidArgument` if the first axes of `a` are not those of `b`, `WrongRank`
+/// if the others are not as many elements; `Singular`; `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{DType, Tensor, linalg};
+/// let a = Tensor::eye(DType::F64, 6).reshape([2, 3, 6]) * 2.0;
+/// let x = linalg::tensorsolve(&a, &Tensor::ones(DType::F64, [2, 3]));
+/// assert_eq!(x.to_vec::<f64>()?, [0.5; 6]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
     operation("tensorsolve", || {
@@ -248,10 +348,19 @@ pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
     })
 }
 
-/// The inverse of a tensor as a map from its axes after `split` to those before.
+/// The inverse of a tensor as a map from its axes after the first `split` to those before: with axes
+/// `[i…, j…]` of `a`, the result has `[j…, i…]`.
 ///
 /// # Errors
-/// Carried: fewer axes than `split`; not as many elements after it as before.
+/// Carried by the result: `InvalidArgument` for fewer axes than `split`; `WrongRank` for not as many
+/// elements after it as before; `Singular`; `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{DType, Tensor, linalg};
+/// let a = Tensor::eye(DType::F64, 6).reshape([2, 3, 6]) * 2.0;
+/// assert_eq!(linalg::tensorinv(&a, 2).shape(), [6, 2, 3]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn tensorinv(a: &Tensor, split: usize) -> Tensor {
     operation("tensorinv", || {

@@ -1,5 +1,6 @@
 //! Polynomials as vectors of coefficients, the highest power first, as NumPy's `poly1d` functions;
-//! [`Tensor::polynomial`] evaluates one.
+//! [`Tensor::polynomial`] evaluates one. `[1.0, 2.0, 4.0]` is `x² + 2x + 4`; coefficients are vectors `[n]`
+//! of one dtype.
 
 use unloop_graph::{Place, Tensor, operation};
 
@@ -10,7 +11,18 @@ fn longer(x: &Tensor, n: usize) -> Tensor {
     Tensor::concatenate(&[&zeros, x], 0)
 }
 
-/// The sum of two polynomials.
+/// The sum of two polynomials, `[max(m, n)]` of `[m]` and `[n]`.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for two dtypes; `Incompatible` for coefficients that are no
+/// vector.
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// let sum = polynomial::add(&Tensor::from([1.0, 2.0, 3.0]), &Tensor::from([5.0, 7.0]));
+/// assert_eq!(sum.to_vec::<f64>()?, [1.0, 7.0, 10.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn add(p: &Tensor, q: &Tensor) -> Tensor {
     let place = Place::of("add");
@@ -18,13 +30,28 @@ pub fn add(p: &Tensor, q: &Tensor) -> Tensor {
     place.scope(|| longer(p, n) + longer(q, n))
 }
 
-/// The difference of two polynomials.
+/// The difference of two polynomials, `[max(m, n)]` of `[m]` and `[n]`.
+///
+/// # Errors
+/// Carried by the result: those of [`add`].
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// let difference = polynomial::sub(&Tensor::from([1.0, 2.0, 3.0]), &Tensor::from([5.0, 7.0]));
+/// assert_eq!(difference.to_vec::<f64>()?, [1.0, -3.0, -4.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn sub(p: &Tensor, q: &Tensor) -> Tensor {
     operation("sub", || add(p, &-q))
 }
 
-/// The product of two polynomials.
+/// The product of two polynomials, `[m + n - 1]` of `[m]` and `[n]`; without coefficients, `[0]`, stands for
+/// zero.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for coefficients that are no vector; `DTypeMismatch` for two
+/// dtypes.
 ///
 /// ```
 /// use unloop::{Tensor, polynomial};
@@ -42,8 +69,22 @@ pub fn mul(p: &Tensor, q: &Tensor) -> Tensor {
     })
 }
 
-/// The quotient and the remainder of two polynomials, by long division. The divisor's first
-/// coefficient is not zero.
+/// The quotient `[m - n + 1]` and the remainder `[n - 1]` of polynomials `p`, `[m]`, and `q`, `[n]`, by long
+/// division: `p = q·quotient + remainder`. The divisor's first coefficient is not zero. Of a `p` shorter
+/// than `q` the quotient is `[0]`, and the remainder `p`.
+///
+/// # Errors
+/// Carried by both results: `InvalidArgument` for polynomials without coefficients; `ShapeMismatch` for
+/// coefficients that are no vector; `DTypeMismatch` for two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// // x² + 3x + 5 = (x + 1)(x + 2) + 3.
+/// let (quotient, rest) = polynomial::div(&Tensor::from([1.0, 3.0, 5.0]), &Tensor::from([1.0, 1.0]));
+/// assert_eq!(quotient.to_vec::<f64>()?, [1.0, 2.0]);
+/// assert_eq!(rest.to_vec::<f64>()?, [3.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn div(p: &Tensor, q: &Tensor) -> (Tensor, Tensor) {
     operation("div", || {
@@ -73,13 +114,34 @@ fn powers(p: &Tensor) -> Tensor {
     Tensor::iota(p.dtype(), [p.size()], 0).flip(&[0])
 }
 
-/// The derivative of a polynomial; of a constant: no coefficients.
+/// The derivative of a polynomial, `[n - 1]` of `[n]`; of a constant: no coefficients.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` for coefficients that are no vector.
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// let slope = polynomial::derivative(&Tensor::from([1.0, 2.0, 4.0]));
+/// assert_eq!(slope.to_vec::<f64>()?, [2.0, 2.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn derivative(p: &Tensor) -> Tensor {
     operation("derivative", || (p * powers(p)).slice_axis(0, 0, p.size().saturating_sub(1)))
 }
 
-/// The integral of a polynomial that is zero at zero.
+/// The integral of a polynomial that is zero at zero, `[n + 1]` of `[n]` in f32 or f64.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` for coefficients that are no vector; `DTypeMismatch` for ones
+/// that are no floats.
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// let integral = polynomial::integral(&Tensor::from([3.0, 2.0, 4.0]));
+/// assert_eq!(integral.to_vec::<f64>()?, [1.0, 1.0, 4.0, 0.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn integral(p: &Tensor) -> Tensor {
     let place = Place::of("integral");
@@ -87,7 +149,18 @@ pub fn integral(p: &Tensor) -> Tensor {
     place.scope(|| Tensor::concatenate(&[&(p / (powers(p) + 1.0)), &zero], 0))
 }
 
-/// The polynomial, with the leading coefficient 1, that has these roots.
+/// The polynomial, with the leading coefficient 1, that has these roots: `[n + 1]` coefficients of `[n]`
+/// roots.
+///
+/// # Errors
+/// Carried by the result: `Incompatible` for a matrix of roots, `AxisOutOfRange` for a scalar.
+///
+/// ```
+/// use unloop::{Tensor, polynomial};
+/// let p = polynomial::from_roots(&Tensor::from([1.0, 2.0]));
+/// assert_eq!(p.to_vec::<f64>()?, [1.0, -3.0, 2.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn from_roots(roots: &Tensor) -> Tensor {
     let place = Place::of("from_roots");
@@ -98,7 +171,14 @@ pub fn from_roots(roots: &Tensor) -> Tensor {
     })
 }
 
-/// The polynomial of a degree nearest to the points `(x, y)`: the least sum of squared distances.
+/// The polynomial of a degree, `[degree + 1]` coefficients, nearest to the points `(x, y)`, vectors `[n]` in
+/// f32 or f64: the least sum of squared distances in `y`. Fewer points than coefficients give the
+/// polynomial of the smallest coefficients.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` without points; `Incompatible` for vectors of different sizes;
+/// `WrongRank` for an `x` that is no vector;
+/// `UnsupportedDType` for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, polynomial};

@@ -6,10 +6,15 @@ use unloop_transform::{jvp, while_loop};
 
 use super::{epsilon, number, square};
 
-/// The matrix exponential, by scaling, a Padé approximant and squaring (Higham, *The scaling and
-/// squaring method for the matrix exponential revisited*, 2005). What is too large for the dtype is
-/// infinite or NaN, and so is that of a matrix that is not finite. A matrix whose norm is above `5/ε`
-/// has an exponential if it is triangular; else no digit of it is known, and it is NaN.
+/// The exponential `Σ aᵏ/k!` of a square matrix `[n, n]` in f32 or f64, of its shape and dtype, by scaling,
+/// a Padé approximant and squaring (Higham, *The scaling and squaring method for the matrix exponential
+/// revisited*, 2005). What is too large for the dtype is infinite or NaN, and so is that of a matrix that
+/// is not finite. A matrix whose norm is above `5/ε` has an exponential if it is triangular; else no digit
+/// of it is known, and it is NaN.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no square matrix; `DTypeMismatch` for a dtype
+/// that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, linalg};

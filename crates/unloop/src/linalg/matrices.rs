@@ -22,13 +22,20 @@ fn length(op: &'static str, x: &Tensor) -> Result<usize, Tensor> {
     }
 }
 
-/// Hilbert's matrix `1/(i + j + 1)`.
+/// Hilbert's matrix `1/(i + j + 1)`, `[n, n]` in f64.
+///
+/// ```
+/// use unloop::linalg;
+/// let h = linalg::hilbert(2);
+/// assert_eq!(h.to_vec::<f64>()?, [1.0, 0.5, 0.5, 1.0 / 3.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn hilbert(n: usize) -> Tensor {
     operation("hilbert", || matrix(n, n, |i, j| 1.0 / (i + j + 1) as f64))
 }
 
-/// Pascal's symmetric matrix of binomial coefficients `(i + j choose i)`.
+/// Pascal's symmetric matrix of binomial coefficients `(i + j choose i)`, `[n, n]` in f64.
 ///
 /// ```
 /// assert_eq!(unloop::linalg::pascal(3).to_vec::<f64>()?, [1., 1., 1., 1., 2., 3., 1., 3., 6.]);
@@ -42,10 +49,16 @@ pub fn pascal(n: usize) -> Tensor {
     })
 }
 
-/// Hadamard's matrix of ±1 with orthogonal rows, by Sylvester's construction.
+/// Hadamard's matrix of ±1 with orthogonal rows, by Sylvester's construction: `[n, n]` in f64.
 ///
 /// # Errors
-/// Carried: `n` is not a power of two.
+/// Carried by the result: `InvalidArgument` for an `n` that is no power of two.
+///
+/// ```
+/// use unloop::linalg;
+/// assert_eq!(linalg::hadamard(2).to_vec::<f64>()?, [1.0, 1.0, 1.0, -1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn hadamard(n: usize) -> Tensor {
     operation("hadamard", || {
@@ -56,7 +69,15 @@ pub fn hadamard(n: usize) -> Tensor {
     })
 }
 
-/// Helmert's orthogonal matrix, all `n` rows; the first is constant.
+/// Helmert's orthogonal matrix, `[n, n]` in f64; the first row is constant, the others sum to 0.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let h = linalg::helmert(3);
+/// let eye = Tensor::eye(unloop::DType::F64, 3);
+/// assert!((h.matmul(&h.t()) - eye).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn helmert(n: usize) -> Tensor {
     operation("helmert", || {
@@ -72,7 +93,13 @@ pub fn helmert(n: usize) -> Tensor {
     })
 }
 
-/// The matrix of the discrete Fourier transform, `exp(-2πi·j·k/n)`.
+/// The matrix of the discrete Fourier transform, `exp(-2πi·j·k/n)`: `[n, n]` with parts in f64.
+///
+/// ```
+/// use unloop::linalg;
+/// assert_eq!(linalg::dft(2).re.to_vec::<f64>()?, [1.0, 1.0, 1.0, -1.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn dft(n: usize) -> Complex {
     operation("dft", || {
@@ -81,7 +108,17 @@ pub fn dft(n: usize) -> Complex {
     })
 }
 
-/// The matrix whose columns are the vector, each turned one further.
+/// The matrix `[n, n]` whose columns are the vector `[n]`, each turned one further: `c[(i - j) mod n]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no vector.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let c = linalg::circulant(&Tensor::from([1, 2, 3]));
+/// assert_eq!(c.to_vec::<i32>()?, [1, 3, 2, 2, 1, 3, 3, 2, 1]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn circulant(column: &Tensor) -> Tensor {
     operation("circulant", || {
@@ -94,7 +131,17 @@ pub fn circulant(column: &Tensor) -> Tensor {
 }
 
 /// The matrix `x[i + j]` of two vectors: `column` down the first column, then `row` along the last
-/// row (whose first element is not used).
+/// row (whose first element is not used): `[m, n]` of `[m]` and `[n]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no vector; `DTypeMismatch` for two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let h = linalg::hankel(&Tensor::from([1, 2]), &Tensor::from([2, 3, 4]));
+/// assert_eq!(h.to_vec::<i32>()?, [1, 2, 3, 2, 3, 4]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
     operation("hankel", || {
@@ -108,7 +155,19 @@ pub fn hankel(column: &Tensor, row: &Tensor) -> Tensor {
     })
 }
 
-/// The matrix that [`Tensor::convolve`]s a vector of `n` elements with `x` when it multiplies it.
+/// The matrix that [`Tensor::convolve`]s a vector of `n` elements with `x`, `[m]`, when it multiplies it:
+/// `[m + n - 1, n]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `x` that is no vector, or empty, and for an `n` of 0.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let (x, y) = (Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0]));
+/// let product = linalg::convolution_matrix(&x, 2).matmul(&y);
+/// assert_eq!(product.to_vec::<f64>()?, x.convolve(&y).to_vec::<f64>()?);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
     operation("convolution_matrix", || {
@@ -126,7 +185,19 @@ pub fn convolution_matrix(x: &Tensor, n: usize) -> Tensor {
     })
 }
 
-/// The matrix whose eigenvalues are the roots of a polynomial, the highest power's coefficient first.
+/// The matrix whose eigenvalues are the roots of a polynomial, the highest power's coefficient first:
+/// `[n - 1, n - 1]` of `[n]` coefficients.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no vector, and for fewer than two coefficients.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// // x² - 3x + 2.
+/// let c = linalg::companion(&Tensor::from([1.0, -3.0, 2.0]));
+/// assert_eq!(c.to_vec::<f64>()?, [3.0, -2.0, 1.0, 0.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn companion(coefficients: &Tensor) -> Tensor {
     operation("companion", || match length("companion", coefficients) {
@@ -140,7 +211,19 @@ pub fn companion(coefficients: &Tensor) -> Tensor {
     })
 }
 
-/// Leslie's matrix of a population: births in the first row, survivals below the diagonal.
+/// Leslie's matrix of a population: births `[n]` in the first row, survivals `[n - 1]` below the diagonal of
+/// the result `[n, n]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no vector, and for other sizes; `DTypeMismatch` for
+/// two dtypes.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let l = linalg::leslie(&Tensor::from([0.0, 2.0]), &Tensor::from([0.5]));
+/// assert_eq!(l.to_vec::<f64>()?, [0.0, 2.0, 0.5, 0.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn leslie(births: &Tensor, survivals: &Tensor) -> Tensor {
     operation("leslie", || match (length("leslie", births), length("leslie", survivals)) {
@@ -161,7 +244,17 @@ fn shifted(row: &Tensor, below: &Tensor) -> Tensor {
     Tensor::concatenate(&[row, &rest], 0)
 }
 
-/// Fiedler's matrix `|xᵢ - xⱼ|`.
+/// Fiedler's matrix `|xᵢ - xⱼ|`, `[n, n]` of `[n]`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no vector.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let f = linalg::fiedler(&Tensor::from([1.0, 4.0]));
+/// assert_eq!(f.to_vec::<f64>()?, [0.0, 3.0, 3.0, 0.0]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn fiedler(x: &Tensor) -> Tensor {
     operation("fiedler", || match length("fiedler", x) {
@@ -170,8 +263,20 @@ pub fn fiedler(x: &Tensor) -> Tensor {
     })
 }
 
-/// Eigenvalues, ascending, and eigenvectors in the columns, of the symmetric matrix with a diagonal
-/// and the entries beside it.
+/// Eigenvalues `[n]`, ascending, and eigenvectors in the columns `[n, n]`, of the symmetric matrix with a
+/// diagonal `[n]` and the entries beside it `[n - 1]`. The full matrix is decomposed, as by
+/// [`Tensor::eigh`].
+///
+/// # Errors
+/// Carried by both results: `InvalidArgument` for what is no vector, and for other sizes;
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let (w, _) = linalg::eigh_tridiagonal(&Tensor::from([2.0, 2.0]), &Tensor::from([1.0]));
+/// assert!((w - Tensor::from([1.0, 3.0])).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) {
     let op = "eigh_tridiagonal";
@@ -188,7 +293,12 @@ pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) 
     })
 }
 
-/// The solution of `a·x = b` from what [`Tensor::lu`] gives for `a`.
+/// The solution of `a·x = b` from what [`Tensor::lu`] gives for `a`, `[n, n]`. `b` is `[n]` or `[n, k]`,
+/// and `x` has its shape. A singular `a` gives infinities or NaN, not an error.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for factors that are no square matrix; `DTypeMismatch` for
+/// two dtypes.
 ///
 /// ```
 /// use unloop::{Tensor, linalg::lu_solve};

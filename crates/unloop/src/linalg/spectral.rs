@@ -20,9 +20,13 @@ fn from_lower(a: &Tensor) -> Tensor {
     a.tril(0) + a.tril(-1).t()
 }
 
-/// The Moore–Penrose inverse, where singular values below `10·max(m, n)·ε` times the largest count as
-/// 0. Its derivatives assume that the rank does not change (Golub and Pereyra, 1973); they exist for
-/// repeated singular values, too.
+/// The Moore–Penrose inverse `[n, m]` of a matrix `[m, n]` in f32 or f64, where singular values below
+/// `10·max(m, n)·ε` times the largest count as 0. Its derivatives assume that the rank does not change
+/// (Golub and Pereyra, 1973); they exist for repeated singular values, too.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no matrix; `UnsupportedDType` for a dtype that is
+/// no float.
 ///
 /// ```
 /// use unloop::{Tensor, linalg};
@@ -113,7 +117,21 @@ impl Derivative for Sylvester {
 
 /// The polar decomposition `a = u·p` of a matrix: orthonormal columns of `u` (rows, if it is wider
 /// than high), symmetric positive semidefinite `p`. Derivatives exist for matrices of full rank, with
-/// repeated singular values, too; else they are not numbers.
+/// repeated singular values, too; else they are not numbers. Of `a`, `[m, n]`, `u` has the shape, and `p` is
+/// square: `[n, n]`.
+///
+/// # Errors
+/// Carried by both results: `InvalidArgument` for what is no matrix; `UnsupportedDType` for a dtype that is
+/// no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let a = Tensor::from([[0.0, -2.0], [3.0, 0.0]]);
+/// let (u, p) = linalg::polar(&a); // a turn by a quarter, and two scales
+/// assert!((u - Tensor::from([[0.0, -1.0], [1.0, 0.0]])).abs().max().item::<f64>()? < 1e-12);
+/// assert!((p - Tensor::from([[3.0, 0.0], [0.0, 2.0]])).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn polar(a: &Tensor) -> (Tensor, Tensor) {
     operation("polar", || match extents("polar", a) {
@@ -163,7 +181,20 @@ impl Derivative for Polar {
 }
 
 /// The square root of a symmetric positive semidefinite matrix: symmetric, and its square is `a`.
-/// The lower triangle is read. Derivatives exist where `a` is positive definite.
+/// The lower triangle is read. Derivatives exist where `a` is positive definite. Negative eigenvalues count
+/// as 0.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is no square matrix; `UnsupportedDType` for a dtype
+/// that is no float.
+///
+/// ```
+/// use unloop::{Tensor, linalg};
+/// let a = Tensor::from([[5.0, 4.0], [4.0, 5.0]]);
+/// let root = linalg::sqrtm_symmetric(&a);
+/// assert!((root - Tensor::from([[2.0, 1.0], [1.0, 2.0]])).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn sqrtm_symmetric(a: &Tensor) -> Tensor {
     operation("sqrtm_symmetric", || {
@@ -180,7 +211,8 @@ pub fn sqrtm_symmetric(a: &Tensor) -> Tensor {
 /// `v·diag(f(w))·vᵀ` written out are NaN there.
 ///
 /// # Errors
-/// Carried: `a` is not a square matrix of floats, `f` does not give a scalar of its dtype.
+/// Carried by the result: `InvalidArgument` for an `a` that is no square matrix, and for an `f` that does not
+/// give a scalar of its dtype; `UnsupportedDType` for a dtype that is no float; those of `f`.
 ///
 /// ```
 /// use unloop::{Tensor, grad, linalg, DType};

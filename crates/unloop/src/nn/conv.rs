@@ -40,7 +40,11 @@ pub struct Conv {
 
 impl Conv {
     /// A convolution with kernels by [`Init::lecun_normal`] and a bias of zeros, in f32 or f64, one
-    /// position at a time and without padding.
+    /// position at a time and without padding: kernels are `[features, channels, sizes…]`.
+    ///
+    /// # Errors
+    /// Carried by the weights: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for
+    /// what is not one key.
     #[track_caller]
     pub fn new(
         key: &Key,
@@ -54,7 +58,11 @@ impl Conv {
         })
     }
 
-    /// A convolution with kernels drawn as `init` says, and a bias of zeros.
+    /// A convolution with kernels drawn as `init` says, and a bias of zeros; see [`Conv::new`].
+    ///
+    /// # Errors
+    /// Carried by the weights: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for
+    /// what is not one key.
     #[track_caller]
     pub fn with(
         init: &Init,
@@ -82,7 +90,11 @@ impl Conv {
         })
     }
 
-    /// The same convolution at every `n`-th position only, one number an axis.
+    /// The same convolution at every `n`-th position only, one number an axis. Axes that no number is given
+    /// for keep theirs; numbers beyond the axes are ignored.
+    ///
+    /// # Errors
+    /// Carried by the result of a call: `InvalidArgument` for a stride of 0.
     pub fn strides(mut self, strides: &[usize]) -> Conv {
         for (window, &stride) in self.how.windows.iter_mut().zip(strides) {
             window.stride = stride;
@@ -96,12 +108,25 @@ impl Conv {
         Conv { same: true, ..self }
     }
 
-    /// The same convolution without a bias.
+    /// The same convolution without the bias.
     pub fn without_bias(self) -> Conv {
         Conv { bias: None, ..self }
     }
 
-    /// The features `[features, positions…]` of one example `[channels, sizes…]`.
+    /// The features `[features, positions…]` of one example `[channels, sizes…]`; a batch goes through
+    /// `vmap`. The kernel is not reversed, as is usual for neural networks.
+    ///
+    /// # Errors
+    /// Carried by the result: `InvalidArgument` for an example of another rank; `Incompatible` for another
+    /// number of channels; `DTypeMismatch` for a dtype that is not the kernel's.
+    ///
+    /// ```
+    /// use unloop::{DType, Tensor, nn, random};
+    /// let difference = nn::Conv::new(&random::key(0), DType::F64, 1, 1, 2);
+    /// let difference = nn::Conv { kernel: Tensor::from([[[-1.0, 1.0]]]), ..difference };
+    /// assert_eq!(difference.call(&Tensor::from([[1.0, 2.0, 4.0]])).to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     #[track_caller]
     pub fn call(&self, x: &Tensor) -> Tensor {
         operation("Conv::call", || {

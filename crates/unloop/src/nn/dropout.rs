@@ -10,7 +10,8 @@ use crate::random::{self, Key};
 /// Srivastava et al., *Dropout*, 2014.
 ///
 /// # Errors
-/// Carried: the rate is not between 0 and 1; the tensor is not a float.
+/// Carried by the result, which has the shape and dtype of `x`: `InvalidArgument` for a rate that is not
+/// between 0 and 1, for a dtype other than f32 and f64, and for what is not one key.
 ///
 /// ```
 /// use unloop::{DType, Tensor, nn, random};

@@ -22,7 +22,11 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// Normal vectors with a mean square of 1, in f32 or f64.
+    /// Normal vectors whose squared length is 1 in the mean, in f32 or f64: `[count, size]`.
+    ///
+    /// # Errors
+    /// Carried by the vectors: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one
+    /// key.
     #[track_caller]
     pub fn new(key: &Key, dtype: DType, count: usize, size: usize) -> Embedding {
         operation("Embedding::new", || {
@@ -31,10 +35,18 @@ impl Embedding {
         })
     }
 
-    /// The vector of number `index`, an integer scalar.
+    /// The vector `[size]` of number `index`, an integer scalar; several go through `vmap`.
     ///
     /// # Errors
-    /// Carried: the index is out of bounds, or not an integer.
+    /// Carried by the result: `IndexOutOfBounds` for a number that there is not; `IndexDType` for one that is
+    /// no integer.
+    ///
+    /// ```
+    /// use unloop::{Tensor, nn};
+    /// let words = nn::Embedding { vectors: Tensor::from([[1.0, 2.0], [3.0, 4.0]]) };
+    /// assert_eq!(words.call(&Tensor::from(1)).to_vec::<f64>()?, [3.0, 4.0]);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     #[track_caller]
     pub fn call(&self, index: &Tensor) -> Tensor {
         operation("Embedding::call", || self.vectors.at((index, ..)))

@@ -74,11 +74,12 @@ impl Init {
         Init { scale: 1.0, fan: Fan::In, law: Law::Normal }
     }
 
-    /// Weights of a shape, in f32 or f64, between layers where each output has so many inputs, and each
-    /// input so many outputs.
+    /// Weights of a shape, in f32 or f64, between layers where each output has so many inputs (the fan-in),
+    /// and each input so many outputs (the fan-out).
     ///
     /// # Errors
-    /// Carried: the dtype is not a float; see [`random`].
+    /// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for
+    /// what is not one key.
     #[track_caller]
     pub fn draw(
         &self,

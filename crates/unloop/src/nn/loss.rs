@@ -1,10 +1,15 @@
-//! Losses of one example, as scalars: `vmap` gives those of a batch, and `.mean()` their mean.
+//! Losses of one example, as scalars: `vmap` gives those of a batch, and `.mean()` their mean. Predictions
+//! and targets have one shape, any, and one dtype, f32 or f64.
 
 use unloop_graph::{Tensor, operation};
 
 use crate::linalg::invalid;
 
-/// `mean (prediction - target)²`.
+/// `mean (prediction - target)²`, a scalar, of tensors of one shape.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `UnsupportedDType` for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, nn};
@@ -17,14 +22,30 @@ pub fn mean_squared_error(prediction: &Tensor, target: &Tensor) -> Tensor {
     operation("mean_squared_error", || (prediction - target).square().mean())
 }
 
-/// `mean |prediction - target|`.
+/// `mean |prediction - target|`, a scalar, of tensors of one shape.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, nn};
+/// let loss = nn::mean_absolute_error(&Tensor::from([1.0, 5.0]), &Tensor::from([1.0, 3.0]));
+/// assert_eq!(loss.item::<f64>()?, 1.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn mean_absolute_error(prediction: &Tensor, target: &Tensor) -> Tensor {
     operation("mean_absolute_error", || (prediction - target).abs().mean())
 }
 
 /// The mean of `e²/2` for errors up to `delta`, and of `delta·(|e| - delta/2)` for larger ones, which
-/// then count less. Huber, *Robust estimation of a location parameter*, 1964.
+/// then count less. A scalar, of tensors of one shape. Huber, *Robust estimation of a location parameter*,
+/// 1964.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `DTypeMismatch` also for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, nn};
@@ -42,7 +63,18 @@ pub fn huber(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
 }
 
 /// `mean ln cosh(prediction - target)`: as the squared error near 0, as the absolute one far away, and
-/// smooth.
+/// smooth. A scalar, of tensors of one shape.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, nn};
+/// let loss = nn::log_cosh(&Tensor::from([1.0]), &Tensor::from([0.0]));
+/// assert!((loss.item::<f64>()? - 1f64.cosh().ln()).abs() < 1e-15);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn log_cosh(prediction: &Tensor, target: &Tensor) -> Tensor {
     operation("log_cosh", || {
@@ -51,7 +83,19 @@ pub fn log_cosh(prediction: &Tensor, target: &Tensor) -> Tensor {
     })
 }
 
-/// `mean max(0, 1 - score·sign)`, where signs are -1 or 1.
+/// `mean max(0, 1 - score·sign)`, a scalar, of tensors of one shape, where signs are -1 or 1 in the dtype
+/// of the scores.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for signs of other shape or dtype;
+/// `DTypeMismatch` also for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, nn};
+/// let loss = nn::hinge(&Tensor::from([2.0, 0.5]), &Tensor::from([1.0, -1.0]));
+/// assert_eq!(loss.item::<f64>()?, 0.75);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn hinge(score: &Tensor, sign: &Tensor) -> Tensor {
     operation("hinge", || (1.0 - score * sign).relu().mean())
@@ -59,7 +103,11 @@ pub fn hinge(score: &Tensor, sign: &Tensor) -> Tensor {
 
 /// The cross-entropy of answers yes or no, from the logits of yes: the mean of
 /// `-t·ln σ(x) - (1 - t)·ln(1 - σ(x))`, which does not overflow. The targets have the shape of the
-/// logits: bools, integers 0 and 1, or probabilities.
+/// logits: bools, integers 0 and 1, or probabilities. A scalar.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `UnsupportedDType` for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, nn};
@@ -82,8 +130,10 @@ pub fn binary_cross_entropy(logits: &Tensor, target: &Tensor) -> Tensor {
 /// `-Σ target·ln softmax(logits)` for probabilities `[classes]`.
 ///
 /// # Errors
-/// Carried: the logits are no vector (`vmap` lifts the function over a batch); the class is out of
-/// bounds; the probabilities are not of the logits' shape and dtype.
+/// Carried by the result: `InvalidArgument` for logits that are no vector (`vmap` lifts the function over a
+/// batch); `IndexOutOfBounds` for a class that there is not, `IndexDType` for a number of a class that is no
+/// integer; `ShapeMismatch` and `DTypeMismatch` for probabilities of other shape or dtype;
+/// `UnsupportedDType` for logits that are no floats.
 ///
 /// ```
 /// use unloop::prelude::*;
@@ -116,8 +166,20 @@ pub fn softmax_cross_entropy(logits: &Tensor, target: &Tensor) -> Tensor {
     })
 }
 
-/// `Σ target·(ln target - log_prediction)`: how far the distribution `target` is from one whose
-/// logarithms are given; a target of 0 adds nothing.
+/// `Σ target·(ln target - log_prediction)`: how far the distribution `target` is from one whose logarithms
+/// are given; a target of 0 adds nothing. A scalar, of tensors of one shape. Kullback & Leibler, *On
+/// information and sufficiency*, 1951.
+///
+/// # Errors
+/// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
+/// `UnsupportedDType` for a dtype that is no float.
+///
+/// ```
+/// use unloop::{Tensor, nn};
+/// let p = Tensor::from([0.5, 0.5]);
+/// assert_eq!(nn::kl_divergence(&p.log(), &p).item::<f64>()?, 0.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn kl_divergence(log_prediction: &Tensor, target: &Tensor) -> Tensor {
     operation("kl_divergence", || (target.xlogy(target) - target * log_prediction).sum())

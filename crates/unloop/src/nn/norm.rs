@@ -25,7 +25,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// A scale of ones, an offset of zeros, and 1e-5 added to the variance.
+    /// A scale of ones, an offset of zeros, and 1e-5 added to the variance, for `[features]` in f32 or f64.
     #[track_caller]
     pub fn new(dtype: DType, features: usize) -> LayerNorm {
         operation("LayerNorm::new", || LayerNorm {
@@ -35,7 +35,12 @@ impl LayerNorm {
         })
     }
 
-    /// The normalised features of one example, `[features]`.
+    /// The normalised features `[features]` of one example `[features]`:
+    /// `(x - mean x)/√(var x + epsilon)·scale + offset`. A batch goes through `vmap`.
+    ///
+    /// # Errors
+    /// Carried by the result: `ShapeMismatch` for another shape; `DTypeMismatch` for a dtype that is not the
+    /// scale's; `UnsupportedDType` for one that is no float.
     #[track_caller]
     pub fn call(&self, x: &Tensor) -> Tensor {
         operation("LayerNorm::call", || {

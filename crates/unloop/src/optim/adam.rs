@@ -48,7 +48,7 @@ fn blended(decay: &Tensor, old: &Tensor, new: &Tensor) -> Tensor {
 }
 
 impl Adam {
-    /// Adam with a rate, or a [`Schedule`] of rates.
+    /// Adam with a rate (the length of a step), or a [`Schedule`] of rates.
     #[track_caller]
     pub fn new(rate: impl Into<Schedule>) -> Adam {
         operation("Adam::new", || Adam {
@@ -80,16 +80,19 @@ impl Adam {
         operation("weight_decay", || Adam { decay: Some(number(decay)), ..self })
     }
 
-    /// The state before the first update of parameters.
+    /// The state before the first update of parameters: means of zeros, of their types.
     pub fn init<P: Tree>(&self, params: &P) -> AdamState<P> {
         let zeros = || params.map_leaves(Tensor::zeros_like);
         AdamState { step: Tensor::from(0i64), mean: zeros(), square: zeros() }
     }
 
-    /// The next parameters and state.
+    /// The next parameters and state, of the structure, shapes and dtypes of the given ones. With the
+    /// running means `m` and `v`, corrected for their start at zero, each parameter moves by
+    /// `-rate·m/(√v + epsilon)`.
     ///
     /// # Errors
-    /// Carried by the result: the gradient is no tree of the parameters' structure and shapes.
+    /// Carried by the results: `TreeMismatch` for a gradient or a state of another structure than the
+    /// parameters'; `ShapeMismatch` and `DTypeMismatch` for other shapes or dtypes.
     #[track_caller]
     pub fn update<P: Tree>(
         &self,

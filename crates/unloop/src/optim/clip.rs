@@ -5,7 +5,11 @@ use unloop_graph::{DType, Tensor, Tree, operation};
 use super::{like, number};
 
 /// The Euclidean norm of all numbers of a tree together, in the dtype of its tensors, or f64 where they
-/// differ; of none, 0.
+/// differ; of none, 0. A scalar.
+///
+/// # Errors
+/// Carried by the result: the errors of the tree's tensors; `UnsupportedDType` for tensors that are no
+/// floats.
 ///
 /// ```
 /// use unloop::{Tensor, optim};
@@ -26,7 +30,10 @@ pub fn global_norm<P: Tree>(tree: &P) -> Tensor {
 }
 
 /// The tree itself, or, if its [`global_norm`] is larger than `largest`, shortened to that: Pascanu et
-/// al., 2013, <https://arxiv.org/abs/1211.5063>.
+/// al., 2013, <https://arxiv.org/abs/1211.5063>. Structure, shapes and dtypes stay.
+///
+/// # Errors
+/// Carried by the result: those of [`global_norm`].
 ///
 /// ```
 /// use unloop::{Tensor, optim};

@@ -90,17 +90,18 @@ impl Lbfgs {
         Lbfgs::default()
     }
 
-    /// The same with another number of steps that are remembered, at least 1.
+    /// The same with another number of steps that are remembered, at least 1; 10 unless said.
     pub fn history(self, steps: usize) -> Lbfgs {
         Lbfgs { history: steps.max(1), ..self }
     }
 
-    /// The same with another largest number of steps of [`Lbfgs::minimize`].
+    /// The same with another largest number of steps of [`Lbfgs::minimize`]; 1000 unless said.
     pub fn steps(self, steps: usize) -> Lbfgs {
         Lbfgs { steps, ..self }
     }
 
-    /// The same with another norm of the gradient at which [`Lbfgs::minimize`] ends.
+    /// The same with another Euclidean norm of the gradient at which [`Lbfgs::minimize`] ends; 1e-6 unless
+    /// said.
     pub fn tolerance(self, tolerance: f64) -> Lbfgs {
         Lbfgs { tolerance, ..self }
     }
@@ -108,7 +109,8 @@ impl Lbfgs {
     /// The state before the first update of parameters, for a function that gives a scalar.
     ///
     /// # Errors
-    /// Carried by the state: those of the function, and of [`ravel`]: the parameters have one dtype.
+    /// Carried by the state: those of the function and its gradient (`NonScalar`, `NotDifferentiable`);
+    /// `InvalidArgument` for parameters of several dtypes, as [`ravel`] says.
     #[track_caller]
     pub fn init<P: Tree + Send + Sync>(
         &self,
@@ -118,10 +120,23 @@ impl Lbfgs {
         self.start(&f, params, Place::of("init"))
     }
 
-    /// The next parameters and state. There the function is at most what it was, up to rounding.
+    /// The next parameters and state, of the types of the given ones. There the function is at most what it
+    /// was, up to rounding. `f` is the function that the state was made for.
     ///
     /// # Errors
-    /// As of [`Lbfgs::init`].
+    /// Carried by the results: those of [`Lbfgs::init`].
+    ///
+    /// ```
+    /// use unloop::{Tensor, optim::Lbfgs};
+    /// let bowl = |x: &Tensor| (x - 3.0).square().sum();
+    /// let (lbfgs, mut x) = (Lbfgs::new(), Tensor::from([0.0, 10.0]));
+    /// let mut state = lbfgs.init(bowl, &x);
+    /// for _ in 0..5 {
+    ///     (x, state) = lbfgs.update(bowl, &state, &x);
+    /// }
+    /// assert!((x - 3.0).abs().max().item::<f64>()? < 1e-6);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     #[track_caller]
     pub fn update<P: Tree + Send + Sync>(
         &self,
@@ -136,7 +151,7 @@ impl Lbfgs {
     /// loop: under `jit` it is compiled once, under `vmap` it goes on until every example is done.
     ///
     /// # Errors
-    /// As of [`Lbfgs::init`].
+    /// Carried by the results: those of [`Lbfgs::init`].
     #[track_caller]
     pub fn minimize<P: Tree + Send + Sync>(
         &self,

@@ -46,27 +46,38 @@ impl Sgd {
         operation("Sgd::new", || Sgd { rate: rate.into(), momentum: None, nesterov: false })
     }
 
-    /// The same with momentum: the part of the velocity that is kept.
+    /// The same with momentum: the part of the velocity that is kept from step to step, such as 0.9.
     #[track_caller]
     pub fn momentum(self, momentum: impl Into<Tensor>) -> Sgd {
         operation("momentum", || Sgd { momentum: Some(number(momentum)), ..self })
     }
 
-    /// The same with Nesterov's momentum.
+    /// The same with Nesterov's momentum. Without [`Sgd::momentum`] it changes nothing.
+    ///
+    /// ```
+    /// use unloop::{Tensor, optim::Sgd};
+    /// let sgd = Sgd::new(0.1).momentum(0.5).nesterov();
+    /// let (x, slope) = (Tensor::from(4.0), Tensor::from(4.0));
+    /// let (next, _) = sgd.update(&slope, &sgd.init(&x), &x); // 4 - 0.1·(4 + 0.5·4)
+    /// assert!((next.item::<f64>()? - 3.4).abs() < 1e-12);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn nesterov(self) -> Sgd {
         Sgd { nesterov: true, ..self }
     }
 
-    /// The state before the first update of parameters.
+    /// The state before the first update of parameters: a velocity of zeros, of their types, if there is
+    /// momentum.
     pub fn init<P: Tree>(&self, params: &P) -> SgdState<P> {
         let zeros = || params.map_leaves(Tensor::zeros_like);
         SgdState { step: Tensor::from(0i64), velocity: self.momentum.as_ref().map(|_| zeros()) }
     }
 
-    /// The next parameters and state.
+    /// The next parameters and state, of the structure, shapes and dtypes of the given ones.
     ///
     /// # Errors
-    /// Carried by the result: the gradient is no tree of the parameters' structure and shapes.
+    /// Carried by the results: `TreeMismatch` for a gradient or a state of another structure than the
+    /// parameters'; `ShapeMismatch` and `DTypeMismatch` for other shapes or dtypes.
     #[track_caller]
     pub fn update<P: Tree>(
         &self,

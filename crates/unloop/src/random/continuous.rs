@@ -24,7 +24,10 @@ fn between(key: &Key, dtype: DType, shape: &Shape, low: f64, high: f64) -> Tenso
     uniform_between(key, &scalar(dtype, low), &scalar(dtype, high), shape)
 }
 
-/// Numbers in `[0, 1)`, in f32 or f64.
+/// Numbers in `[0, 1)`, each as likely as the others, in f32 or f64.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -37,6 +40,17 @@ pub fn uniform(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 }
 
 /// Numbers in `[low, high)`, in the dtype of the bounds, which are scalars or of the result's shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::uniform_between(&random::key(0), -1.0, 1.0, 100);
+/// assert!(x.abs().max().item::<f64>()? <= 1.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn uniform_between(
     key: &Key,
@@ -55,6 +69,17 @@ pub fn uniform_between(
 
 /// Numbers of the normal distribution with mean 0 and variance 1, by the inverse of its distribution
 /// function.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::normal(&random::key(0), DType::F64, 10_000);
+/// assert!(x.mean().item::<f64>()?.abs() < 0.05);
+/// assert!((x.square().mean().item::<f64>()? - 1.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("normal"));
@@ -64,7 +89,19 @@ pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Normal numbers between bounds, which are scalars or of the result's shape.
+/// Normal numbers (mean 0, variance 1 before they are cut off) between bounds, which are scalars or of the
+/// result's shape.
+///
+/// # Errors
+/// Carried by the result: `UnsupportedDType` for bounds other than f32 and f64; `InvalidArgument` for what is
+/// not one key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::truncated_normal(&random::key(0), 1.0, 2.0, 100);
+/// assert!(x.min().item::<f64>()? > 1.0 && x.max().item::<f64>()? < 2.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn truncated_normal(
     key: &Key,
@@ -85,7 +122,12 @@ pub fn truncated_normal(
 }
 
 /// Vectors of the normal distribution of a mean `[n]` and a covariance `[n, n]` (positive definite):
-/// shape `[…, n]`.
+/// `[…, n]` for a shape `[…]`. A covariance that is not positive definite gives NaN, as
+/// [`Tensor::cholesky`] does.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a mean that is no vector of f32 or f64, and for what is not
+/// one key; `WrongRank` for a covariance that is no square matrix; `Incompatible` for one of another size.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -111,7 +153,17 @@ pub fn multivariate_normal(
     })
 }
 
-/// Numbers of the exponential distribution with mean 1.
+/// Numbers of the exponential distribution with mean 1, of the density `e^(-x)` for `x ≥ 0`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::exponential(&random::key(0), DType::F64, 100_000);
+/// assert!((x.mean().item::<f64>()? - 1.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("exponential"));
@@ -119,14 +171,34 @@ pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     place.scope(|| -(-unit(key, dtype, &shape)).log1p())
 }
 
-/// Numbers of the standard Gumbel distribution.
+/// Numbers of the standard Gumbel distribution, `-ln(-ln u)` for uniform `u`; the mean is Euler's constant.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::gumbel(&random::key(0), DType::F64, 100_000);
+/// assert!((x.mean().item::<f64>()? - 0.5772).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn gumbel(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("gumbel"));
     place.scope(|| -(-between(key, dtype, &shape, tiny(dtype), 1.0).log()).log())
 }
 
-/// Numbers of the Laplace distribution with mean 0 and scale 1.
+/// Numbers of the Laplace distribution with mean 0 and scale 1, of the density `e^(-|x|)/2`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::laplace(&random::key(0), DType::F64, 100_000);
+/// assert!((x.abs().mean().item::<f64>()? - 1.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("laplace"));
@@ -136,7 +208,17 @@ pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the standard logistic distribution.
+/// Numbers of the standard logistic distribution, `ln(u/(1 - u))` for uniform `u`: mean 0, variance `π²/3`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::logistic(&random::key(0), DType::F64, 100_000);
+/// assert!((x.mean().item::<f64>()? - 0.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("logistic"));
@@ -146,7 +228,19 @@ pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the standard Cauchy distribution.
+/// Numbers of the standard Cauchy distribution, of the density `1/(π·(1 + x²))`; there is no mean.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::cauchy(&random::key(0), DType::F64, 100_000);
+/// // Half of them are between -1 and 1.
+/// let inside = x.abs().less(1.0).cast(DType::F64).mean();
+/// assert!((inside.item::<f64>()? - 0.5).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("cauchy"));
@@ -156,21 +250,57 @@ pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the Pareto distribution with minimum 1 and tail index `b`, a scalar or of the shape.
+/// Numbers of the Pareto distribution with minimum 1 and tail index `b`, a scalar or of the shape: of the
+/// density `b/x^(b+1)`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::pareto(&random::key(0), 5.0, 100_000);
+/// assert!((x.mean().item::<f64>()? - 1.25).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn pareto(key: &Key, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [b] = &operation("pareto", || operands([&b]));
     operation("pareto", || (exponential(key, b.dtype(), shape) / b).exp())
 }
 
-/// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape.
+/// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape: lengths of normal vectors in
+/// the plane, times the scale.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::rayleigh(&random::key(0), 2.0, 100_000);
+/// assert!((x.mean().item::<f64>()? - 2.0 * std::f64::consts::FRAC_PI_2.sqrt()).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn rayleigh(key: &Key, scale: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [scale] = &operation("rayleigh", || operands([&scale]));
     operation("rayleigh", || scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
 }
 
-/// Numbers of the Weibull distribution of minima, with scale and shape (`concentration`).
+/// Numbers of the Weibull distribution of minima with a scale and a shape parameter (`concentration`):
+/// `scale·e^(1/concentration)` of exponential `e`. Parameters are scalars or of the result's shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::weibull_min(&random::key(0), 3.0, 1.0, 100_000);
+/// assert!((x.mean().item::<f64>()? - 3.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn weibull_min(
     key: &Key,
@@ -186,7 +316,19 @@ pub fn weibull_min(
     })
 }
 
-/// `eˢᶻ` for normal `z` and a standard deviation `sigma`, a scalar or of the shape.
+/// Numbers of the log-normal distribution: `e^(sigma·z)` of normal `z`, for a standard deviation `sigma` of
+/// the logarithm, a scalar or of the shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::lognormal(&random::key(0), 0.5, 100_000);
+/// assert!((x.mean().item::<f64>()? - 0.125f64.exp()).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn lognormal(key: &Key, sigma: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [sigma] = &operation("lognormal", || operands([&sigma]));
@@ -194,12 +336,33 @@ pub fn lognormal(key: &Key, sigma: impl Operand, shape: impl Into<Shape>) -> Ten
 }
 
 /// Numbers of the Maxwell distribution: lengths of normal vectors in three dimensions.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::maxwell(&random::key(0), DType::F64, 100_000);
+/// assert!((x.mean().item::<f64>()? - (8.0 / std::f64::consts::PI).sqrt()).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn maxwell(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     operation("maxwell", || normal(key, dtype, shape.into().concat(&[3])).norm_axis(-1))
 }
 
-/// Maxwell numbers with random signs, scaled and moved.
+/// Maxwell numbers with random signs, times `scale`, plus `loc`; both are scalars or of the result's shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::double_sided_maxwell(&random::key(0), 5.0, 1.0, 100_000);
+/// assert!((x.mean().item::<f64>()? - 5.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn double_sided_maxwell(
     key: &Key,
@@ -216,7 +379,19 @@ pub fn double_sided_maxwell(
     })
 }
 
-/// Numbers of the triangular distribution with a least, a most likely and a greatest value.
+/// Numbers of the triangular distribution with a least, a most likely and a greatest value, scalars or of the
+/// result's shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::triangular(&random::key(0), 0.0, 1.0, 5.0, 100_000);
+/// assert!((x.mean().item::<f64>()? - 2.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn triangular(
     key: &Key,
@@ -239,7 +414,18 @@ pub fn triangular(
     })
 }
 
-/// Numbers of the Wald (inverse Gaussian) distribution with a mean and scale 1.
+/// Numbers of the Wald (inverse Gaussian) distribution with a mean, a scalar or of the shape, and scale 1.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::wald(&random::key(0), 0.5, 100_000);
+/// assert!((x.mean().item::<f64>()? - 0.5).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [mean] = &operation("wald", || operands([&mean]));
@@ -255,7 +441,19 @@ pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the beta distribution; the parameters are scalars or of the shape.
+/// Numbers of the beta distribution, in 0 to 1, of a density proportional to `x^(a-1)·(1 - x)^(b-1)`; the
+/// parameters are scalars or of the shape. Differentiable in them.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
+/// is not one key; `Incompatible` for a parameter of another shape.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::beta(&random::key(0), 1.0, 3.0, 10_000);
+/// assert!((x.mean().item::<f64>()? - 0.25).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [a, b] = &operation("beta", || operands([&a, &b]));
@@ -270,8 +468,20 @@ pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>
     })
 }
 
-/// Points of a simplex: vectors of the Dirichlet distribution with parameters `alpha`, `[n]`: shape
-/// `[…, n]`.
+/// Points of a simplex: vectors of the Dirichlet distribution with parameters `alpha`, `[n]`: `[…, n]` for a
+/// shape `[…]`. The elements of each sum to 1. Differentiable in `alpha`.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let x = random::dirichlet(&random::key(0), &Tensor::from([1.0, 2.0, 3.0]), 4);
+/// assert_eq!(x.shape(), [4, 3]);
+/// assert!((x.sum_axis(-1) - 1.0).abs().max().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into().concat(alpha.shape());
@@ -282,14 +492,38 @@ pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape.
+/// Numbers of the chi-squared distribution with `df` degrees of freedom, a scalar or of the shape; the mean
+/// is `df`. Differentiable in it.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
+/// is not one key; `Incompatible` for a parameter of another shape.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::chisquare(&random::key(0), 4.0, 10_000);
+/// assert!((x.mean().item::<f64>()? - 4.0).abs() < 0.2);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn chisquare(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [df] = &operation("chisquare", || operands([&df]));
     operation("chisquare", || loggamma(key, &(df / 2.0), shape).exp() * 2.0)
 }
 
-/// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape.
+/// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape. Differentiable
+/// in it.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::t(&random::key(0), 10.0, 10_000);
+/// assert!((x.mean().item::<f64>()? - 0.0).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [df] = &operation("t", || operands([&df]));
@@ -301,8 +535,19 @@ pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Numbers of the F distribution: quotients of two chi-squared numbers, each by its degrees of
-/// freedom.
+/// Numbers of the F distribution: quotients of two chi-squared numbers, each by its degrees of freedom, which
+/// are scalars or of the shape. Differentiable in them.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
+/// is not one key; `Incompatible` for a parameter of another shape.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::f(&random::key(0), 6.0, 12.0, 10_000);
+/// assert!((x.mean().item::<f64>()? - 1.2).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn f(key: &Key, above: impl Operand, below: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [above, below] = &operation("f", || operands([&above, &below]));
@@ -314,7 +559,18 @@ pub fn f(key: &Key, above: impl Operand, below: impl Operand, shape: impl Into<S
     })
 }
 
-/// Numbers with a density proportional to `e^(-|x|ᵖ)`.
+/// Numbers with a density proportional to `e^(-|x|ᵖ)`: of the Laplace distribution for `p = 1`, of a normal
+/// one with variance 1/2 for `p = 2`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::generalized_normal(&random::key(0), 2.0, DType::F64, 10_000);
+/// assert!((x.square().mean().item::<f64>()? - 0.5).abs() < 0.05);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("generalized_normal"));
@@ -326,7 +582,18 @@ pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shap
     })
 }
 
-/// Points of the unit ball of the p-norm in `d` dimensions: shape `[…, d]`.
+/// Points of the unit ball of the p-norm in `d` dimensions, uniformly distributed: `[…, d]` for a shape
+/// `[…]`. Barthe et al., *A probabilistic approach to the geometry of the ℓₚⁿ-ball*, 2005.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::ball(&random::key(0), 3, 2.0, DType::F64, 100);
+/// assert!(x.norm_axis(-1).max().item::<f64>()? <= 1.0);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     let (shape, place) = (shape.into(), Place::of("ball"));
@@ -340,7 +607,18 @@ pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) 
     })
 }
 
-/// Orthogonal `n×n` matrices, uniformly distributed: shape `[…, n, n]`.
+/// Orthogonal `n×n` matrices, uniformly distributed: `[…, n, n]` for a shape `[…]`. Mezzadri, *How to
+/// generate random matrices from the classical compact groups*, 2007.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let q = random::orthogonal(&random::key(0), 3, DType::F64, ());
+/// assert!((q.matmul(&q.t()).trace() - 3.0).abs().item::<f64>()? < 1e-12);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn orthogonal(key: &Key, n: usize, dtype: DType, shape: impl Into<Shape>) -> Tensor {
     operation("orthogonal", || {

@@ -5,8 +5,11 @@ use unloop_transform::while_loop;
 
 use super::{Key, bits, gumbel, invalid, split, uniform};
 
-/// Integers in `[low, high)` of dtype i32; all of them `low` where that interval is empty. Slightly biased unless `high - low` is a power of two, by
-/// at most `(high - low)/2⁶⁴`.
+/// Integers in `[low, high)` of dtype i32; all of them `low` where that interval is empty. Slightly biased
+/// unless `high - low` is a power of two, by at most `(high - low)/2⁶⁴`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -30,14 +33,36 @@ pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tenso
     })
 }
 
-/// `true` with probability `p`, a scalar or of the shape.
+/// Bools, `true` with probability `p`, a scalar or of the shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::bernoulli(&random::key(0), 0.25, 10_000);
+/// let share = x.cast(DType::F64).mean().item::<f64>()?;
+/// assert!((share - 0.25).abs() < 0.02);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn bernoulli(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [p] = &operation("bernoulli", || operands([&p]));
     operation("bernoulli", || uniform(key, p.dtype(), shape).less(p))
 }
 
-/// -1 or 1, of dtype i32.
+/// -1 or 1, each with probability 1/2, of dtype i32.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is not one key.
+///
+/// ```
+/// use unloop::random;
+/// let x = random::rademacher(&random::key(0), 100);
+/// assert_eq!(x.abs().to_vec::<i32>()?, [1; 100]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn rademacher(key: &Key, shape: impl Into<Shape>) -> Tensor {
     operation("rademacher", || signs(key, DType::F32, shape.into()).cast(DType::I32))
@@ -50,7 +75,19 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 }
 
 /// The number of trials up to the first success of probability `p` (a scalar or of the shape), as
-/// i32; the largest one where there are more, as for `p = 0`. It is 0 for what is no probability.
+/// i32; the largest one where there are more, as for `p = 0`. It is 0 for what is no probability. The mean is
+/// `1/p`.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
+/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::geometric(&random::key(0), 0.5, 10_000).cast(DType::F64);
+/// assert!((x.mean().item::<f64>()? - 2.0).abs() < 0.1);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [p] = &operation("geometric", || operands([&p]));
@@ -65,7 +102,12 @@ pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor 
 }
 
 /// The positions along the last axis of logarithms of weights (which need not be normalised), one for
-/// each entry of the other axes and of `shape` before them, as i64.
+/// each entry of the other axes and of `shape` before them, as i64: `[shape…, …]` of logits `[…, n]`. By the
+/// Gumbel trick: the largest of the logits with noise of [`gumbel`] added.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for logits other than f32 and f64 or without an element along
+/// the last axis, and for what is not one key; `AxisOutOfRange` for a scalar.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -81,7 +123,20 @@ pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tenso
     })
 }
 
-/// The entries of a tensor along an axis in random order; other axes keep their order within an entry.
+/// The entries of a tensor along an axis in random order; other axes keep their order within an entry. Shape
+/// and dtype stay.
+///
+/// # Errors
+/// Carried by the result: `AxisOutOfRange` for an axis that `x` does not have; `InvalidArgument` for what is
+/// not one key.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let x = random::shuffle(&random::key(0), &Tensor::from([[1, 2], [3, 4], [5, 6]]), 0);
+/// assert_eq!(x.shape(), [3, 2]);
+/// assert_eq!(x.sum_axis(0).to_vec::<i32>()?, [9, 12]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn shuffle(key: &Key, x: &Tensor, axis: impl AxisNumber) -> Tensor {
     let axis = axis.number();
@@ -96,7 +151,19 @@ pub fn shuffle(key: &Key, x: &Tensor, axis: impl AxisNumber) -> Tensor {
     })
 }
 
-/// The numbers from 0 to `n - 1` in random order, as i32.
+/// The numbers from 0 to `n - 1` in random order, `[n]` in i32.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `n` beyond i32, and for what is not one key.
+///
+/// ```
+/// use unloop::random;
+/// let order = random::permutation(&random::key(0), 10);
+/// let mut sorted = order.to_vec::<i32>()?;
+/// sorted.sort();
+/// assert!(sorted.into_iter().eq(0..10));
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn permutation(key: &Key, n: usize) -> Tensor {
     operation("permutation", || {
@@ -118,6 +185,16 @@ pub fn permutation(key: &Key, n: usize) -> Tensor {
 
 /// Positions from 0 to `n - 1`, each as likely as the others, as i32. [`Tensor::take`] makes entries
 /// of them.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for an `n` of 0 or beyond i32, and for what is not one key.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let data = Tensor::from([2.0, 4.0, 8.0]);
+/// let sample = data.take(&random::choice(&random::key(0), 3, 100), 0);
+/// assert_eq!(sample.shape(), [100]);
+/// ```
 #[track_caller]
 pub fn choice(key: &Key, n: usize, shape: impl Into<Shape>) -> Tensor {
     operation("choice", || match i32::try_from(n) {
@@ -126,7 +203,19 @@ pub fn choice(key: &Key, n: usize, shape: impl Into<Shape>) -> Tensor {
     })
 }
 
-/// Positions along a vector of weights, as i64, with these probabilities.
+/// Positions along a vector of weights `[n]`, as i64, with probabilities proportional to them.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for weights other than f32 and f64, and for what is not one key;
+/// `WrongRank` for a matrix of weights; `IndexOutOfBounds` for no weights.
+///
+/// ```
+/// use unloop::{Tensor, random};
+/// let weights = Tensor::from([0.0, 3.0, 0.0]);
+/// let chosen = random::choice_weighted(&random::key(0), &weights, 4);
+/// assert_eq!(chosen.to_vec::<i64>()?, [1, 1, 1, 1]);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn choice_weighted(key: &Key, weights: &Tensor, shape: impl Into<Shape>) -> Tensor {
     operation("choice_weighted", || {
@@ -136,7 +225,20 @@ pub fn choice_weighted(key: &Key, weights: &Tensor, shape: impl Into<Shape>) -> 
     })
 }
 
-/// `count` different positions from 0 to `n - 1`, as i32.
+/// `count` different positions from 0 to `n - 1`, `[count]` in i32, in random order.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for a `count` above `n`, for an `n` beyond i32, and for what is
+/// not one key.
+///
+/// ```
+/// use unloop::random;
+/// let mut drawn = random::choice_without_replacement(&random::key(0), 49, 6).to_vec::<i32>()?;
+/// drawn.sort();
+/// drawn.dedup();
+/// assert_eq!(drawn.len(), 6);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
     operation("choice_without_replacement", || {
@@ -150,6 +252,17 @@ pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
 /// Numbers of the Poisson distribution with a mean, a scalar or of the shape, as i32. Means below 10
 /// multiply uniform numbers (Knuth), larger ones reject (Hörmann, *The transformed rejection method
 /// for generating Poisson random variables*, 1993).
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is not one key; `Incompatible` for a mean of another
+/// shape.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let x = random::poisson(&random::key(0), 4.0, 10_000).cast(DType::F64);
+/// assert!((x.mean().item::<f64>()? - 4.0).abs() < 0.1);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn poisson(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [mean] = &operation("poisson", || operands([&mean]));

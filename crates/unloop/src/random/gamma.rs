@@ -6,8 +6,12 @@ use unloop_transform::{at_once, custom_jvp, vmap, while_loop};
 
 use super::{Key, exponential, normal, split, split_stack, uniform};
 
-/// Numbers of the gamma distribution with a parameter `a`, a scalar or of the shape, and scale 1.
-/// Differentiable in `a`.
+/// Numbers of the gamma distribution with a parameter `a`, a scalar or of the shape, and scale 1: of a
+/// density proportional to `x^(a-1)·e^(-x)`; the mean is `a`. Differentiable in `a`.
+///
+/// # Errors
+/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
+/// is not one key; `Incompatible` for a parameter of another shape.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -22,6 +26,16 @@ pub fn gamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
 }
 
 /// The logarithm of numbers of [`gamma`], accurate where these are too small for the dtype.
+///
+/// # Errors
+/// Carried by the result: those of [`gamma`].
+///
+/// ```
+/// use unloop::random;
+/// let x = random::loggamma(&random::key(0), 1e-4, 100); // e^x may be too small for an f64
+/// assert!(x.is_finite().all().item::<bool>()?);
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn loggamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
     let [a] = &operation("loggamma", || operands([&a]));

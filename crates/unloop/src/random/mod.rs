@@ -5,6 +5,10 @@
 //! The generator is Threefry-2x32 with 20 rounds (Salmon et al., *Parallel random numbers: as easy as
 //! 1, 2, 3*, 2011), counting as JAX does, so that keys, bits and uniform numbers are JAX's, bit by bit.
 //!
+//! Functions take one key and the shape of the result: `()`, `3`, `(2, 3)`, a slice. A dtype is f32 or f64.
+//! Parameters are numbers or tensors, scalars or of the result's shape, and give the dtype. Errors are
+//! carried by the result.
+//!
 //! ```
 //! use unloop::prelude::*;
 //! use unloop::random;
@@ -52,18 +56,40 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of two words: a tensor of dtype u32 and shape `[2]`, or a stack of such.
+    /// The key of two words: a tensor of dtype u32 and shape `[2]`, or a stack of such, `[n, 2]`. Of other
+    /// tensors, what is drawn carries an error (`InvalidArgument`).
+    ///
+    /// ```
+    /// use unloop::{Tensor, random};
+    /// let key = random::Key::from_data(Tensor::from([0u32, 42]));
+    /// let (same, shape) = (random::key(42), 3);
+    /// assert_eq!(random::bits(&key, shape).to_vec::<u32>()?, random::bits(&same, shape).to_vec::<u32>()?);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn from_data(words: impl Into<Tensor>) -> Key {
         Key { words: words.into() }
     }
 
-    /// The two words of the key, of dtype u32.
+    /// The two words of the key, `[2]` of dtype u32; of a stack, `[n, 2]`.
+    ///
+    /// ```
+    /// use unloop::random;
+    /// assert_eq!(random::key(42).data().to_vec::<u32>()?, [0, 42]);
+    /// # Ok::<(), unloop::Error>(())
+    /// ```
     pub fn data(&self) -> &Tensor {
         &self.words
     }
 }
 
-/// The key of a seed.
+/// The key of a seed, any i64.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let draw = || random::uniform(&random::key(7), DType::F64, 3).to_vec::<f64>();
+/// assert_eq!(draw()?, draw()?); // the same key, the same numbers
+/// # Ok::<(), unloop::Error>(())
+/// ```
 #[track_caller]
 pub fn key(seed: i64) -> Key {
     operation("key", || {
@@ -141,7 +167,10 @@ fn invalid(message: String) -> Tensor {
     Tensor::error(Error::new("random", ErrorKind::InvalidArgument(message), Place::here()))
 }
 
-/// New keys of a key; the old one should not be used again.
+/// `N` new keys of a key; the old one should not be used again.
+///
+/// # Errors
+/// Carried by the keys: `InvalidArgument` for what is not one key (a stack goes through `vmap`).
 ///
 /// ```
 /// use unloop::random;
@@ -157,7 +186,19 @@ pub fn split<const N: usize>(key: &Key) -> [Key; N] {
     })
 }
 
-/// New keys of a key as one stack, for `vmap`.
+/// `count` new keys of a key as one stack, for `vmap`: its data is `[count, 2]`. The keys are those of
+/// [`split`].
+///
+/// # Errors
+/// Carried by the keys: `InvalidArgument` for what is not one key.
+///
+/// ```
+/// use unloop::prelude::*;
+/// use unloop::random;
+/// let keys = random::split_stack(&random::key(0), 5);
+/// let x = vmap(|key: &random::Key| random::normal(key, DType::F64, 3), 0)(&keys);
+/// assert_eq!(x.shape(), [5, 3]);
+/// ```
 #[track_caller]
 pub fn split_stack(key: &Key, count: usize) -> Key {
     operation("split_stack", || {
@@ -166,7 +207,12 @@ pub fn split_stack(key: &Key, count: usize) -> Key {
     })
 }
 
-/// A new key of a key and a number, an integer scalar such as the step of a loop.
+/// A new key of a key and a number, an integer scalar such as the step of a loop. Other numbers make other
+/// keys; of the number the lower 32 bits count.
+///
+/// # Errors
+/// Carried by the key: `IndexCount` for a stack of keys, which goes through `vmap`; those of `key` and
+/// `number`.
 ///
 /// ```
 /// use unloop::random;
@@ -188,7 +234,16 @@ pub fn fold_in(key: &Key, number: impl Into<Tensor>) -> Key {
     )
 }
 
-/// Random bits, as u32.
+/// Random bits: words of dtype u32, of any shape.
+///
+/// # Errors
+/// Carried by the result: `InvalidArgument` for what is not one key, and for 2³² numbers or more of one.
+///
+/// ```
+/// use unloop::{DType, random};
+/// let words = random::bits(&random::key(0), 4);
+/// assert_eq!(words.dtype(), DType::U32);
+/// ```
 #[track_caller]
 pub fn bits(key: &Key, shape: impl Into<Shape>) -> Tensor {
     operation("bits", || {
