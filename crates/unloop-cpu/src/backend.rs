@@ -29,6 +29,12 @@ impl Cpu {
         Simd::available().into_iter().map(Simd::name).collect()
     }
 
+    /// Compiles a program whose kernels the scalar evaluator of loop nests computes: slow, for tests of
+    /// the kernels and of the nests that programs print.
+    pub fn compile_by_nests(graph: &Graph) -> Result<Arc<dyn Executable>> {
+        Ok(Arc::new(Plan::compile(graph, Simd::oracle())?))
+    }
+
     /// Compiles a program for one of [`Cpu::instruction_sets`]; `None` if it is not among them.
     pub fn compile_for(
         graph: &Graph,

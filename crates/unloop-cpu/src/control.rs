@@ -85,6 +85,27 @@ impl Control {
         }))
     }
 
+    /// The programs inside, with what each is for.
+    pub fn programs(&self) -> Vec<(String, &Plan)> {
+        let of_loop = |each: &'_ Loop, what: &str| match (&each.condition, each.limit) {
+            (None, Some(length)) => format!("{what} run {length} times, one after the other"),
+            _ => format!("{what} run as long as a condition is true"),
+        };
+        match &self.kind {
+            Kind::Switch(branches) => {
+                let name = |(i, plan): (usize, _)| (format!("branch {i}"), plan);
+                branches.iter().enumerate().map(name).collect()
+            }
+            Kind::Call(body) => vec![("the function".into(), &**body)],
+            Kind::Loop { whole, parts: None } => vec![(of_loop(whole, "a body"), &whole.body)],
+            Kind::Loop { parts: Some(parts), .. } => {
+                let Division { examples, width, .. } = parts.division;
+                let what = format!("for {width} of {examples} examples at a time, a body");
+                vec![(of_loop(&parts.part, &what), &parts.part.body)]
+            }
+        }
+    }
+
     /// Bytes of what lies in between, of the programs inside.
     pub fn working_bytes(&self) -> usize {
         match &self.kind {

@@ -24,21 +24,11 @@ pub(crate) trait Program {
     fn is_uniform(&self, x: ExprId) -> bool;
 }
 
-/// The operands of an expression.
-pub(crate) fn operands(expr: &Expr) -> SmallVec<[ExprId; 3]> {
-    match *expr {
-        Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => SmallVec::new(),
-        Expr::Unary(_, a) | Expr::Convert(_, a) | Expr::Bitcast(_, a) => SmallVec::from_slice(&[a]),
-        Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[a, b]),
-        Expr::Select(a, b, c) | Expr::Clamp(a, b, c) => SmallVec::from_slice(&[a, b, c]),
-    }
-}
-
 /// Predicted nanoseconds an element of one instruction.
 pub(crate) fn cost(expr: &Expr, dtype: DType) -> f64 {
     let width = dtype.size() as f64 / 4.0;
     match expr {
-        Expr::Load(_) | Expr::Constant(_) => 0.03 * width,
+        Expr::Load(_) | Expr::Constant(_) | Expr::Carried(_) => 0.03 * width,
         Expr::Iota { .. } => 0.1 * width,
         Expr::Unary(op, _) => {
             use unloop_graph::UnaryOp::*;
@@ -65,11 +55,12 @@ pub(crate) fn cost(expr: &Expr, dtype: DType) -> f64 {
     }
 }
 
-/// The instruction of an expression; `None` for what is not computed: loads, constants, counts.
+/// The instruction of an expression; `None` for what is not computed: loads, constants, counts, and what
+/// loops pass on.
 pub(crate) fn instruction(program: &impl Program, x: ExprId) -> Option<Instruction> {
     let (simd, expr, dtype) = (program.simd(), program.expr(x), program.dtype(x));
     let is_uniform = |x: ExprId| program.is_uniform(x);
-    let uniform = operands(expr).iter().all(|&x| is_uniform(x));
+    let uniform = expr.operands().iter().all(|&x| is_uniform(x));
     let mode = |a: ExprId, b: ExprId| match (is_uniform(a), is_uniform(b)) {
         (false, true) => Mode::VectorScalar,
         (true, false) => Mode::ScalarVector,
@@ -95,9 +86,11 @@ pub(crate) fn instruction(program: &impl Program, x: ExprId) -> Option<Instructi
         Expr::Convert(to, a) => (simd.convert(program.dtype(a), to), [false; 3]),
         // The same bytes: a copy.
         Expr::Bitcast(to, _) => (simd.convert(to, to), [false; 3]),
-        Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } => return None,
+        Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } | Expr::Carried(_) => {
+            return None;
+        }
     };
-    let operands = operands(expr).into_iter().zip(tiles).collect();
+    let operands = expr.operands().into_iter().zip(tiles).collect();
     Some(Instruction { f, operands, uniform })
 }
 

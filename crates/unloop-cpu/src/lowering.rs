@@ -13,7 +13,6 @@ use crate::cumulative::CumulativeStep;
 use crate::decompose::Decomposition;
 use crate::follower::{Follower, following};
 use crate::gather::{GatherStep, ScatterStep};
-use crate::host::HostStep;
 use crate::linalg::{Factorisation, SharedFactors};
 use crate::map::{self, Map};
 use crate::memory::ALIGN;
@@ -21,6 +20,7 @@ use crate::plan::{Home, Run, Task};
 use crate::product::{self, Product, follows_product};
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
+use crate::reference::ReferenceStep;
 use crate::rowwise::RowwiseStep;
 use crate::search::SearchStep;
 use crate::simd::Simd;
@@ -325,7 +325,13 @@ impl Lowering<'_> {
                 let flops = elements * kernel.exprs.len().saturating_sub(kernel.loads.len());
                 let (place, bytes, dtype) = (Place(None), self.bytes_of(step), kernel.dtype());
                 let facts = Facts { name, place, bytes, flops, dtype };
-                return Ok(Some(Task { run, op: "kernel", facts }));
+                return Ok(Some(Task {
+                    run,
+                    step: step.clone(),
+                    oracle: None,
+                    op: "kernel",
+                    facts,
+                }));
             }
             Step::Reduced { kernel, then } => {
                 let is_too_large = self.is_too_large(then.store.value);
@@ -344,7 +350,13 @@ impl Lowering<'_> {
                 let facts =
                     Facts { name, place: Place(None), bytes: self.bytes_of(step), flops, dtype };
                 let run = Run::Reduce(run.followed_by(follower).into());
-                return Ok(Some(Task { run, op: "kernel", facts }));
+                return Ok(Some(Task {
+                    run,
+                    step: step.clone(),
+                    oracle: None,
+                    op: "kernel",
+                    facts,
+                }));
             }
             Step::Rowwise(program) => {
                 let is_too_large = |v: ValueId| self.is_too_large(v);
@@ -356,7 +368,8 @@ impl Lowering<'_> {
                 let (name, dtype) = (profile::name_of_rows(program), program.dtype());
                 let facts =
                     Facts { name, place: Place(None), bytes: self.bytes_of(step), flops, dtype };
-                return Ok(Some(Task { run: Run::Rowwise(run), op: "kernel", facts }));
+                let (run, step) = (Run::Rowwise(run), step.clone());
+                return Ok(Some(Task { run, step, oracle: None, op: "kernel", facts }));
             }
             Step::Dot { node, operands, then } => {
                 let mut product = Product::compile(self.graph, *node, simd, operands, buffer);
@@ -400,7 +413,7 @@ impl Lowering<'_> {
         let bytes = self.bytes_of(step);
         let dtype = self.types[node.first.index()].dtype;
         let facts = Facts { name, place: node.place, bytes, flops, dtype };
-        Ok(Some(Task { run, op: node.op.name(), facts }))
+        Ok(Some(Task { run, step: step.clone(), oracle: None, op: node.op.name(), facts }))
     }
 
     /// Whether a value is a result that does not stay in caches until it is read.
@@ -450,27 +463,17 @@ impl Lowering<'_> {
             (Op::SearchSorted { right }, [table, values], [y]) => {
                 Run::Search(SearchStep::compile(*right, simd, *table, *values, *y))
             }
-            (op @ Op::Host(host), operands, results) => {
-                let step = HostStep::compile(host, operands, results);
-                Run::Host(step.map_err(|kind| Error::new(op.name(), kind, node.place))?)
-            }
-            // These have no value, and say why when they are asked for one.
-            (op @ (Op::Pullback(_) | Op::AllGather(_)), ..) => {
-                let kind = op.evaluate(&[], &Default::default()).err();
-                let kind = kind.unwrap_or(ErrorKind::Unsupported(op.name().into()));
-                return Err(Error::new(op.name(), kind, node.place));
-            }
-            (op, operands, results) => match (
-                Factorisation::compile(op, simd, operands, results),
-                Decomposition::compile(op, simd, operands, results),
-            ) {
-                (Some(step), _) => Run::Factorisation(step),
-                (None, Some(step)) => Run::Decomposition(step),
-                (None, None) => {
-                    let kind = ErrorKind::Unsupported(format!("{op} has no CPU kernel"));
-                    return Err(Error::new(op.name(), kind, node.place));
+            (op, operands, results) => {
+                if let Some(step) = Factorisation::compile(op, simd, operands, results) {
+                    return Ok(Run::Factorisation(step));
                 }
-            },
+                if let Some(step) = Decomposition::compile(op, simd, operands, results) {
+                    return Ok(Run::Decomposition(step));
+                }
+                // What has no kernel is computed by its definition.
+                let step = ReferenceStep::compile(op, operands, results);
+                Run::Reference(step.map_err(|kind| Error::new(op.name(), kind, node.place))?)
+            }
         };
         Ok(run)
     }

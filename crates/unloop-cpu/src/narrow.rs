@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use unloop_graph::op::{Gather, Scan, Scatter, While};
-use unloop_graph::{Graph, Node, Op, Place, ReduceOp, TensorType, ValueId};
+use unloop_graph::{
+    Axes, Graph, GraphBuilder, Node, Number, Op, Place, ReduceOp, Scalar, TensorType, ValueId,
+};
 
 /// How a value depends on the examples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +24,7 @@ struct Narrow<'a> {
     graph: &'a Graph,
     from: usize,
     to: usize,
-    types: Vec<TensorType>,
-    nodes: Vec<Node>,
+    builder: GraphBuilder,
     /// The new values of each old one, by their state.
     values: Vec<SmallVec<[(State, ValueId); 2]>>,
     producer: Vec<Option<usize>>,
@@ -38,6 +39,20 @@ pub(crate) type ExampleAxis = Option<usize>;
 /// The first axis of a value that has as many entries as there are examples.
 pub(crate) fn example_axis(ty: &TensorType, examples: usize) -> ExampleAxis {
     ty.shape.iter().position(|&d| d == examples)
+}
+
+/// The state of a value that has the examples there.
+fn of(axis: ExampleAxis) -> State {
+    axis.map_or(State::Shared, State::Each)
+}
+
+/// The type of a value with so many examples along an axis.
+fn shortened(ty: &TensorType, axis: ExampleAxis, to: usize) -> TensorType {
+    let mut ty = ty.clone();
+    if let Some(extent) = axis.and_then(|axis| ty.shape.get_mut(axis)) {
+        *extent = to;
+    }
+    ty
 }
 
 /// The first axis of the values named.
@@ -55,20 +70,14 @@ pub(crate) fn narrow(
     (from, to): (usize, usize),
     any: Option<ValueId>,
 ) -> Option<Graph> {
-    let mut narrow = Narrow::new(graph, inputs, (from, to), any)?;
+    let mut narrow = Narrow::new(graph, inputs, (from, to), any);
     for (i, node) in graph.nodes().iter().enumerate() {
         narrow.begin(i, node);
         narrow.node(node)?;
     }
-    let wanted = |axis: ExampleAxis| axis.map_or(State::Shared, State::Each);
-    let outputs: Option<Vec<ValueId>> = graph
-        .outputs()
-        .iter()
-        .zip(outputs)
-        .map(|(&v, &each)| narrow.get(v, wanted(each)))
-        .collect();
-    let types = narrow.types[..graph.inputs().len()].to_vec();
-    Graph::new(types, narrow.nodes, outputs?).ok()
+    let outputs: Option<Vec<ValueId>> =
+        graph.outputs().iter().zip(outputs).map(|(&v, &axis)| narrow.get(v, of(axis))).collect();
+    Some(narrow.builder.finish(&outputs?))
 }
 
 /// How a program is computed in stages: in those with odd numbers every example is computed from that
@@ -87,7 +96,7 @@ pub(crate) fn stages(
     examples: usize,
     may: impl Fn(&Node) -> bool,
 ) -> Option<Stages> {
-    let mut narrow = Narrow::new(graph, inputs, (examples, 1), None)?;
+    let mut narrow = Narrow::new(graph, inputs, (examples, 1), None);
     let mut of_value = vec![0usize; graph.inputs().len()];
     let mut of_node = Vec::new();
     for (i, node) in graph.nodes().iter().enumerate() {
@@ -98,7 +107,7 @@ pub(crate) fn stages(
         let is_known = (!is_each || may(node)) && narrow.node(node).is_some();
         if !is_known {
             narrow.values.truncate(before);
-            node.results().for_each(|v| narrow.restart(ValueId(v)));
+            node.results().try_for_each(|v| narrow.restart(ValueId(v)))?;
         }
         let stage = match is_each && is_known {
             true => latest | 1,
@@ -120,37 +129,31 @@ impl<'a> Narrow<'a> {
         inputs: &[ExampleAxis],
         (from, to): (usize, usize),
         any: Option<ValueId>,
-    ) -> Option<Narrow<'a>> {
-        let mut narrow = Narrow {
+    ) -> Narrow<'a> {
+        let types = graph.inputs().iter().zip(inputs);
+        let builder = GraphBuilder::new(types.map(|(ty, &axis)| shortened(ty, axis, to)).collect());
+        let state = |(id, &axis): (ValueId, &ExampleAxis)| SmallVec::from_slice(&[(of(axis), id)]);
+        Narrow {
             graph,
             from,
             to,
-            types: Vec::new(),
-            nodes: Vec::new(),
-            values: Vec::new(),
+            values: builder.inputs().into_iter().zip(inputs).map(state).collect(),
+            builder,
             producer: vec![None; graph.inputs().len()],
             place: Place(None),
             any,
-        };
-        graph.inputs().iter().zip(inputs).for_each(|(ty, &axis)| narrow.begin_value(ty, axis));
-        Some(narrow)
-    }
-
-    /// A value that is there.
-    fn begin_value(&mut self, ty: &TensorType, axis: ExampleAxis) {
-        let mut ty = ty.clone();
-        if let Some(extent) = axis.and_then(|axis| ty.shape.get_mut(axis)) {
-            *extent = self.to;
         }
-        let id = ValueId(self.types.len() as u32);
-        self.types.push(ty);
-        self.values.push(SmallVec::from_slice(&[(axis.map_or(State::Shared, State::Each), id)]));
     }
 
-    /// A value that is not computed example by example, but may have them.
-    fn restart(&mut self, v: ValueId) {
+    /// A value that is not computed example by example, but may have them: anything of its type.
+    fn restart(&mut self, v: ValueId) -> Option<()> {
         let ty = self.graph.ty(v);
-        self.begin_value(ty, example_axis(ty, self.from));
+        let axis = example_axis(ty, self.from);
+        let ty = shortened(ty, axis, self.to);
+        let zero = self.emit(Op::Constant(Scalar::new(ty.dtype, Number::Int(0))), &[])?;
+        let id = self.emit(Op::Broadcast { shape: ty.shape, dims: Axes::new() }, &[zero])?;
+        self.values.push(SmallVec::from_slice(&[(of(axis), id)]));
+        Some(())
     }
 
     /// Before the operation of this number.
@@ -190,13 +193,7 @@ impl Narrow<'_> {
     }
 
     fn emit(&mut self, op: Op, operands: &[ValueId]) -> Option<ValueId> {
-        let types: SmallVec<[TensorType; 3]> =
-            operands.iter().map(|v| self.types[v.index()].clone()).collect();
-        let results = op.infer(&types).ok()?;
-        let first = ValueId(self.types.len() as u32);
-        self.types.extend(results);
-        self.nodes.push(Node { op, operands: operands.into(), first, place: self.place });
-        Some(first)
+        self.builder.push(op, operands, self.place).ok()
     }
 
     fn node(&mut self, node: &Node) -> Option<()> {

@@ -1,34 +1,33 @@
-//! Parts of programs.
+//! A program that is put together of parts of another one.
 
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
-use unloop_graph::{Graph, Node, Op, Place, TensorType, ValueId};
+use unloop_graph::{Graph, GraphBuilder, Op, Place, TensorType, ValueId};
 
-/// A graph under construction, of some of another one's operations.
+/// A program under construction, of some of another one's operations.
 pub(crate) struct Part<'a> {
     pub graph: &'a Graph,
-    pub inputs: Vec<TensorType>,
-    nodes: Vec<Node>,
-    count: u32,
-    /// Where the values of the other graph are.
+    builder: GraphBuilder,
+    /// Where the values of the other program are.
     pub moved: HashMap<ValueId, ValueId>,
 }
 
 impl<'a> Part<'a> {
-    /// Nothing yet, with the inputs of a graph.
+    /// Nothing yet, with the inputs of a program.
     pub fn new(graph: &'a Graph) -> Part<'a> {
-        let inputs = graph.inputs().to_vec();
-        let same = (0..graph.inputs().len() as u32).map(|v| (ValueId(v), ValueId(v)));
-        let (count, moved) = (inputs.len() as u32, same.collect());
-        Part { graph, inputs, nodes: Vec::new(), count, moved }
+        let builder = GraphBuilder::new(graph.inputs().to_vec());
+        let moved = builder.inputs().into_iter().map(|v| (v, v)).collect();
+        Part { graph, builder, moved }
     }
 
-    pub fn push(&mut self, op: Op, operands: &[ValueId], results: usize, place: Place) -> ValueId {
-        let first = ValueId(self.count);
-        self.count += results as u32;
-        self.nodes.push(Node { op, operands: operands.into(), first, place });
-        first
+    /// Gives an input another type, before anything reads it.
+    pub fn retype(&mut self, input: ValueId, ty: TensorType) {
+        self.builder.retype(input, ty);
+    }
+
+    pub fn push(&mut self, op: Op, operands: &[ValueId], place: Place) -> Option<ValueId> {
+        self.builder.push(op, operands, place).ok()
     }
 
     /// Adds all operations that values need, as far as they are not there already.
@@ -47,23 +46,23 @@ impl<'a> Part<'a> {
         for node in wanted.into_iter().rev() {
             let operands: Option<SmallVec<[ValueId; 3]>> =
                 node.operands.iter().map(|v| self.moved.get(v).copied()).collect();
-            let results = node.results();
-            let first = self.push(node.op.clone(), &operands?, results.len(), node.place);
-            let results = results.zip(first.0..).map(|(old, new)| (ValueId(old), ValueId(new)));
-            self.moved.extend(results);
+            let first = self.push(node.op.clone(), &operands?, node.place)?;
+            let results = node.results().zip(first.0..);
+            self.moved.extend(results.map(|(old, new)| (ValueId(old), ValueId(new))));
         }
         Some(())
     }
 
-    pub fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
-        Graph::new(self.inputs, self.nodes, outputs).ok()
+    pub fn finish(self, outputs: &[ValueId]) -> Graph {
+        self.builder.finish(outputs)
     }
 
-    /// With all else that the outputs of the graph need, the program of these.
+    /// With all else that the outputs of the other program need, the program of these.
     pub fn complete(mut self) -> Option<Graph> {
         let outputs = self.graph.outputs();
         self.need(outputs.iter().copied())?;
-        let outputs: Option<_> = outputs.iter().map(|v| self.moved.get(v).copied()).collect();
-        self.finish(outputs?)
+        let outputs: Option<Vec<ValueId>> =
+            outputs.iter().map(|v| self.moved.get(v).copied()).collect();
+        Some(self.finish(&outputs?))
     }
 }

@@ -125,6 +125,11 @@ impl Parts {
         Ok(Some(Parts { division, part: part?, rest: rest.transpose()? }))
     }
 
+    /// The program of a part, with how many examples it has and how many there are.
+    pub fn part(&self) -> (&Plan, usize, usize) {
+        (&self.part, self.division.width, self.division.examples)
+    }
+
     /// Bytes of what lies in between, of all parts that run at a time.
     pub fn working_bytes(&self) -> usize {
         let parts = self.division.examples.div_ceil(self.division.width);

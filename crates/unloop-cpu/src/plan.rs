@@ -11,21 +11,23 @@ use unloop_graph::stack::deeper;
 use unloop_graph::{
     Array, DType, Error, ErrorKind, Graph, Result, Shape, TensorType, ValueId, cancel,
 };
-use unloop_kernel::{Step, build, roots};
+use unloop_kernel::{Nest, Step, build, roots};
 
 use crate::control::Control;
 use crate::cumulative::CumulativeStep;
 use crate::decompose::Decomposition;
+use crate::describe;
 use crate::gather::{GatherStep, ScatterStep};
-use crate::host::HostStep;
 use crate::linalg::Factorisation;
 use crate::lowering::Lowering;
 use crate::map::Map;
 use crate::memory::{ALIGN, Addresses, Arena, Output, counted_scratch};
+use crate::oracle;
 use crate::parts::Parts;
 use crate::product::Product;
 use crate::profile::{self, Facts};
 use crate::reduce::Reduce;
+use crate::reference::ReferenceStep;
 use crate::rowwise::RowwiseStep;
 use crate::search::SearchStep;
 use crate::simd::Simd;
@@ -37,7 +39,7 @@ use crate::unroll::{Unrolled, Unrolling};
 /// A compiled program.
 pub(crate) struct Plan {
     inputs: Vec<TensorType>,
-    tasks: Vec<Task>,
+    pub tasks: Vec<Task>,
     /// Where each buffer lies.
     homes: Vec<Home>,
     arena_bytes: usize,
@@ -47,21 +49,23 @@ pub(crate) struct Plan {
     results: Vec<(DType, Shape)>,
     outputs: Vec<(Source, Shape)>,
     /// The same program for a part of its examples, which then stays in cache.
-    parts: Option<Box<Parts>>,
+    pub parts: Option<Box<Parts>>,
     /// The same program in stages, some of which run on single numbers.
-    stages: Vec<Stage>,
+    pub stages: Vec<Stage>,
+    /// The number of elements of each value, temporary ones included.
+    pub lens: Vec<usize>,
     /// The program's largest operation, of which is told when there is no room.
     largest: Place,
 }
 
 /// A part of a program, with the buffers of its inputs and outputs.
-struct Stage {
-    run: StageRun,
+pub(crate) struct Stage {
+    pub run: StageRun,
     inputs: SmallVec<[usize; 8]>,
     outputs: SmallVec<[usize; 8]>,
 }
 
-enum StageRun {
+pub(crate) enum StageRun {
     Unrolled(Box<Unrolled>),
     Plan(Box<Plan>),
 }
@@ -81,9 +85,12 @@ pub(crate) enum Source {
     Result(usize),
 }
 
-/// A step, and what an error or a profile of it says.
+/// A step, and what an error, a profile or a description of it says.
 pub(crate) struct Task {
     pub run: Run,
+    pub step: Step,
+    /// The loops that stand for `run`, with the buffers of theirs, if the scalar evaluator is asked for.
+    pub oracle: Option<Box<(Nest, Vec<Option<usize>>)>>,
     pub op: &'static str,
     pub facts: Facts,
 }
@@ -105,7 +112,7 @@ pub(crate) enum Run {
     Factorisation(Factorisation),
     Decomposition(Decomposition),
     Control(Control),
-    Host(HostStep),
+    Reference(ReferenceStep),
 }
 
 impl Run {
@@ -130,7 +137,7 @@ impl Run {
                 Run::Gather(step) => step.run(memory),
                 Run::Scatter(step) => step.run(memory),
                 Run::Control(step) => step.run(memory),
-                Run::Host(step) => step.run(memory),
+                Run::Reference(step) => step.run(memory),
                 Run::Factorisation(step) => step.run(memory),
             }
         }
@@ -156,7 +163,7 @@ impl Run {
             Run::Sort(step) => threads(step.scratch()),
             Run::Decomposition(step) => threads(step.scratch()),
             Run::Factorisation(step) => threads(step.scratch()),
-            Run::Host(step) => step.working_bytes(),
+            Run::Reference(step) => step.working_bytes(),
             Run::Control(step) => step.working_bytes(),
         }
     }
@@ -212,6 +219,7 @@ impl Plan {
             results,
             parts: None,
             stages: Vec::new(),
+            lens: lowering.types.iter().map(|ty| ty.shape.size()).collect(),
             largest: graph.largest(),
         };
         let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
@@ -243,7 +251,14 @@ impl Plan {
                 let kind = ErrorKind::InvalidArgument(format!("value {v} does not lie in memory"));
                 return Err(Error::new("plan", kind, Place(None)));
             }
-            plan.tasks.extend(lowering.compile(step, simd)?);
+            let Some(mut task) = lowering.compile(step, simd)? else { continue };
+            if simd.is_oracle() {
+                task.oracle = describe::nest(&plan, step).map(|(nest, values)| {
+                    let buffer = |v: ValueId| lowering.root[v.index()];
+                    (nest, values.into_iter().map(|v| v.map(buffer)).collect()).into()
+                });
+            }
+            plan.tasks.push(task);
         }
         if plan.tasks.len() > 1 && plan.has_own_results() {
             plan.parts = Parts::compile(graph, simd, plan.arena_bytes)?.map(Box::new);
@@ -345,7 +360,16 @@ impl Plan {
             cancel::check().map_err(|kind| Error::new(task.op, kind, task.facts.place))?;
             // SAFETY: the plan gives every value memory of its size for as long as it lives, and a
             // run has its arena and its results for itself.
-            let run = || unsafe { task.run.run(memory) };
+            let run = || unsafe {
+                match &task.oracle {
+                    None => task.run.run(memory),
+                    Some(of) => {
+                        let at: Vec<Option<*mut u8>> =
+                            of.1.iter().map(|buffer| buffer.map(|b| memory.of(b))).collect();
+                        oracle::run(&of.0, &at)
+                    }
+                }
+            };
             // The steps inside of control flow count for themselves.
             let done = match task.run {
                 Run::Control(_) => run(),
@@ -467,6 +491,10 @@ impl Plan {
 }
 
 impl Executable for Plan {
+    fn describe(&self) -> String {
+        describe::plan(self)
+    }
+
     fn peak_bytes(&self) -> usize {
         let results = self.results.iter().map(|(dtype, shape)| shape.size() * dtype.size());
         results.fold(self.working_bytes(), usize::saturating_add)

@@ -210,6 +210,15 @@ pub(crate) fn packs(graph: &Graph, node: usize, operands: &[Strided; 2]) -> [Opt
 }
 
 impl Product {
+    /// How it multiplies.
+    pub fn way(&self) -> &'static str {
+        match (&self.small, self.is_large) {
+            (Some(_), _) => "products of small matrices",
+            (None, true) => "products of matrices, each shared among threads",
+            (None, false) => "products of matrices, the stack shared among threads",
+        }
+    }
+
     /// Compiles a contraction of operands that are matrices in memory, as [`packs`] makes them.
     pub fn compile(
         graph: &Graph,

@@ -38,17 +38,8 @@ pub(crate) fn name_of_rows(program: &Rowwise) -> Arc<str> {
 }
 
 fn name_of_expr(expr: &Expr) -> Option<&'static str> {
-    Some(match expr {
-        Expr::Load(_) | Expr::Constant(_) => return None,
-        Expr::Iota { .. } => "iota",
-        Expr::Unary(op, _) => op.name(),
-        Expr::Binary(op, ..) => op.name(),
-        Expr::Compare(op, ..) => op.name(),
-        Expr::Select(..) => "select",
-        Expr::Clamp(..) => "clamp",
-        Expr::Convert(..) => "convert",
-        Expr::Bitcast(..) => "bitcast",
-    })
+    let is_named = !matches!(expr, Expr::Load(_) | Expr::Constant(_) | Expr::Carried(_));
+    is_named.then(|| expr.name())
 }
 
 fn joined(mut names: Vec<&str>) -> Arc<str> {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
-use unloop_graph::{Graph, Node, Op, TensorType, ValueId};
+use unloop_graph::{Graph, GraphBuilder, Node, Op, ValueId};
 
 use crate::narrow::{self, ExampleAxis, example_axis};
 
@@ -81,10 +81,7 @@ pub(crate) fn stages(
 
 /// Leaves only those operations in stages of examples that gain, or that others there need.
 fn settle(graph: &Graph, of_node: &mut [usize], worth: &impl Fn(&Node) -> Worth) {
-    let mut producer = vec![None; graph.value_count()];
-    for (i, node) in graph.nodes().iter().enumerate() {
-        node.results().for_each(|v| producer[v as usize] = Some(i));
-    }
+    let producer = graph.producers();
     let nodes = graph.nodes();
     // What gains, and what is computed of it in the same stage.
     let mut gains: Vec<bool> = nodes.iter().map(|node| worth(node) == Worth::Much).collect();
@@ -156,28 +153,19 @@ impl Cutter<'_> {
         let is_known = |v: &ValueId| (self.known..self.graph.inputs().len()).contains(&v.index());
         inputs.sort_unstable_by_key(|v| (is_known(v), v.0));
         inputs.dedup();
-        let mut moved: HashMap<ValueId, ValueId> = HashMap::new();
-        let mut next = 0;
-        let mut enter = |v: ValueId| {
-            moved.insert(v, ValueId(next));
-            next += 1;
-            ValueId(next - 1)
-        };
-        for &v in &inputs {
-            enter(v);
-        }
-        let mut own: Vec<Node> = Vec::new();
+        let types = inputs.iter().map(|&v| self.graph.ty(v).clone()).collect();
+        let mut builder = GraphBuilder::new(types);
+        let mut moved: HashMap<ValueId, ValueId> =
+            inputs.iter().copied().zip(builder.inputs()).collect();
         for (node, _) in nodes.iter().zip(&here).filter(|(_, here)| **here) {
-            let first: SmallVec<[ValueId; 2]> = node.results().map(|v| enter(ValueId(v))).collect();
-            own.push(Node { first: first[0], ..node.clone() });
+            let operands: Option<SmallVec<[ValueId; 3]>> =
+                node.operands.iter().map(|v| moved.get(v).copied()).collect();
+            let first = builder.push(node.op.clone(), &operands?, node.place).ok()?;
+            let results = node.results().zip(first.0..);
+            moved.extend(results.map(|(old, new)| (ValueId(old), ValueId(new))));
         }
-        let of = |v: &ValueId| moved.get(v).copied();
-        for node in &mut own {
-            node.operands = node.operands.iter().map(of).collect::<Option<_>>()?;
-        }
-        let types: Vec<TensorType> = inputs.iter().map(|&v| self.graph.ty(v).clone()).collect();
-        let results: Vec<ValueId> = outputs.iter().map(of).collect::<Option<_>>()?;
-        let graph = Graph::new(types, own, results).ok()?;
+        let results: Option<Vec<ValueId>> = outputs.iter().map(|v| moved.get(v).copied()).collect();
+        let graph = builder.finish(&results?);
         Some(Some(Stage { graph, inputs, outputs, region: None }))
     }
 }

@@ -4,7 +4,6 @@
 use unloop_graph::{BinaryOp, ReduceOp, UnaryOp};
 use unloop_kernel::{Expr, ExprId, Kernel};
 
-use crate::instruction::operands;
 use crate::simd::{Fused, Simd, TileFn};
 use crate::tape::{Place, Tape, Tiling};
 
@@ -43,7 +42,7 @@ fn split(kernel: &Kernel) -> Option<Split> {
         Expr::Binary(BinaryOp::Mul, a, b) => (Fused::MulAdd, [a, b]),
         Expr::Unary(UnaryOp::Square, x) => match kernel.exprs[x.index()] {
             Expr::Binary(BinaryOp::Sub, a, b)
-                if !rest.exprs.iter().any(|e| operands(e).contains(&x))
+                if !rest.exprs.iter().any(|e| e.operands().contains(&x))
                     && without_last(&mut rest, x) =>
             {
                 (Fused::SubSquareAdd, [a, b])

@@ -5,7 +5,7 @@
 use smallvec::{SmallVec, smallvec};
 use unloop_graph::op::{DotDims, Pad, Scan, Slice};
 use unloop_graph::{
-    Axes, BinaryOp, DType, Graph, Number, Op, Place, ReduceOp, Scalar, UnaryOp, ValueId,
+    Axes, BinaryOp, DType, Graph, Number, Op, Place, ReduceOp, Scalar, TensorType, UnaryOp, ValueId,
 };
 
 use crate::part::Part;
@@ -26,22 +26,21 @@ pub(crate) fn behind_loops(graph: &Graph, examples: usize) -> Option<Graph> {
         for (i, v) in node.operands.iter().enumerate() {
             let is_moved = i >= scan.shared && moved.contains(&(i - scan.shared));
             operands.push(match is_moved {
-                true => zeros(&mut part, *v, examples),
+                true => zeros(&mut part, *v, examples)?,
                 false => *part.moved.get(v)?,
             });
         }
-        let count = node.results().len();
         let op = Op::Scan(Scan { body: body.into(), ..scan.clone() });
-        let first = part.push(op, &operands, count, node.place);
+        let first = part.push(op, &operands, node.place)?;
         for (i, v) in node.results().enumerate() {
             let mut value = ValueId(first.0 + i as u32);
             if moved.contains(&i) {
                 let sum = Op::Reduce { op: ReduceOp::Sum, axes: Axes::from_slice(&[0]) };
-                value = part.push(sum, &[value], 1, node.place);
+                value = part.push(sum, &[value], node.place)?;
                 let start = node.operands[scan.shared + i];
                 if !is_zero(graph, start) {
                     let start = *part.moved.get(&start)?;
-                    value = part.push(Op::Binary(BinaryOp::Add), &[start, value], 1, node.place);
+                    value = part.push(Op::Binary(BinaryOp::Add), &[start, value], node.place)?;
                 }
             }
             part.moved.insert(ValueId(v), value);
@@ -50,7 +49,7 @@ pub(crate) fn behind_loops(graph: &Graph, examples: usize) -> Option<Graph> {
     if !changed {
         return None;
     }
-    without_dead(&part.complete()?)
+    part.complete()
 }
 
 /// The body of a loop in which examples add up their own, and which of the values passed on these are.
@@ -72,12 +71,13 @@ fn body(scan: &Scan, examples: usize) -> Option<(Graph, SmallVec<[usize; 4]>)> {
         else {
             continue;
         };
-        part.inputs[carry(i).index()].shape = body.ty(carry(i)).shape.with(0, examples);
-        let sum = terms.into_iter().fold(carry(i), |sum, (minus, term)| {
+        let ty = body.ty(carry(i));
+        part.retype(carry(i), TensorType::new(ty.dtype, ty.shape.with(0, examples)));
+        let sum = terms.into_iter().try_fold(carry(i), |sum, (minus, term)| {
             let op = if minus { BinaryOp::Sub } else { BinaryOp::Add };
-            part.push(Op::Binary(op), &[sum, term], 1, Place(None))
+            part.push(Op::Binary(op), &[sum, term], Place(None))
         });
-        outputs[i] = Some(sum);
+        outputs[i] = Some(sum?);
         moved.push(i);
     }
     let others = body.outputs().iter().zip(&outputs).filter(|(_, new)| new.is_none());
@@ -85,13 +85,7 @@ fn body(scan: &Scan, examples: usize) -> Option<(Graph, SmallVec<[usize; 4]>)> {
     let outputs: Option<Vec<ValueId>> = (body.outputs().iter().zip(outputs))
         .map(|(v, new)| new.or_else(|| part.moved.get(v).copied()))
         .collect();
-    let body = if moved.is_empty() { None } else { part.finish(outputs?) };
-    Some((without_dead(&body?)?, moved))
-}
-
-/// The program without what no output needs.
-fn without_dead(graph: &Graph) -> Option<Graph> {
-    Part::new(graph).complete()
+    (!moved.is_empty()).then_some((part.finish(&outputs?), moved))
 }
 
 /// What is added to a value to give another, if nothing else is done with either; those that are
@@ -146,12 +140,12 @@ fn is_zero(graph: &Graph, v: ValueId) -> bool {
 }
 
 /// Zeros of the type of a value, for each example.
-fn zeros(part: &mut Part<'_>, v: ValueId, examples: usize) -> ValueId {
+fn zeros(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> {
     let ty = part.graph.ty(v).clone();
     let number = if ty.dtype.is_float() { Number::Float(0.0) } else { Number::Int(0) };
-    let zero = part.push(Op::Constant(Scalar::new(ty.dtype, number)), &[], 1, Place(None));
+    let zero = part.push(Op::Constant(Scalar::new(ty.dtype, number)), &[], Place(None))?;
     let repeat = Op::Broadcast { shape: ty.shape.with(0, examples), dims: Axes::new() };
-    part.push(repeat, &[zero], 1, Place(None))
+    part.push(repeat, &[zero], Place(None))
 }
 
 /// A value of which another one is the sum over its first axis, one entry for each example; `None` if it
@@ -162,7 +156,7 @@ fn partial(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> 
         return None;
     }
     if is_zero(graph, v) {
-        return Some(zeros(part, v, examples));
+        return zeros(part, v, examples);
     }
     let node = graph.nodes().iter().find(|node| node.first == v)?;
     let whole = |part: &mut Part<'_>, v: ValueId| -> Option<ValueId> {
@@ -183,7 +177,7 @@ fn partial(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> 
             let mut value = whole(part, of(0))?;
             if !rest.is_empty() {
                 let sum = Op::Reduce { op: ReduceOp::Sum, axes: rest };
-                value = part.push(sum, &[value], 1, node.place);
+                value = part.push(sum, &[value], node.place)?;
             }
             let order = std::iter::once(at).chain((0..rank).filter(|&a| a != at));
             (Op::Transpose(order.collect()), smallvec![value])
@@ -216,7 +210,7 @@ fn partial(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> 
             let repeated = |part: &mut Part<'_>, v: ValueId| -> Option<ValueId> {
                 let value = whole(part, v)?;
                 let dims = (1..=graph.ty(v).rank()).collect();
-                Some(part.push(Op::Broadcast { shape: shape(), dims }, &[value], 1, node.place))
+                part.push(Op::Broadcast { shape: shape(), dims }, &[value], node.place)
             };
             let operands = match partial(part, of(0), examples) {
                 Some(x) => [x, repeated(part, of(1))?],
@@ -259,5 +253,5 @@ fn partial(part: &mut Part<'_>, v: ValueId, examples: usize) -> Option<ValueId> 
         }
         _ => return None,
     };
-    Some(part.push(op, &operands, 1, node.place))
+    part.push(op, &operands, node.place)
 }

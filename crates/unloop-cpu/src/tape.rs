@@ -7,7 +7,7 @@ use unloop_graph::{DType, ErrorKind};
 use unloop_kernel::{Expr, ExprId, Kernel, Window};
 
 use crate::feed::{Axis, BLOCK, Feed, Windows};
-use crate::instruction::{Program, cost, fused_instruction, instruction, operands, product_within};
+use crate::instruction::{Program, cost, fused_instruction, instruction, product_within};
 use crate::simd::{Simd, TileFn, copy_past_caches, fill};
 use crate::space::Cursor;
 
@@ -154,7 +154,7 @@ impl Tape {
         };
         let (mut last, mut uses) = (vec![0; count], vec![0; count]);
         for (i, expr) in kernel.exprs.iter().enumerate() {
-            for x in operands(expr) {
+            for x in expr.operands() {
                 last[x.index()] = i;
                 uses[x.index()] += 1;
             }
@@ -384,7 +384,7 @@ impl Compiler<'_> {
                 self.fused[x.index()] = true;
                 // The factors live on to where the sum is computed.
                 let user = self.last[x.index()];
-                for factor in operands(&kernel.exprs[x.index()]) {
+                for factor in kernel.exprs[x.index()].operands() {
                     let last = &mut self.last[factor.index()];
                     *last = (*last).max(user);
                 }
@@ -416,7 +416,7 @@ impl Compiler<'_> {
 
     fn emit(&mut self, i: usize) {
         let expr = &self.kernel.exprs[i];
-        if self.fused[i] && !operands(expr).iter().all(|x| self.is_uniform(*x)) {
+        if self.fused[i] && !expr.operands().iter().all(|x| self.is_uniform(*x)) {
             return;
         }
         self.fused[i] = false;
@@ -434,11 +434,11 @@ impl Compiler<'_> {
         };
         self.values[i] = Some(value);
         // Registers read for the last time here may be written by the next instruction.
-        for x in operands(expr) {
+        for x in expr.operands() {
             self.release(x, i);
         }
         if let Some(product) = self.fused_product(expr) {
-            for factor in operands(&self.kernel.exprs[product.index()]) {
+            for factor in self.kernel.exprs[product.index()].operands() {
                 self.release(factor, i);
             }
         }

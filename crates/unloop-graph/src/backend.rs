@@ -39,6 +39,9 @@ pub trait Executable: Send + Sync {
 
     /// Bytes that a run needs at most for results and values in between, without the inputs.
     fn peak_bytes(&self) -> usize;
+
+    /// What runs, in order, for people: loops, and what is computed in which way.
+    fn describe(&self) -> String;
 }
 
 /// Runs programs by [`Graph::evaluate`].
@@ -53,6 +56,10 @@ impl Backend for Reference {
 impl Executable for Graph {
     fn run(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.evaluate(inputs)
+    }
+
+    fn describe(&self) -> String {
+        format!("by reference evaluation:\n{self}\n")
     }
 
     /// As if all values lived to the end.

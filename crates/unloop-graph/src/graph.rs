@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
 use crate::stack::deeper;
-use crate::{Array, Axes, Op, Result, TensorType};
+use crate::{Array, Axes, GraphBuilder, Op, Result, TensorType, builder};
 
 /// The number of a value of a [`Graph`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -100,46 +100,37 @@ impl Graph {
     /// The same program with other inputs, some of which it may not read: what was input `i` is input
     /// `place[i]` of the new ones.
     pub fn with_inputs(&self, inputs: Vec<TensorType>, place: &[usize]) -> Graph {
-        let (old, new) = (self.input_count, inputs.len());
-        let moved = |v: ValueId| match place.get(v.index()) {
-            Some(&i) => ValueId(i as u32),
-            None => ValueId((v.index() - old + new) as u32),
-        };
-        let renumbered = |node: &Node| Node {
-            operands: node.operands.iter().map(|&v| moved(v)).collect(),
-            first: moved(node.first),
-            ..node.clone()
-        };
-        let nodes = self.nodes.iter().map(renumbered).collect();
-        let types = inputs.into_iter().chain(self.types[old..].iter().cloned()).collect();
-        Graph::from_parts(new, types, nodes, self.outputs.iter().map(|&v| moved(v)).collect())
+        let moved = place.iter().map(|&i| ValueId(i as u32)).collect();
+        self.continued(GraphBuilder::new(inputs), moved)
     }
 
     /// The same program with smaller inputs in the place of some, of which it makes the old ones by
     /// repeating them: each with its type, and the axes of the old one that its axes become.
     pub fn with_repeats(&self, smaller: &[(usize, TensorType, Axes)]) -> Graph {
-        let (old, more) = (self.input_count, smaller.len());
-        let mut types = self.types.clone();
-        let mut nodes = Vec::with_capacity(self.nodes.len() + more);
-        let mut moved: Vec<ValueId> = (0..self.types.len() as u32)
-            .map(|v| ValueId(if (v as usize) < old { v } else { v + more as u32 }))
-            .collect();
-        for (k, (input, ty, dims)) in smaller.iter().enumerate() {
-            let first = ValueId((old + k) as u32);
-            let whole = std::mem::replace(&mut types[*input], ty.clone());
+        let mut types = self.inputs().to_vec();
+        smaller.iter().for_each(|(input, ty, _)| types[*input] = ty.clone());
+        let mut builder = GraphBuilder::new(types);
+        let mut moved = builder.inputs();
+        for (input, _, dims) in smaller {
+            let whole = self.types[*input].clone();
             let op = Op::Broadcast { shape: whole.shape.clone(), dims: dims.clone() };
-            let operands = SmallVec::from_slice(&[ValueId(*input as u32)]);
-            nodes.push(Node { op, operands, first, place: Place(None) });
-            types.insert(old + k, whole);
-            moved[*input] = first;
+            let operands = SmallVec::from_slice(&[moved[*input]]);
+            let types = [whole].into_iter().collect();
+            moved[*input] = builder.push_typed(op, operands, types, Place(None));
         }
-        nodes.extend(self.nodes.iter().map(|node| Node {
-            operands: node.operands.iter().map(|v| moved[v.index()]).collect(),
-            first: moved[node.first.index()],
-            ..node.clone()
-        }));
-        let outputs = self.outputs.iter().map(|v| moved[v.index()]).collect();
-        Graph::from_parts(old, types, nodes, outputs)
+        self.continued(builder, moved)
+    }
+
+    /// The operations of the program behind those of a builder, which has its inputs as `moved`.
+    fn continued(&self, mut builder: GraphBuilder, mut moved: Vec<ValueId>) -> Graph {
+        for node in &self.nodes {
+            let operands = node.operands.iter().map(|v| moved[v.index()]).collect();
+            let types: Types = node.results().map(|v| self.types[v as usize].clone()).collect();
+            let first = builder.push_typed(node.op.clone(), operands, types, node.place);
+            moved.extend((first.0..).take(node.results().len()).map(ValueId));
+        }
+        let outputs: Vec<ValueId> = self.outputs.iter().map(|v| moved[v.index()]).collect();
+        builder.finish(&outputs)
     }
 
     /// The types of the inputs, which are the values `0..inputs().len()`.
@@ -211,6 +202,20 @@ impl Graph {
         }
         self.outputs.iter().for_each(|v| last[v.index()] = Some(usize::MAX));
         last
+    }
+
+    /// Which operations some output needs.
+    pub fn live(&self) -> Vec<bool> {
+        builder::live(&self.nodes, self.types.len(), &self.outputs)
+    }
+
+    /// The index of the node that computes each value; `None` for inputs.
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.types.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            node.results().for_each(|v| producers[v as usize] = Some(i));
+        }
+        producers
     }
 
     /// Runs the program by reference evaluation: slow, obviously correct, the oracle of backends.

@@ -7,6 +7,7 @@ mod tensor;
 
 mod array;
 pub mod backend;
+mod builder;
 pub mod cancel;
 mod dtype;
 pub mod error;
@@ -23,6 +24,7 @@ mod trace;
 mod tree;
 
 pub use array::{Array, Strides};
+pub use builder::GraphBuilder;
 pub use cancel::CancelToken;
 pub use dtype::{Buffer, DType, Element, Number, Scalar};
 pub use error::{Error, ErrorKind, ErrorMode, Place, Result, Site, operation, set_error_mode};

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+use crate::builder::{GraphBuilder, live};
 use crate::error::{Error, ErrorKind, Place};
 use crate::op::Types;
 use crate::tensor::Repr;
@@ -191,46 +192,28 @@ fn on_stage<R>(stage: Option<Arc<Recorder>>, f: impl FnOnce() -> R) -> R {
 
 /// Keeps what the outputs need and numbers it anew: parameters, captures, nodes.
 fn build(program: Program, outputs: &[ValueId]) -> TracedProgram {
-    let mut live = vec![false; program.types.len()];
-    outputs.iter().for_each(|v| live[v.index()] = true);
-    let needed: Vec<bool> = {
-        let mut needed = vec![false; program.nodes.len()];
-        for (i, node) in program.nodes.iter().enumerate().rev() {
-            if node.results().any(|v| live[v as usize]) {
-                needed[i] = true;
-                node.operands.iter().for_each(|v| live[v.index()] = true);
-            }
-        }
-        needed
-    };
-    let mut number = vec![ValueId(u32::MAX); program.types.len()];
-    let mut types: Vec<TensorType> = Vec::new();
-    let mut enter = |v: ValueId, types: &mut Vec<TensorType>| {
-        number[v.index()] = ValueId(types.len() as u32);
-        types.push(program.types[v.index()].clone());
-    };
-    program.params.iter().for_each(|&v| enter(v, &mut types));
-    let mut captures = Vec::new();
-    for (v, capture) in program.captures {
-        if live[v.index()] {
-            enter(v, &mut types);
-            captures.push(capture);
-        }
-    }
-    let input_count = types.len();
-    let mut nodes = Vec::new();
-    for (mut node, _) in program.nodes.into_iter().zip(&needed).filter(|(_, needed)| **needed) {
-        node.operands.iter_mut().for_each(|v| *v = number[v.index()]);
+    let Program { types, nodes, params, captures: captured, .. } = program;
+    let live = live(&nodes, types.len(), outputs);
+    let mut is_read = vec![false; types.len()];
+    let operands = |(node, live): (&'_ Node, &bool)| live.then(|| node.operands.clone());
+    let read = nodes.iter().zip(&live).filter_map(operands).flatten();
+    read.chain(outputs.iter().copied()).for_each(|v| is_read[v.index()] = true);
+    let (numbers, captures): (Vec<ValueId>, Vec<Capture>) =
+        captured.into_iter().filter(|(v, _)| is_read[v.index()]).unzip();
+    let inputs: Vec<ValueId> = params.into_iter().chain(numbers).collect();
+    let ty = |v: &ValueId| types[v.index()].clone();
+    let mut builder = GraphBuilder::new(inputs.iter().map(ty).collect());
+    let mut moved = vec![ValueId(u32::MAX); types.len()];
+    inputs.iter().zip(builder.inputs()).for_each(|(old, new)| moved[old.index()] = new);
+    for (node, _) in nodes.into_iter().zip(live).filter(|(_, live)| *live) {
+        let operands = node.operands.iter().map(|v| moved[v.index()]).collect();
         let results = node.results();
-        node.first = ValueId(types.len() as u32);
-        for v in results {
-            number[v as usize] = ValueId(types.len() as u32);
-            types.push(program.types[v as usize].clone());
-        }
-        nodes.push(node);
+        let result_types = results.clone().map(|v| ty(&ValueId(v))).collect();
+        let first = builder.push_typed(node.op, operands, result_types, node.place);
+        results.zip(first.0..).for_each(|(old, new)| moved[old as usize] = ValueId(new));
     }
-    let outputs = outputs.iter().map(|v| number[v.index()]).collect();
-    TracedProgram { graph: Graph::from_parts(input_count, types, nodes, outputs), captures }
+    let outputs: Vec<ValueId> = outputs.iter().map(|v| moved[v.index()]).collect();
+    TracedProgram { graph: builder.finish(&outputs), captures }
 }
 
 /// Records an operation in the newest trace among the operands and the stage; `None` when there is

@@ -101,10 +101,7 @@ pub fn roots(graph: &Graph, steps: &[Step]) -> Vec<usize> {
 
 /// Fuses a graph into steps, in order. Linear in the size of the graph.
 pub fn build(graph: &Graph) -> Vec<Step> {
-    let mut producer = vec![None; graph.value_count()];
-    for (i, node) in graph.nodes().iter().enumerate() {
-        node.results().for_each(|v| producer[v as usize] = Some(i));
-    }
+    let producer = graph.producers();
     let regions = Regions::new(graph, &producer);
     let mut in_memory = vec![true; graph.inputs().len()];
     in_memory.resize(graph.value_count(), false);

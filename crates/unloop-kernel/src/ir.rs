@@ -93,6 +93,57 @@ pub enum Expr {
     Clamp(ExprId, ExprId, ExprId),
     Convert(DType, ExprId),
     Bitcast(DType, ExprId),
+    /// A value that a loop of a [`Nest`](crate::Nest) passes on; the number tells them apart.
+    Carried(u32),
+}
+
+impl Expr {
+    /// What it is computed of.
+    pub fn operands(&self) -> SmallVec<[ExprId; 3]> {
+        match *self {
+            Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } | Expr::Carried(_) => {
+                SmallVec::new()
+            }
+            Expr::Unary(_, a) | Expr::Convert(_, a) | Expr::Bitcast(_, a) => {
+                SmallVec::from_slice(&[a])
+            }
+            Expr::Binary(_, a, b) | Expr::Compare(_, a, b) => SmallVec::from_slice(&[a, b]),
+            Expr::Select(a, b, c) | Expr::Clamp(a, b, c) => SmallVec::from_slice(&[a, b, c]),
+        }
+    }
+
+    /// The same of other operands.
+    pub fn with_operands(&self, f: impl Fn(ExprId) -> ExprId) -> Expr {
+        match *self {
+            Expr::Load(_) | Expr::Constant(_) | Expr::Iota { .. } | Expr::Carried(_) => {
+                self.clone()
+            }
+            Expr::Unary(op, a) => Expr::Unary(op, f(a)),
+            Expr::Binary(op, a, b) => Expr::Binary(op, f(a), f(b)),
+            Expr::Compare(op, a, b) => Expr::Compare(op, f(a), f(b)),
+            Expr::Select(a, b, c) => Expr::Select(f(a), f(b), f(c)),
+            Expr::Clamp(a, b, c) => Expr::Clamp(f(a), f(b), f(c)),
+            Expr::Convert(to, a) => Expr::Convert(to, f(a)),
+            Expr::Bitcast(to, a) => Expr::Bitcast(to, f(a)),
+        }
+    }
+
+    /// The name that programs are printed with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Expr::Load(_) => "load",
+            Expr::Constant(_) => "constant",
+            Expr::Iota { .. } => "iota",
+            Expr::Unary(op, _) => op.name(),
+            Expr::Binary(op, ..) => op.name(),
+            Expr::Compare(op, ..) => op.name(),
+            Expr::Select(..) => "select",
+            Expr::Clamp(..) => "clamp",
+            Expr::Convert(..) => "convert",
+            Expr::Bitcast(..) => "bitcast",
+            Expr::Carried(_) => "carried",
+        }
+    }
 }
 
 /// Expressions under construction: equal ones are one.

@@ -5,9 +5,14 @@ mod access;
 mod build;
 mod collapse;
 mod ir;
+mod nest;
 mod regions;
 mod rowwise;
 
 pub use build::{Step, Uses, build, roots};
 pub use ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
+pub use nest::{
+    AxisId, Buffer, BufferId, Carried, Index, Kind, Loop, Lowered, Nest, Read, Role, Stmt,
+    for_loops,
+};
 pub use rowwise::{RowExpr, RowStore, Rowwise};

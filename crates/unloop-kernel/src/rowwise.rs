@@ -210,7 +210,6 @@ impl Builder {
             .collect();
         let mut ids: Vec<ExprId> = Vec::with_capacity(kernel.exprs.len());
         for (expr, &dtype) in kernel.exprs.iter().zip(&kernel.dtypes) {
-            let x = |x: ExprId| ids[x.index()];
             let expr = match *expr {
                 Expr::Load(l) => {
                     ids.push(loads[l]);
@@ -222,14 +221,7 @@ impl Builder {
                     };
                     Expr::Iota { axis, scale, offset, dtype }
                 }
-                Expr::Constant(value) => Expr::Constant(value),
-                Expr::Unary(op, a) => Expr::Unary(op, x(a)),
-                Expr::Binary(op, a, b) => Expr::Binary(op, x(a), x(b)),
-                Expr::Compare(op, a, b) => Expr::Compare(op, x(a), x(b)),
-                Expr::Select(a, b, c) => Expr::Select(x(a), x(b), x(c)),
-                Expr::Clamp(a, b, c) => Expr::Clamp(x(a), x(b), x(c)),
-                Expr::Convert(to, a) => Expr::Convert(to, x(a)),
-                Expr::Bitcast(to, a) => Expr::Bitcast(to, x(a)),
+                _ => expr.with_operands(|x| ids[x.index()]),
             };
             ids.push(self.program.add(RowExpr::Scalar(expr), dtype));
         }

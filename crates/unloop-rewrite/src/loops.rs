@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use unloop_graph::op::Scan;
-use unloop_graph::{Graph, Node, Op, ValueId};
+use unloop_graph::{Graph, GraphBuilder, Op, ValueId};
 
 use crate::tidy::{Builder, Operands};
 
@@ -36,9 +36,8 @@ pub(crate) fn merge(graph: &Graph, builder: impl Fn(&Graph) -> Builder) -> Optio
     if merged.is_empty() {
         return None;
     }
-    let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
-    let mut next = values.len() as u32;
-    let mut nodes = Vec::new();
+    let mut whole = GraphBuilder::new(graph.inputs().to_vec());
+    let mut values = whole.inputs();
     // The values of loops that another one has computed.
     let mut known: HashMap<usize, Vec<ValueId>> = HashMap::new();
     for (i, node) in graph.nodes().iter().enumerate() {
@@ -46,23 +45,19 @@ pub(crate) fn merge(graph: &Graph, builder: impl Fn(&Graph) -> Builder) -> Optio
             values.extend(results);
             continue;
         }
-        let first = ValueId(next);
+        let Some(Merged { scan, results: of }) = merged.remove(&i) else {
+            whole.copy(node, &mut values).ok()?;
+            continue;
+        };
         let operands: Operands = node.operands.iter().map(|v| values[v.index()]).collect();
-        let mut op = node.op.clone();
-        let mut results: Vec<ValueId> =
-            (0..node.results().len() as u32).map(|k| ValueId(next + k)).collect();
-        if let Some(Merged { scan, results: of }) = merged.remove(&i) {
-            let of_loop = |results: &[u32]| results.iter().map(|k| ValueId(next + k)).collect();
-            results = of_loop(&of[0].1);
-            known.extend(of[1..].iter().map(|(i, results)| (*i, of_loop(results))));
-            op = Op::Scan(scan);
-        }
-        next += op.result_count() as u32;
-        nodes.push(Node { op, operands, first, place: node.place });
-        values.extend(results);
+        let first = whole.push(Op::Scan(scan), &operands, node.place).ok()?;
+        let of_loop = |results: &[u32]| results.iter().map(|k| ValueId(first.0 + k)).collect();
+        known.extend(of[1..].iter().map(|(i, results)| (*i, of_loop(results))));
+        let own: Vec<ValueId> = of_loop(&of[0].1);
+        values.extend(own);
     }
-    let outputs = graph.outputs().iter().map(|v| values[v.index()]).collect();
-    Graph::new(graph.inputs().to_vec(), nodes, outputs).ok()
+    let outputs: Vec<ValueId> = graph.outputs().iter().map(|v| values[v.index()]).collect();
+    Some(whole.finish(&outputs))
 }
 
 /// One loop for all of a group that pass on what the first does.
@@ -98,6 +93,6 @@ fn merge_group(
     if results.len() < 2 {
         return None;
     }
-    let body = Arc::new(builder.finish(outputs)?);
+    let body = Arc::new(builder.finish(&outputs));
     Some(Merged { scan: Scan { body, ..first.clone() }, results })
 }

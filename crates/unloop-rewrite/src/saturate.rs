@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use egg::Id;
+use smallvec::SmallVec;
 use unloop_graph::backend::Rewriting;
 use unloop_graph::{
-    Array, BinaryOp, DotDims, Graph, Node, Op, Place, Shape, TensorType, ValueId, cancel,
+    Array, BinaryOp, DotDims, Graph, GraphBuilder, Node, Op, Shape, TensorType, ValueId, cancel,
 };
 
 use crate::contract::contract;
@@ -282,39 +283,27 @@ impl<'a> Choice<'a> {
 
     /// The chosen program.
     fn graph(&self, like: &Graph) -> Option<Graph> {
-        let order = self.order()?;
+        let mut builder = GraphBuilder::new(like.inputs().to_vec());
         let mut values: HashMap<Id, ValueId> = HashMap::new();
-        let mut nodes = Vec::new();
-        let mut next = like.inputs().len() as u32;
-        for id in order {
+        for id in self.order()? {
             let node = self.node(id)?;
             let operand =
                 |k: usize| values.get(&self.programs.egraph.find(node.operands[k])).copied();
-            match self.programs.egraph.analysis.term(node) {
-                Term::Input { number, .. } => {
-                    values.insert(id, ValueId(*number as u32));
-                }
-                Term::Result(k) => {
-                    let first = operand(0)?;
-                    values.insert(id, ValueId(first.0 + *k as u32));
-                }
+            let value = match self.programs.egraph.analysis.term(node) {
+                Term::Input { number, .. } => ValueId(*number as u32),
+                Term::Result(k) => ValueId(operand(0)?.0 + *k as u32),
                 Term::Op(op) => {
-                    let operands: Option<_> = (0..node.operands.len()).map(operand).collect();
-                    let place: Place = self.programs.egraph[id].data.place;
-                    values.insert(id, ValueId(next));
-                    nodes.push(Node {
-                        op: (**op).clone(),
-                        operands: operands?,
-                        first: ValueId(next),
-                        place,
-                    });
-                    next += op.result_count() as u32;
+                    let operands: Option<SmallVec<[ValueId; 3]>> =
+                        (0..node.operands.len()).map(operand).collect();
+                    let place = self.programs.egraph[id].data.place;
+                    builder.push((**op).clone(), &operands?, place).ok()?
                 }
-            }
+            };
+            values.insert(id, value);
         }
         let outputs: Option<Vec<ValueId>> =
             self.roots.iter().map(|id| values.get(id).copied()).collect();
-        Graph::new(like.inputs().to_vec(), nodes, outputs?).ok()
+        Some(builder.finish(&outputs?))
     }
 }
 

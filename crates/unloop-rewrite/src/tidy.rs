@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use unloop_graph::backend::Rewriting;
-use unloop_graph::{Array, Graph, Node, Op, Place, Scalar, TensorType, ValueId, cancel};
+use unloop_graph::{Array, Graph, GraphBuilder, Op, Place, Scalar, TensorType, ValueId, cancel};
 
 use crate::loops;
 use crate::rules::{self, Rule};
@@ -27,8 +27,7 @@ pub(crate) fn run(
 ) -> Graph {
     let mut builder = Builder::new(graph.inputs().to_vec(), known, rewriting);
     let mut values: Vec<ValueId> = (0..graph.inputs().len() as u32).map(ValueId).collect();
-    let live = live(graph);
-    for (node, live) in graph.nodes().iter().zip(live) {
+    for (node, live) in graph.nodes().iter().zip(graph.live()) {
         // Nobody wants the result any more.
         if cancel::check().is_err() {
             return graph.clone();
@@ -55,8 +54,8 @@ pub(crate) fn run(
         values.extend((0..node.results().len() as u32).map(|k| ValueId(first.0 + k)));
     }
     fired.append(&mut builder.fired);
-    let outputs = graph.outputs().iter().map(|v| values[v.index()]).collect();
-    let Some(tidied) = builder.finish(outputs) else { return graph.clone() };
+    let outputs: Vec<ValueId> = graph.outputs().iter().map(|v| values[v.index()]).collect();
+    let tidied = builder.finish(&outputs);
     let of = |body: &Graph| Builder::new(body.inputs().to_vec(), &[], rewriting);
     match loops::merge(&tidied, of) {
         Some(merged) => {
@@ -66,20 +65,6 @@ pub(crate) fn run(
         }
         None => tidied,
     }
-}
-
-/// Which operations some output needs.
-pub(crate) fn live(graph: &Graph) -> Vec<bool> {
-    let mut needed = vec![false; graph.value_count()];
-    graph.outputs().iter().for_each(|v| needed[v.index()] = true);
-    let mut live = vec![false; graph.nodes().len()];
-    for (i, node) in graph.nodes().iter().enumerate().rev() {
-        live[i] = node.results().any(|v| needed[v as usize]);
-        if live[i] {
-            node.operands.iter().for_each(|v| needed[v.index()] = true);
-        }
-    }
-    live
 }
 
 /// The operation with the programs in it rewritten too.
@@ -107,9 +92,7 @@ fn with_bodies(op: &Op, rewriting: Rewriting) -> Op {
 
 /// A program under construction, in which equal operations are one.
 pub(crate) struct Builder {
-    inputs: usize,
-    types: Vec<TensorType>,
-    nodes: Vec<Node>,
+    graph: GraphBuilder,
     known: HashMap<(Op, Operands), ValueId>,
     /// The operation that computes each value.
     producer: Vec<Option<usize>>,
@@ -135,11 +118,9 @@ impl Builder {
         arrays.truncate(inputs.len());
         Builder {
             arrays,
-            inputs: inputs.len(),
             producer: vec![None; inputs.len()],
             uniform: vec![None; inputs.len()],
-            types: inputs,
-            nodes: Vec::new(),
+            graph: GraphBuilder::new(inputs),
             known: HashMap::new(),
             rewriting,
             place: Place(None),
@@ -149,12 +130,12 @@ impl Builder {
     }
 
     pub fn ty(&self, v: ValueId) -> &TensorType {
-        &self.types[v.index()]
+        self.graph.ty(v)
     }
 
     /// The operation of which a value is the only result, and its operands.
     pub fn producer(&self, v: ValueId) -> Option<(&Op, &[ValueId])> {
-        let node = &self.nodes[self.producer[v.index()]?];
+        let node = &self.graph.nodes()[self.producer[v.index()]?];
         (node.op.result_count() == 1).then_some((&node.op, &node.operands[..]))
     }
 
@@ -192,7 +173,6 @@ impl Builder {
         let operand_types: SmallVec<[TensorType; 3]> =
             operands.iter().map(|&v| self.ty(v).clone()).collect();
         let types = op.infer(&operand_types).ok()?;
-        let first = ValueId(self.types.len() as u32);
         let uniform = match &op {
             Op::Constant(value) => Some(*value),
             Op::Broadcast { .. } | Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) => {
@@ -208,13 +188,12 @@ impl Builder {
             }
             _ => None,
         };
-        for ty in types {
+        for _ in &types {
             self.arrays.push(array.clone());
-            self.types.push(ty);
-            self.producer.push(Some(self.nodes.len()));
+            self.producer.push(Some(self.graph.nodes().len()));
             self.uniform.push(uniform);
         }
-        self.nodes.push(Node { op, operands, first, place: self.place });
+        let first = self.graph.push_typed(op, operands, types, self.place);
         self.known.insert(key, first);
         Some(first)
     }
@@ -244,24 +223,7 @@ impl Builder {
     }
 
     /// The program, without what no output needs.
-    pub fn finish(self, outputs: Vec<ValueId>) -> Option<Graph> {
-        let inputs = self.types[..self.inputs].to_vec();
-        let whole = Graph::new(inputs.clone(), self.nodes, outputs).ok()?;
-        let live = live(&whole);
-        let mut moved: Vec<ValueId> = (0..self.inputs as u32).map(ValueId).collect();
-        let mut next = self.inputs as u32;
-        let mut nodes = Vec::new();
-        for (node, live) in whole.nodes().iter().zip(live) {
-            let count = if live { node.results().len() as u32 } else { 0 };
-            moved.extend((0..node.results().len() as u32).map(|k| ValueId(next + k)));
-            next += count;
-            if live {
-                let mut node = node.clone();
-                node.operands.iter_mut().for_each(|v| *v = moved[v.index()]);
-                nodes.push(node);
-            }
-        }
-        let outputs = whole.outputs().iter().map(|v| moved[v.index()]).collect();
-        Graph::new(inputs, nodes, outputs).ok()
+    pub fn finish(self, outputs: &[ValueId]) -> Graph {
+        self.graph.finish(outputs)
     }
 }

@@ -1,5 +1,6 @@
 //! `jit`: a function compiled once for each structure, shapes and dtypes of its arguments.
 
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -114,7 +115,9 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     /// # use unloop_transform::jit;
     /// let product = jit(Tensor::outer);
     /// let x = Tensor::zeros(DType::F64, [1000]);
-    /// assert_eq!(product.plan((&x, &x))?.peak_bytes(), 8_000_000);
+    /// let plan = product.plan((&x, &x))?;
+    /// assert_eq!(plan.peak_bytes(), 8_000_000);
+    /// println!("{plan}"); // the loops that run
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     ///
@@ -128,7 +131,9 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     }
 }
 
-/// A compiled program, made by [`Jit::plan`].
+/// A compiled program, made by [`Jit::plan`]. It prints what runs, in order: kernels as loops, with what
+/// they read and write; routines by their names; and what runs once for each part of the examples or for
+/// each run of a loop.
 pub struct Plan {
     program: Arc<dyn Executable>,
 }
@@ -140,6 +145,12 @@ impl Plan {
     /// and what functions of your own take.
     pub fn peak_bytes(&self) -> usize {
         self.program.peak_bytes()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.program.describe())
     }
 }
 

@@ -98,8 +98,11 @@ fn mapped(f: Program) -> impl Fn(&Tensor, &Tensor, &Tensor) -> (Tensor, Tensor) 
 /// Runs a program on every instruction set, and by reference.
 fn check(graph: &Graph, inputs: &[Array], tolerance: f64, what: &str) -> Result<()> {
     let expected = graph.evaluate(inputs)?;
-    for set in Cpu::instruction_sets() {
-        let Some(plan) = Cpu::compile_for(graph, set) else { continue };
+    let sets = Cpu::instruction_sets().into_iter();
+    let compiled = sets.filter_map(|set| Some((set, Cpu::compile_for(graph, set)?)));
+    let is_small = inputs.iter().map(Array::len).sum::<usize>() <= 2_000;
+    let nests = is_small.then(|| ("nests", Cpu::compile_by_nests(graph)));
+    for (set, plan) in compiled.chain(nests) {
         for (a, b) in plan?.run(inputs)?.iter().zip(&expected) {
             let worst = deviation(a, b);
             assert!(worst <= tolerance, "{what} {set}: {worst}");

@@ -3,6 +3,7 @@
 
 use unloop::prelude::*;
 use unloop::{Result, profile, scan_reverse, scan_times};
+use unloop_cpu::Cpu;
 use unloop_graph::backend::by_reference;
 use unloop_tests::{assert_close, tensor};
 
@@ -163,7 +164,11 @@ fn numbers_are_what_arrays_are() -> Result<()> {
             let (mapped, alone) = (jit(vmap(*f, (0, Shared))), jit(*f));
             let (a, b) = mapped.try_call((&x, &m))?;
             let (p, q) = vmap(*f, (0, Shared)).try_call((&x, &m))?;
-            for (i, c, d) in expected? {
+            let expected = expected?;
+            if count == 33 {
+                nests_are_what_arrays_are(*f, &x, &m, &expected)?;
+            }
+            for (i, c, d) in expected {
                 let what = format!("{name}: example {i} of {count}");
                 let entry = |t: &Tensor| t.slice_axis(0, i, i + 1).squeeze(0);
                 assert_close(&entry(&a), &c, &what);
@@ -176,6 +181,31 @@ fn numbers_are_what_arrays_are() -> Result<()> {
                 assert_close(&b, &d, &format!("{what}, alone"));
             }
         }
+    }
+    Ok(())
+}
+
+/// The loop nest of a program, by its scalar evaluator.
+fn nests_are_what_arrays_are(
+    f: Program,
+    x: &Tensor,
+    m: &Tensor,
+    expected: &[(usize, Tensor, Tensor)],
+) -> Result<()> {
+    let graph = vmap(f, (0, Shared)).graph((x, m))?;
+    // Nothing is captured but indices, which are constants after rewriting.
+    let graph = unloop_rewrite::rewrite(&graph, unloop_rewrite::Rewriting::Exact);
+    if graph.inputs().len() > 2 {
+        return Ok(());
+    }
+    let program = Cpu::compile_by_nests(&graph)?;
+    let outputs = program.run(&[x.value("test")?.clone(), m.value("test")?.clone()])?;
+    let [a, b] = [0, 1].map(|k| Tensor::from(outputs[k].clone()));
+    for (i, c, d) in expected {
+        let entry = |t: &Tensor| t.slice_axis(0, *i, i + 1).squeeze(0);
+        let what = format!("example {i} of\n{}", program.describe());
+        assert_close(&entry(&a), c, &what);
+        assert_close(&entry(&b), d, &what);
     }
     Ok(())
 }

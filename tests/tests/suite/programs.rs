@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use unloop::prelude::*;
+use unloop_cpu::Cpu;
 use unloop_graph::{Array, backend::Backend};
 use unloop_tests::{assert_close, deviation};
 
@@ -117,10 +118,14 @@ fn check_graph(graph: &unloop::Graph, seed: u64) -> Result<(), TestCaseError> {
     let inputs: Vec<Array> =
         graph.inputs().iter().map(random).map(|t| t.value("test").unwrap().clone()).collect();
     let expected = graph.evaluate(&inputs).unwrap();
-    let actual = unloop_cpu::Cpu.compile(graph, &[]).unwrap().run(&inputs).unwrap();
-    for (a, b) in expected.iter().zip(&actual) {
-        let error = deviation(a, b);
-        prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}");
+    // The machine's kernels, and the loop nests that say what they do.
+    for program in [Cpu.compile(graph, &[]), Cpu::compile_by_nests(graph)] {
+        let program = program.unwrap();
+        let actual = program.run(&inputs).unwrap();
+        for (a, b) in expected.iter().zip(&actual) {
+            let error = deviation(a, b);
+            prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}\n{}", program.describe());
+        }
     }
     Ok(())
 }

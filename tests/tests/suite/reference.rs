@@ -8,7 +8,10 @@ use unloop_cpu::Cpu;
 use unloop_graph::Array;
 use unloop_tests::{Case, Layout, cases, deviation, elementwise_cases, tensor};
 
-/// Runs a case on every instruction set. What it is run on depends on nothing but itself.
+/// Elements of what the evaluator of loop nests computes, at most.
+const SMALL: usize = 300;
+
+/// Runs a case on every instruction set, and by loop nests. What it is run on depends on nothing but itself.
 fn check(case: &Case, layout: Layout, failures: &mut Vec<String>) {
     let name = format!("{layout:?} {} {:?}", case.op, case.types());
     let mut hasher = DefaultHasher::new();
@@ -16,8 +19,13 @@ fn check(case: &Case, layout: Layout, failures: &mut Vec<String>) {
     let inputs = case.arrays(&mut fastrand::Rng::with_seed(hasher.finish()), layout);
     let graph = case.graph().unwrap();
     let expected = graph.evaluate(&inputs);
-    for set in Cpu::instruction_sets() {
-        let actual = Cpu::compile_for(&graph, set).unwrap().unwrap().run(&inputs);
+    let sets = Cpu::instruction_sets().into_iter();
+    let compiled = sets.map(|set| (set, Cpu::compile_for(&graph, set).unwrap()));
+    // The evaluator of loop nests computes element by element.
+    let is_small = inputs.iter().map(Array::len).sum::<usize>() <= SMALL;
+    let nests = is_small.then(|| ("nests", Cpu::compile_by_nests(&graph)));
+    for (set, program) in compiled.chain(nests) {
+        let actual = program.unwrap().run(&inputs);
         let fault = match (&expected, &actual) {
             (Ok(expected), Ok(actual)) => compare(expected, actual),
             (Err(a), Err(b)) if a.kind() == b.kind() => None,

@@ -5,7 +5,7 @@ use unloop_graph::{DType, Shape, ValueId};
 use unloop_kernel::{Expr, ExprId, Load, RowExpr, Rowwise};
 
 use super::{Feed, Inst, Level, Output, RowwiseStep, Start};
-use crate::instruction::{Program, cost, fused_instruction, instruction, operands, product_within};
+use crate::instruction::{Program, cost, fused_instruction, instruction, product_within};
 use crate::map::ROW_NS;
 use crate::simd::Simd;
 use crate::space::Rows;
@@ -43,7 +43,7 @@ struct Compiler<'a> {
 /// The operands of an expression.
 fn reads(expr: &RowExpr) -> SmallVec<[ExprId; 3]> {
     match expr {
-        RowExpr::Scalar(expr) => operands(expr),
+        RowExpr::Scalar(expr) => expr.operands(),
         RowExpr::Fold(_, x) => SmallVec::from_slice(&[*x]),
     }
 }
@@ -183,7 +183,7 @@ impl Compiler<'_> {
                 RowExpr::Scalar(Expr::Iota { axis, .. }) if *axis == axes => Level::Elements,
                 RowExpr::Scalar(Expr::Iota { .. }) => Level::Rows,
                 RowExpr::Scalar(expr) => {
-                    let levels = operands(expr).into_iter().map(|x| self.values[x.index()].level);
+                    let levels = expr.operands().into_iter().map(|x| self.values[x.index()].level);
                     levels.max().unwrap_or(Level::One)
                 }
             };

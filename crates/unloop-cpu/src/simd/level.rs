@@ -139,7 +139,16 @@ level!(
 /// The kernels of one instruction set that this processor has: the tables that a kernel compiler
 /// looks tile functions up in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Simd(pub(super) Which);
+pub struct Simd(pub(super) Which, Runs);
+
+/// What runs loop nests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Runs {
+    /// The instruction set.
+    Kernels,
+    /// The scalar evaluator of nests.
+    Oracle,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Which {
@@ -159,21 +168,35 @@ impl Simd {
             let all = Simd::available();
             let wanted = std::env::var("UNLOOP_INSTRUCTION_SET").ok();
             let named = all.iter().find(|simd| Some(simd.name()) == wanted.as_deref());
-            *named.or(all.last()).unwrap_or(&Simd(Which::Baseline))
+            *named.or(all.last()).unwrap_or(&Simd::of(Which::Baseline))
         })
+    }
+
+    fn of(which: Which) -> Simd {
+        Simd(which, Runs::Kernels)
+    }
+
+    /// What computes loop nests by their scalar evaluator, and all else as every processor does.
+    pub(crate) fn oracle() -> Simd {
+        Simd(Which::Baseline, Runs::Oracle)
+    }
+
+    /// Whether this is [`Simd::oracle`].
+    pub(crate) fn is_oracle(self) -> bool {
+        self.1 == Runs::Oracle
     }
 
     /// Every instruction set that this processor has, the best last.
     pub fn available() -> Vec<Simd> {
         #[allow(unused_mut)]
-        let mut all = vec![Simd(Which::Baseline)];
+        let mut all = vec![Simd::of(Which::Baseline)];
         #[cfg(target_arch = "x86_64")]
         {
             if pulp::x86::V3::try_new().is_some() {
-                all.push(Simd(Which::Avx2));
+                all.push(Simd::of(Which::Avx2));
             }
             if pulp::x86::V4::try_new().is_some() {
-                all.push(Simd(Which::Avx512));
+                all.push(Simd::of(Which::Avx512));
             }
         }
         all

@@ -1,16 +1,17 @@
-//! From a program on numbers to instructions on tiles of examples: which values differ from example
-//! to example, and where each lies.
+//! From a nest of loops over numbers to instructions on tiles of examples: which values differ from
+//! example to example, and where each lies.
 
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
 use unloop_graph::DType;
-use unloop_kernel::{Expr, ExprId};
+use unloop_kernel::{
+    BufferId, Carried, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt, for_loops,
+};
 
-use super::ir::{Entry, Load, Passed, Repeat, Scalars, Stacked, Until};
-use super::memory::{Examples, Store};
-use super::tape::{GROUP, Inst, Slot, Test};
-use crate::instruction::{Program, fused_instruction, instruction, operands, product_within};
+use super::LANES;
+use super::tape::{GROUP, Inst, Slot, Steps, Test};
+use crate::instruction::{Program, fused_instruction, instruction, product_within};
 use crate::simd::Simd;
 
 /// What [`emit`] finds.
@@ -26,9 +27,7 @@ pub(super) struct Emitted {
 }
 
 struct Emitter<'a> {
-    program: &'a Scalars,
-    inputs: &'a [Examples],
-    outputs: &'a [Examples],
+    program: &'a Nest,
     simd: Simd,
     /// Whether each value differs from example to example.
     varying: Vec<bool>,
@@ -44,22 +43,35 @@ struct Emitter<'a> {
     cells: usize,
     registers: usize,
     constants: Vec<(Slot, u64)>,
-    /// The values of an input that are loaded together.
-    groups: HashMap<(usize, (usize, usize)), Vec<ExprId>>,
+    /// The first element of each buffer among those that loops keep.
+    kept: Vec<usize>,
+    /// The values that are loaded together with each, in the order of memory.
+    together: HashMap<ExprId, Vec<ExprId>>,
     insts: Vec<Inst>,
 }
 
-/// Compiles a program whose inputs and outputs have the examples there.
-pub(super) fn emit(
-    program: &Scalars,
-    (inputs, outputs): (&[Examples], &[Examples]),
-    simd: Simd,
-) -> Emitted {
+/// Neighbours of an output that are stored together, by the last of the values.
+struct Row<'a> {
+    buffer: BufferId,
+    index: &'a Index,
+    values: SmallVec<[ExprId; GROUP]>,
+}
+
+/// Compiles a nest of one loop over examples.
+pub(super) fn emit(program: &Nest, simd: Simd) -> Emitted {
+    let [Stmt::Loop(examples)] = &program.body[..] else {
+        unreachable!("a program of examples is a loop over them:\n{program}")
+    };
     let count = program.exprs.len();
+    let mut end = 0;
+    let mut first = |buffer: &unloop_kernel::Buffer| {
+        let start = end;
+        end += if buffer.role == Role::Local { buffer.len } else { 0 };
+        start
+    };
     let mut emitter = Emitter {
+        kept: program.buffers.iter().map(&mut first).collect(),
         program,
-        inputs,
-        outputs,
         simd,
         varying: vec![false; count],
         uses: vec![0; count],
@@ -70,14 +82,14 @@ pub(super) fn emit(
         cells: 1,
         registers: 0,
         constants: Vec::new(),
-        groups: HashMap::new(),
+        together: HashMap::new(),
         insts: Vec::new(),
     };
     emitter.find_varying();
     emitter.count_uses();
-    let mut blocks = 0;
-    emitter.find_fused(&program.block, &mut blocks);
-    emitter.whole();
+    emitter.find_fused(&examples.body, &mut 0);
+    emitter.find_neighbours();
+    emitter.whole(&examples.body);
     let sizes = (0..count).filter(|&i| emitter.varying[i]).map(|i| program.dtypes[i].size());
     Emitted {
         widest: sizes.max().unwrap_or(8),
@@ -85,19 +97,34 @@ pub(super) fn emit(
         constants: emitter.constants,
         cells: emitter.cells,
         registers: emitter.registers,
-        kept: program.kept,
+        kept: end,
     }
 }
 
-/// Calls `f` for every loop in a block and within its loops.
-fn for_loops<'a>(block: &'a [Entry], f: &mut impl FnMut(&'a Repeat)) {
-    for entry in block {
-        if let Entry::Repeat(repeat) = entry {
-            f(repeat);
-            for_loops(&repeat.head, f);
-            for_loops(&repeat.body, f);
-        }
+/// The statements within a loop, in their order.
+fn inner(each: &Loop) -> impl Iterator<Item = &Stmt> {
+    head(each).iter().chain(&each.body)
+}
+
+fn head(each: &Loop) -> &[Stmt] {
+    match &each.kind {
+        Kind::While { head, .. } => head,
+        Kind::Grid | Kind::Lanes | Kind::Serial { .. } => &[],
     }
+}
+
+/// What decides whether a loop goes on.
+fn on(each: &Loop) -> Option<ExprId> {
+    match each.kind {
+        Kind::While { on, .. } => Some(on),
+        Kind::Grid | Kind::Lanes | Kind::Serial { .. } => None,
+    }
+}
+
+/// Steps along the axes of loops within the examples.
+fn steps(index: &Index) -> Steps {
+    let terms = index.terms.iter().filter(|(axis, _)| *axis != LANES);
+    terms.map(|(axis, step)| (axis.0, *step)).collect()
 }
 
 impl Program for Emitter<'_> {
@@ -106,11 +133,11 @@ impl Program for Emitter<'_> {
     }
 
     fn expr(&self, x: ExprId) -> &Expr {
-        &self.program.exprs[x.index()]
+        self.program.expr(x)
     }
 
     fn dtype(&self, x: ExprId) -> DType {
-        self.program.dtypes[x.index()]
+        self.program.dtype(x)
     }
 
     fn is_uniform(&self, x: ExprId) -> bool {
@@ -119,26 +146,34 @@ impl Program for Emitter<'_> {
 }
 
 impl Emitter<'_> {
+    fn role(&self, buffer: BufferId) -> Role {
+        self.program.buffers[buffer.0 as usize].role
+    }
+
+    fn operands(&self, x: ExprId) -> SmallVec<[ExprId; 3]> {
+        self.program.operands(x)
+    }
+
+    /// A read of memory before any loop.
+    fn plain_read(&self, x: ExprId) -> Option<&Read> {
+        self.program.read(x).filter(|read| steps(&read.index).is_empty())
+    }
+
     fn find_varying(&mut self) {
         let program = self.program;
-        for (x, expr) in program.exprs.iter().enumerate() {
-            if let Expr::Load(i) = *expr
-                && let Some(load) = program.loads.get(i)
-            {
-                self.varying[x] = match load.of {
-                    Store::Input(input) => self.inputs[input].has,
-                    Store::Kept(_) | Store::Output(_) => true,
-                };
-            }
+        for (x, varying) in self.varying.iter_mut().enumerate() {
+            let Some(read) = program.read(ExprId(x as u32)) else { continue };
+            let role = program.buffers[read.buffer.0 as usize].role;
+            *varying = role == Role::Local || read.index.stride(LANES) != 0;
         }
         let mut changed = true;
         while std::mem::take(&mut changed) {
-            for (x, expr) in program.exprs.iter().enumerate() {
-                let varies = operands(expr).iter().any(|o| self.varying[o.index()]);
-                self.varying[x] |= varies;
+            for x in 0..program.exprs.len() {
+                let operands = program.operands(ExprId(x as u32));
+                self.varying[x] |= operands.iter().any(|o| self.varying[o.index()]);
             }
-            for_loops(&program.block, &mut |repeat| {
-                for p in &repeat.passed {
+            for_loops(&program.body, &mut |each| {
+                for p in &each.carried {
                     let varies = self.varying[p.start.index()] || self.varying[p.next.index()];
                     changed |= varies && !self.varying[p.value.index()];
                     self.varying[p.value.index()] |= varies;
@@ -151,27 +186,28 @@ impl Emitter<'_> {
     fn count_uses(&mut self) {
         let program = self.program;
         // The loop that passes each value on.
-        let mut passed: HashMap<ExprId, (&Repeat, usize)> = HashMap::new();
-        for_loops(&program.block, &mut |repeat| {
-            passed.extend(repeat.passed.iter().enumerate().map(|(i, p)| (p.value, (repeat, i))));
+        let mut passed: HashMap<ExprId, (&Loop, usize)> = HashMap::new();
+        let mut open: Vec<ExprId> = Vec::new();
+        for_loops(&program.body, &mut |each| {
+            passed.extend(each.carried.iter().enumerate().map(|(i, p)| (p.value, (each, i))));
+            open.extend(inner(each).filter_map(|stmt| match stmt {
+                Stmt::Store { value, .. } => Some(*value),
+                Stmt::Let(_) | Stmt::Loop(_) => None,
+            }));
         });
-        let mut begun: Vec<*const Repeat> = Vec::new();
-        let mut open: Vec<ExprId> = program.outputs.iter().flatten().copied().collect();
-        for_loops(&program.block, &mut |repeat| {
-            open.extend(repeat.stacked.iter().map(|s| s.value));
-        });
+        let mut begun: Vec<*const Loop> = Vec::new();
         while let Some(x) = open.pop() {
             self.uses[x.index()] += 1;
             if self.uses[x.index()] > 1 {
                 continue;
             }
-            open.extend(operands(&program.exprs[x.index()]));
-            let Some((repeat, i)) = passed.get(&x) else { continue };
-            open.extend([repeat.passed[*i].start, repeat.passed[*i].next]);
-            if let Until::False { on, .. } = repeat.until
-                && !begun.contains(&std::ptr::from_ref(*repeat))
+            open.extend(program.operands(x));
+            let Some((each, i)) = passed.get(&x) else { continue };
+            open.extend([each.carried[*i].start, each.carried[*i].next]);
+            if let Some(on) = on(each)
+                && !begun.contains(&std::ptr::from_ref(*each))
             {
-                begun.push(*repeat);
+                begun.push(*each);
                 open.push(on);
             }
         }
@@ -182,20 +218,25 @@ impl Emitter<'_> {
     }
 
     /// Whether a loop passes on or writes anything that is needed.
-    fn runs(&self, repeat: &Repeat) -> bool {
-        !repeat.stacked.is_empty() || repeat.passed.iter().any(|p| self.is_needed(p.value))
+    fn runs(&self, each: &Loop) -> bool {
+        let writes = |stmt: &Stmt| match stmt {
+            Stmt::Let(_) => false,
+            Stmt::Store { .. } => true,
+            Stmt::Loop(inner) => self.runs(inner),
+        };
+        each.carried.iter().any(|p| self.is_needed(p.value)) || inner(each).any(writes)
     }
 
     /// Products that the sum which alone reads them takes in, in the same block.
-    fn find_fused(&mut self, block: &[Entry], count: &mut usize) {
+    fn find_fused(&mut self, block: &[Stmt], count: &mut usize) {
         *count += 1;
         let number = *count;
-        for entry in block {
-            match entry {
-                Entry::Compute(x) if self.is_needed(*x) => {
+        for stmt in block {
+            match stmt {
+                Stmt::Let(x) if self.is_needed(*x) => {
                     self.home[x.index()] = number;
                     let is_free = |p: ExprId| {
-                        let factors = operands(self.expr(p));
+                        let factors = self.operands(p);
                         self.uses[p.index()] == 1
                             && self.home[p.index()] == number
                             && !factors.iter().all(|&f| self.is_uniform(f))
@@ -205,10 +246,10 @@ impl Emitter<'_> {
                         self.fused[product.index()] = true;
                     }
                 }
-                Entry::Compute(_) => {}
-                Entry::Repeat(repeat) => {
-                    self.find_fused(&repeat.head, count);
-                    self.find_fused(&repeat.body, count);
+                Stmt::Let(_) | Stmt::Store { .. } => {}
+                Stmt::Loop(each) => {
+                    self.find_fused(head(each), count);
+                    self.find_fused(&each.body, count);
                 }
             }
         }
@@ -219,33 +260,29 @@ impl Emitter<'_> {
         product_within(self, self.expr(x), |p| self.fused[p.index()])
     }
 
-    /// Calls `f` for each value that an entry reads: those of a fused product, too, and all that the
-    /// entries within a loop read.
-    fn for_reads(&self, entry: &Entry, f: &mut impl FnMut(ExprId)) {
-        match entry {
-            Entry::Compute(x) if self.is_needed(*x) && !self.fused[x.index()] => {
+    /// Calls `f` for each value that a statement reads: those of a fused product, too, and all that the
+    /// statements within a loop read.
+    fn for_reads(&self, stmt: &Stmt, f: &mut impl FnMut(ExprId)) {
+        match stmt {
+            Stmt::Let(x) if self.is_needed(*x) && !self.fused[x.index()] => {
                 let product = self.product(*x);
-                for operand in operands(self.expr(*x)) {
+                for operand in self.operands(*x) {
                     match Some(operand) == product {
-                        true => operands(self.expr(operand)).into_iter().for_each(&mut *f),
+                        true => self.operands(operand).into_iter().for_each(&mut *f),
                         false => f(operand),
                     }
                 }
             }
-            Entry::Compute(_) => {}
-            Entry::Repeat(repeat) if self.runs(repeat) => {
-                for inner in repeat.head.iter().chain(&repeat.body) {
-                    self.for_reads(inner, f);
-                }
-                for p in repeat.passed.iter().filter(|p| self.is_needed(p.value)) {
+            Stmt::Let(_) => {}
+            Stmt::Store { value, .. } => f(*value),
+            Stmt::Loop(each) if self.runs(each) => {
+                inner(each).for_each(|stmt| self.for_reads(stmt, f));
+                for p in each.carried.iter().filter(|p| self.is_needed(p.value)) {
                     [p.start, p.next, p.value].into_iter().for_each(&mut *f);
                 }
-                repeat.stacked.iter().for_each(|s| f(s.value));
-                if let Until::False { on, .. } = repeat.until {
-                    f(on);
-                }
+                on(each).into_iter().for_each(f);
             }
-            Entry::Repeat(_) => {}
+            Stmt::Loop(_) => {}
         }
     }
 
@@ -280,85 +317,126 @@ impl Emitter<'_> {
         slot
     }
 
-    /// The whole program: what is loaded when, and stored as soon as it is there.
-    fn whole(&mut self) {
-        let program = self.program;
-        for (x, expr) in program.exprs.iter().enumerate() {
-            let id = ExprId(x as u32);
-            if let Expr::Load(i) = *expr
-                && let Some(&Load { of: Store::Input(input), element, step: None }) =
-                    program.loads.get(i)
-                && self.is_needed(id)
+    /// Finds elements that are near each other in memory: they are loaded together.
+    fn find_neighbours(&mut self) {
+        let needed = (0..self.program.exprs.len() as u32).map(ExprId);
+        let mut reads: Vec<(BufferId, isize, isize, ExprId)> = needed
+            .filter(|&x| self.is_needed(x) && !self.is_uniform(x))
+            .filter_map(|x| {
+                let read = self.plain_read(x).filter(|r| self.role(r.buffer) != Role::Local)?;
+                Some((read.buffer, read.index.stride(LANES), read.index.offset, x))
+            })
+            .collect();
+        reads.sort_unstable_by_key(|(buffer, stride, offset, x)| (*buffer, *stride, *offset, x.0));
+        let is_near = |a: &(BufferId, isize, isize, ExprId),
+                       b: &(BufferId, isize, isize, ExprId)| {
+            (a.0, a.1) == (b.0, b.1) && b.2 - a.2 < GROUP as isize && a.2 != b.2
+        };
+        let mut rest = &reads[..];
+        while let Some(first) = rest.first() {
+            let mut count = 1;
+            while count < rest.len()
+                && is_near(first, &rest[count])
+                && rest[count].2 != rest[count - 1].2
             {
-                let group = self.inputs[input].group(element);
-                self.groups.entry((input, group)).or_default().push(id);
+                count += 1;
             }
+            let members: Vec<ExprId> = rest[..count].iter().map(|read| read.3).collect();
+            for &x in &members {
+                self.together.insert(x, members.clone());
+            }
+            rest = &rest[count..];
         }
-        // Outputs are stored when the last of a group is there.
-        let mut defined = vec![0; program.exprs.len()];
-        for (at, entry) in program.block.iter().enumerate() {
-            match entry {
-                Entry::Compute(x) => defined[x.index()] = at,
-                Entry::Repeat(repeat) => {
-                    repeat.passed.iter().for_each(|p| defined[p.value.index()] = at);
+    }
+
+    /// Rows of the outputs that are stored together, by the statement behind which all values are there.
+    fn rows<'b>(&self, block: &'b [Stmt]) -> Vec<Vec<Row<'b>>> {
+        let mut defined = vec![0; self.program.exprs.len()];
+        for (at, stmt) in block.iter().enumerate() {
+            match stmt {
+                Stmt::Let(x) => defined[x.index()] = at,
+                Stmt::Loop(each) => {
+                    each.carried.iter().for_each(|p| defined[p.value.index()] = at);
                 }
+                Stmt::Store { .. } => {}
             }
         }
-        let mut stores: Vec<Vec<(usize, usize, &[ExprId])>> = vec![Vec::new(); program.block.len()];
-        let mut kept = Vec::new();
-        for (output, ids) in program.outputs.iter().enumerate() {
-            let examples = &self.outputs[output];
-            let mut first = 0;
-            for row in ids.chunks(examples.inner) {
-                for ids in row.chunks(GROUP) {
-                    let at = ids.iter().map(|x| defined[x.index()]).max().unwrap_or(0);
-                    stores[at].push((output, examples.at(first), ids));
-                    kept.extend(ids.iter().map(|&x| (x, at)));
-                    first += ids.len();
-                }
+        let mut stores: Vec<(BufferId, &Index, ExprId)> = (block.iter())
+            .filter_map(|stmt| match stmt {
+                Stmt::Store { buffer, index, value } => Some((*buffer, index, *value)),
+                Stmt::Let(_) | Stmt::Loop(_) => None,
+            })
+            .collect();
+        stores.sort_by_key(|(buffer, index, _)| (*buffer, index.stride(LANES), index.offset));
+        let mut rows: Vec<Vec<Row<'b>>> = block.iter().map(|_| Vec::new()).collect();
+        let mut open: Option<Row<'b>> = None;
+        let mut end = |row: Row<'b>| {
+            let at = row.values.iter().map(|x| defined[x.index()]).max().unwrap_or(0);
+            rows[at].push(row);
+        };
+        for (buffer, index, value) in stores {
+            if let Some(row) = &mut open
+                && row.buffer == buffer
+                && row.index.stride(LANES) == index.stride(LANES)
+                && row.index.offset + row.values.len() as isize == index.offset
+                && row.values.len() < GROUP
+            {
+                row.values.push(value);
+                continue;
             }
+            open.take().into_iter().for_each(&mut end);
+            open = Some(Row { buffer, index, values: SmallVec::from_slice(&[value]) });
         }
-        let ends = self.ends(&program.block, &kept);
-        for (at, entry) in program.block.iter().enumerate() {
-            self.load_for(entry);
-            self.entry(entry);
-            for &(output, first, ids) in &stores[at] {
-                self.store(output, first, ids);
+        open.into_iter().for_each(end);
+        rows
+    }
+
+    /// The whole program: what is loaded when, and stored as soon as it is there.
+    fn whole(&mut self, block: &[Stmt]) {
+        let rows = self.rows(block);
+        let stored = rows.iter().enumerate();
+        let kept: Vec<(ExprId, usize)> = stored
+            .flat_map(|(at, rows)| {
+                rows.iter().flat_map(move |row| row.values.iter().map(move |&x| (x, at)))
+            })
+            .collect();
+        let ends = self.ends(block, &kept);
+        for (at, stmt) in block.iter().enumerate() {
+            if !matches!(stmt, Stmt::Store { .. }) {
+                self.load_for(stmt);
+                self.stmt(stmt);
             }
+            rows[at].iter().for_each(|row| self.store(row));
             ends[at].iter().for_each(|&x| self.release(x));
         }
     }
 
-    /// The values that each entry of a block is the last to read, among those that the block defines.
-    fn ends(&self, block: &[Entry], kept: &[(ExprId, usize)]) -> Vec<Vec<ExprId>> {
+    /// The values that each statement of a block is the last to read, among those that the block defines;
+    /// those `kept` are read by others, too.
+    fn ends(&self, block: &[Stmt], kept: &[(ExprId, usize)]) -> Vec<Vec<ExprId>> {
         let mut last: HashMap<ExprId, usize> = HashMap::new();
-        for (at, entry) in block.iter().enumerate() {
-            match entry {
-                Entry::Compute(x) => drop(last.insert(*x, at)),
-                Entry::Repeat(repeat) => {
-                    last.extend(repeat.passed.iter().map(|p| (p.value, at)));
-                }
+        for (at, stmt) in block.iter().enumerate() {
+            match stmt {
+                Stmt::Let(x) => drop(last.insert(*x, at)),
+                Stmt::Loop(each) => last.extend(each.carried.iter().map(|p| (p.value, at))),
+                Stmt::Store { .. } => {}
             }
         }
-        for (at, entry) in block.iter().enumerate() {
-            self.for_reads(entry, &mut |x| {
-                if let Some(last) = last.get_mut(&x) {
-                    *last = at.max(*last);
-                }
-            });
-        }
-        for (x, at) in kept {
-            if let Some(last) = last.get_mut(x) {
-                *last = (*at).max(*last);
+        let mut read = |x: ExprId, at: usize| {
+            if let Some(last) = last.get_mut(&x) {
+                *last = at.max(*last);
             }
+        };
+        let is_kept = |stmt: &Stmt| !kept.is_empty() && matches!(stmt, Stmt::Store { .. });
+        for (at, stmt) in block.iter().enumerate().filter(|(_, stmt)| !is_kept(stmt)) {
+            self.for_reads(stmt, &mut |x| read(x, at));
         }
+        kept.iter().for_each(|(x, at)| read(*x, *at));
         let mut ends = vec![Vec::new(); block.len()];
         let mut sorted: Vec<(ExprId, usize)> = last.into_iter().collect();
         sorted.sort_unstable_by_key(|(x, _)| x.0);
         for (x, at) in sorted {
-            if let Some(list) = ends.get_mut(at) {
-                list.push(x);
-            }
+            ends[at].push(x);
         }
         ends
     }
@@ -370,10 +448,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// Loads what an entry of the outermost block reads.
-    fn load_for(&mut self, entry: &Entry) {
+    /// Loads what a statement of the outermost block reads.
+    fn load_for(&mut self, stmt: &Stmt) {
         let mut wanted = Vec::new();
-        self.for_reads(entry, &mut |x| wanted.push(x));
+        self.for_reads(stmt, &mut |x| wanted.push(x));
         for x in wanted {
             self.load(x);
         }
@@ -381,43 +459,34 @@ impl Emitter<'_> {
 
     /// Loads a value, together with its neighbours, if it is one of an input.
     fn load(&mut self, x: ExprId) {
-        let Expr::Load(i) = *self.expr(x) else { return };
-        let Some(&Load { of: Store::Input(input), element, step: None }) =
-            self.program.loads.get(i)
-        else {
-            return;
-        };
         if self.places[x.index()].is_some() {
             return;
         }
-        let dtype = self.dtype(x);
+        let Some(read) = self.plain_read(x).cloned() else { return };
+        let (dtype, Read { buffer, index, .. }) = (self.dtype(x), read);
         if self.is_uniform(x) {
             let dst = self.room(x);
-            let element = self.inputs[input].at(element);
-            self.insts.push(Inst::LoadOne { dst, input, element, dtype });
+            self.insts.push(Inst::LoadOne { dst, buffer, element: index.offset, dtype });
             return;
         }
-        let examples = self.inputs[input];
-        let group = examples.group(element);
-        let members = self.groups.remove(&(input, group)).unwrap_or_default();
+        let members = self.together.get(&x).cloned().unwrap_or_default();
+        let offset = |s: &Self, x: ExprId| s.plain_read(x).map_or(0, |read| read.index.offset);
+        let first = members.first().map_or(index.offset, |&x| offset(self, x));
         let mut to: SmallVec<[Option<Slot>; GROUP]> = SmallVec::new();
-        let first = group.0 * examples.inner + group.1 * GROUP;
         for member in members {
-            let Expr::Load(i) = *self.expr(member) else {
-                unreachable!("what is loaded together are loads")
-            };
-            let at = self.program.loads[i].element - first;
+            let at = (offset(self, member) - first) as usize;
             to.resize(to.len().max(at + 1), None);
             to[at] = Some(self.room(member));
         }
-        self.insts.push(Inst::Load { to, input, first: examples.at(first), dtype });
+        let stride = index.stride(LANES);
+        self.insts.push(Inst::Load { to, buffer, first, stride, dtype });
     }
 
-    fn store(&mut self, output: usize, first: usize, ids: &[ExprId]) {
-        ids.iter().for_each(|&x| self.load(x));
-        let dtype = ids.first().map_or(DType::F64, |&x| self.dtype(x));
+    fn store(&mut self, row: &Row<'_>) {
+        row.values.iter().for_each(|&x| self.load(x));
+        let dtype = row.values.first().map_or(DType::F64, |&x| self.dtype(x));
         let mut spare = Vec::new();
-        let from = ids.iter().map(|&x| match self.place(x) {
+        let from = row.values.iter().map(|&x| match self.place(x) {
             place @ (Slot::Register(_) | Slot::Kept(_)) => Some(place),
             from @ Slot::Cell(_) => {
                 let dst = self.register();
@@ -427,32 +496,51 @@ impl Emitter<'_> {
             }
         });
         let from = from.collect();
-        self.insts.push(Inst::Store { from, output, first, dtype });
+        let (buffer, first, stride) = (row.buffer, row.index.offset, row.index.stride(LANES));
+        self.insts.push(Inst::Store { from, buffer, first, stride, dtype });
         self.free.extend(spare);
     }
 
-    fn entry(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Compute(x) if self.is_needed(*x) && !self.fused[x.index()] => self.compute(*x),
-            Entry::Compute(_) => {}
-            Entry::Repeat(repeat) if self.runs(repeat) => self.repeat(repeat),
-            Entry::Repeat(_) => {}
+    fn stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Let(x) if self.is_needed(*x) && !self.fused[x.index()] => self.compute(*x),
+            Stmt::Let(_) => {}
+            Stmt::Store { buffer, index, value } => self.write(*buffer, index, *value),
+            Stmt::Loop(each) if self.runs(each) => self.repeat(each),
+            Stmt::Loop(_) => {}
         }
     }
 
+    /// A value that a run of a loop writes.
+    fn write(&mut self, buffer: BufferId, index: &Index, value: ExprId) {
+        let (from, dtype, uniform) = (self.place(value), self.dtype(value), self.is_uniform(value));
+        let (element, steps) = (index.offset, steps(index));
+        self.insts.push(match self.role(buffer) {
+            Role::Local => {
+                let dst = Slot::Kept(self.kept[buffer.0 as usize] + element as usize);
+                Inst::Keep { dst, from, steps, dtype, uniform }
+            }
+            Role::Input | Role::Output => {
+                let stride = index.stride(LANES);
+                Inst::Write { from, buffer, element, stride, steps, dtype, uniform }
+            }
+        });
+    }
+
     fn compute(&mut self, x: ExprId) {
-        if let Expr::Load(i) = *self.expr(x)
-            && let Some(&Load { of, element, step: Some(step) }) = self.program.loads.get(i)
+        if let Some(Read { buffer, index, .. }) = self.program.read(x)
+            && !steps(index).is_empty()
         {
             let (dst, dtype, uniform) = (self.room(x), self.dtype(x), self.is_uniform(x));
-            self.insts.push(match of {
-                Store::Kept(start) => {
-                    Inst::Recall { dst, from: Slot::Kept(start + element), step, dtype }
+            let (buffer, element, steps) = (*buffer, index.offset, steps(index));
+            self.insts.push(match self.role(buffer) {
+                Role::Local => {
+                    let from = Slot::Kept(self.kept[buffer.0 as usize] + element as usize);
+                    Inst::Recall { dst, from, steps, dtype }
                 }
-                Store::Input(input) | Store::Output(input) => {
-                    let examples = self.inputs[input];
-                    let (element, step) = (examples.at(element), examples.step(step));
-                    Inst::Read { dst, input, element, step, dtype, uniform }
+                Role::Input | Role::Output => {
+                    let stride = index.stride(LANES);
+                    Inst::Read { dst, buffer, element, stride, steps, dtype, uniform }
                 }
             });
             return;
@@ -493,34 +581,28 @@ impl Emitter<'_> {
         }
     }
 
-    fn block(&mut self, block: &[Entry], ends: &[Vec<ExprId>]) -> Vec<Inst> {
+    fn block(&mut self, block: &[Stmt], ends: &[Vec<ExprId>]) -> Vec<Inst> {
         let outer = std::mem::take(&mut self.insts);
-        for (entry, ends) in block.iter().zip(ends) {
-            self.entry(entry);
+        for (stmt, ends) in block.iter().zip(ends) {
+            self.stmt(stmt);
             ends.iter().for_each(|&x| self.release(x));
         }
         std::mem::replace(&mut self.insts, outer)
     }
 
-    fn repeat(&mut self, repeat: &Repeat) {
-        let passed: Vec<&Passed> =
-            repeat.passed.iter().filter(|p| self.is_needed(p.value)).collect();
+    fn repeat(&mut self, each: &Loop) {
+        let passed: Vec<&Carried> =
+            each.carried.iter().filter(|p| self.is_needed(p.value)).collect();
         for p in &passed {
             let dst = self.room(p.value);
             let begin = self.copy(dst, p.start);
             self.insts.push(begin);
         }
-        let stacked = repeat.stacked.iter().map(|s| s.value);
-        let kept: Vec<ExprId> = passed.iter().map(|p| p.next).chain(stacked).collect();
-        let on = match repeat.until {
-            Until::False { on, .. } => Some(on),
-            Until::Count { .. } => None,
-        };
+        let kept: Vec<ExprId> = passed.iter().map(|p| p.next).collect();
+        let on = on(each);
         // What the loop reads of what is computed before it.
         let mut captured = Vec::new();
-        for entry in repeat.head.iter().chain(&repeat.body) {
-            self.for_reads(entry, &mut |x| captured.push(x));
-        }
+        inner(each).for_each(|stmt| self.for_reads(stmt, &mut |x| captured.push(x)));
         captured.extend(&kept);
         captured.extend(on);
         captured.sort_unstable_by_key(|x| x.0);
@@ -531,29 +613,11 @@ impl Emitter<'_> {
                 && passed.iter().all(|p| p.value != x)
         });
         // Head and body are one block, whose last values are passed on.
-        let (head, whole) = (repeat.head.len(), repeat.head.len() + repeat.body.len());
-        let end = whole.saturating_sub(1);
-        let mut ends = self.joint_ends(repeat, &kept, on, end);
-        let rest = ends.split_off(head.min(ends.len()));
-        let head = self.block(&repeat.head, &ends);
-        let mut body = self.block(&repeat.body, &rest);
+        let mut ends = self.joint_ends(each, &kept, on);
+        let rest = ends.split_off(head(each).len());
+        let before = self.block(head(each), &ends);
+        let mut body = self.block(&each.body, &rest);
         let outer = std::mem::take(&mut self.insts);
-        for stacked in &repeat.stacked {
-            let (dtype, place) = (self.dtype(stacked.value), self.place(stacked.value));
-            let uniform = self.is_uniform(stacked.value);
-            let &Stacked { of, element, step, .. } = stacked;
-            body.push(match of {
-                Store::Kept(start) => {
-                    let dst = Slot::Kept(start + element);
-                    Inst::Keep { dst, from: place, step, dtype, uniform }
-                }
-                Store::Output(output) | Store::Input(output) => {
-                    let examples = self.outputs[output];
-                    let (element, step) = (examples.at(element), examples.step(step));
-                    Inst::Write { from: place, output, element, step, dtype, uniform }
-                }
-            });
-        }
         // A value that another one takes over is saved first.
         let is_passed = |x: ExprId| passed.iter().any(|p| p.value == x);
         let mut spare = Vec::new();
@@ -582,71 +646,60 @@ impl Emitter<'_> {
         self.insts = outer;
         spare.retain(|slot| matches!(slot, Slot::Register(_)));
         self.free.extend(spare);
-        let test = match (repeat.until, on.map(|on| (self.place(on), self.is_uniform(on)))) {
-            (Until::Count { count, reverse }, _) => Test::Count { count, reverse },
-            (Until::False { limit, .. }, Some((on, true))) => Test::While { on, limit },
-            (Until::False { limit, .. }, slot) => {
-                let slot = slot.map_or(Slot::Cell(0), |(slot, _)| slot);
-                let place =
-                    |x: &ExprId| Some((self.places[x.index()]?, self.program.dtypes[x.index()]));
-                let is_tile = |x: &&ExprId| self.varying[x.index()];
-                let values: Vec<ExprId> = passed.iter().map(|p| p.value).collect();
-                let state = values.iter().filter(is_tile).filter_map(place).collect();
-                let captured = captured.iter().filter_map(place).collect();
-                Test::Any { on: slot, limit, state, captured, spare: 0 }
-            }
-        };
-        // Where finished examples wait: the results, and what was there before.
-        let test = match test {
-            Test::Any { on, limit, state, captured, .. } => {
-                let spare = self.registers;
-                self.registers += state.len() + captured.len();
-                Test::Any { on, limit, state, captured, spare }
-            }
-            test => test,
-        };
+        let test = self.test(each, &passed, &captured);
         // The condition and the next values are no longer needed.
         for x in kept.into_iter().chain(on) {
-            if self.is_local(repeat, x) {
+            if is_local(each, x) {
                 self.release(x);
             }
         }
-        self.insts.push(Inst::Repeat { head, test, body });
+        let axis = each.axis.0;
+        self.insts.push(Inst::Repeat { head: before, test, body, axis });
     }
 
-    fn is_local(&self, repeat: &Repeat, x: ExprId) -> bool {
-        let is = |entry: &Entry| match entry {
-            Entry::Compute(y) => *y == x,
-            Entry::Repeat(inner) => inner.passed.iter().any(|p| p.value == x),
+    /// How long a loop goes on.
+    fn test(&mut self, each: &Loop, passed: &[&Carried], captured: &[ExprId]) -> Test {
+        let (on, limit) = match each.kind {
+            Kind::Serial { reverse } => {
+                let count = self.program.axes[each.axis.0 as usize];
+                return Test::Count { count, reverse };
+            }
+            Kind::While { on, limit, .. } => (on, limit),
+            Kind::Grid | Kind::Lanes => unreachable!("a loop in a loop over examples is serial"),
         };
-        repeat.head.iter().chain(&repeat.body).any(is)
+        let slot = self.place(on);
+        if self.is_uniform(on) {
+            return Test::While { on: slot, limit };
+        }
+        let place = |x: &ExprId| Some((self.places[x.index()]?, self.program.dtypes[x.index()]));
+        let tiles = passed.iter().map(|p| p.value).filter(|x| self.varying[x.index()]);
+        let state: SmallVec<[(Slot, DType); 8]> = tiles.filter_map(|x| place(&x)).collect();
+        let captured: SmallVec<[(Slot, DType); 8]> = captured.iter().filter_map(place).collect();
+        // Where finished examples wait: the results, and what was there before.
+        let spare = self.registers;
+        self.registers += state.len() + captured.len();
+        Test::Any { on: slot, limit, state, captured, spare }
     }
 
     /// As [`Emitter::ends`], of head and body together; what is passed on stays to the end.
-    fn joint_ends(
-        &self,
-        repeat: &Repeat,
-        kept: &[ExprId],
-        on: Option<ExprId>,
-        end: usize,
-    ) -> Vec<Vec<ExprId>> {
-        let first = self.ends(&repeat.head, &[]);
-        let head = repeat.head.len();
+    fn joint_ends(&self, each: &Loop, kept: &[ExprId], on: Option<ExprId>) -> Vec<Vec<ExprId>> {
+        let head = head(each);
+        let count = head.len() + each.body.len();
         // Values of the head that the body reads end there.
-        let mut ends: Vec<Vec<ExprId>> = vec![Vec::new(); head + repeat.body.len()];
+        let mut ends: Vec<Vec<ExprId>> = vec![Vec::new(); count];
         let mut last: HashMap<ExprId, usize> = HashMap::new();
-        for (at, values) in first.iter().enumerate() {
+        for (at, values) in self.ends(head, &[]).iter().enumerate() {
             last.extend(values.iter().map(|&x| (x, at)));
         }
-        for (at, entry) in repeat.body.iter().enumerate() {
-            self.for_reads(entry, &mut |x| {
+        for (at, stmt) in each.body.iter().enumerate() {
+            self.for_reads(stmt, &mut |x| {
                 if let Some(last) = last.get_mut(&x) {
-                    *last = head + at;
+                    *last = head.len() + at;
                 }
             });
         }
-        for (at, values) in self.ends(&repeat.body, &[]).iter().enumerate() {
-            last.extend(values.iter().map(|&x| (x, head + at)));
+        for (at, values) in self.ends(&each.body, &[]).iter().enumerate() {
+            last.extend(values.iter().map(|&x| (x, head.len() + at)));
         }
         for x in kept.iter().copied().chain(on) {
             // They are released after the loop.
@@ -655,8 +708,17 @@ impl Emitter<'_> {
         let mut sorted: Vec<(ExprId, usize)> = last.into_iter().collect();
         sorted.sort_unstable_by_key(|(x, _)| x.0);
         for (x, at) in sorted {
-            ends[at.min(end)].push(x);
+            ends[at].push(x);
         }
         ends
     }
+}
+
+/// Whether a loop computes a value.
+fn is_local(each: &Loop, x: ExprId) -> bool {
+    inner(each).any(|stmt| match stmt {
+        Stmt::Let(y) => *y == x,
+        Stmt::Loop(inner) => inner.carried.iter().any(|p| p.value == x),
+        Stmt::Store { .. } => false,
+    })
 }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use unloop_graph::op::{Scan, While};
 use unloop_graph::{Array, Shape, TensorType};
-use unloop_kernel::{Expr, ExprId};
+use unloop_kernel::{AxisId, Buffer, BufferId, Carried, Expr, ExprId, Kind, Loop, Role, Stmt};
 
-use super::ir::{Entry, Load, Passed, Repeat, Stacked, Until};
-use super::memory::{Sinks, Store, View};
+use super::memory::{Sinks, View};
 use super::scalars::{MAX_ELEMENTS, Unroller, Value, array, elements};
 
 /// Runs of a loop that are written out, at most, if its entries are no input's.
@@ -23,15 +22,15 @@ impl Unroller {
     pub fn repeat_while(&mut self, repeat: &While, operands: &[&Value]) -> Option<Vec<Value>> {
         let (shared, start) = operands.split_at(repeat.shared);
         self.whiles += 1;
-        let results = self.repeat(start, |s, passed| {
+        let results = self.repeat(start, 0, |s, _, passed| {
             // Examples move while the loop runs, so that nothing is read from memory.
             let still = |x: &Value| Value { ids: x.ids.clone(), memory: None };
             let inputs: Vec<Value> = shared.iter().copied().chain(passed).map(still).collect();
-            let on = s.graph(&repeat.condition, inputs.clone(), false)?;
+            let on = s.graph(&repeat.condition, inputs.clone(), None)?;
             let on = *elements(on.first()?.ids.as_ref()?).first()?;
             let head = s.blocks.last_mut().map(std::mem::take)?;
-            let next = s.graph(&repeat.body, inputs, false)?;
-            Some((head, Until::False { on, limit: repeat.limit }, next, Vec::new()))
+            let next = s.graph(&repeat.body, inputs, None)?;
+            Some((Kind::While { head, on, limit: repeat.limit }, next))
         });
         self.whiles -= 1;
         results
@@ -60,11 +59,13 @@ impl Unroller {
         for (sinks, ty) in sinks.into_iter().zip(&results[scan.carry..]) {
             let mut views = sinks.outputs;
             self.written.extend(views.iter().map(|view| view.of));
-            let kept = sinks.is_read.then(|| View::whole(Store::Kept(self.kept), &ty.shape));
-            if let Some(kept) = &kept {
-                self.kept += ty.shape.size();
-                views.push(kept.clone());
-            }
+            let kept = sinks.is_read.then(|| {
+                let len = ty.shape.size();
+                self.kept += len;
+                self.nest.buffers.push(Buffer { role: Role::Local, dtype: ty.dtype, len });
+                View::whole(BufferId(self.nest.buffers.len() as u32 - 1), &ty.shape)
+            });
+            views.extend(kept.clone());
             if self.kept > MAX_KEPT {
                 return None;
             }
@@ -72,31 +73,29 @@ impl Unroller {
             values.push(Value { ids: None, memory: kept });
         }
         let types = &scan.body.inputs()[scan.shared + scan.carry..];
-        let until = Until::Count { count: scan.length, reverse: scan.reverse };
-        let mut results = self.repeat(start, |s, passed| {
+        let kind = Kind::Serial { reverse: scan.reverse };
+        let mut results = self.repeat(start, scan.length, |s, axis, passed| {
             let entry = |(x, ty): (&&Value, _)| match &x.memory {
-                Some(memory) => s.entry(memory, ty),
+                Some(memory) => s.entry(memory, axis, ty),
                 // Nothing, which the body may not read.
                 None => Some(Value::default()),
             };
             let entries: Option<Vec<Value>> = entries.iter().zip(types).map(entry).collect();
             let entries = entries?;
             let inputs = shared.iter().copied().chain(passed).chain(&entries).cloned().collect();
-            let mut next = s.graph(&scan.body, inputs, false)?;
-            let mut stacked = Vec::new();
+            let mut next = s.graph(&scan.body, inputs, None)?;
             for (ids, views) in next.split_off(scan.carry).iter().zip(&stacks) {
                 for view in views {
                     let (places, step) = view.entries();
                     let ids = elements(ids.ids.as_ref()?);
-                    stacked.extend(ids.into_iter().zip(places).map(|(value, place)| Stacked {
-                        value,
-                        of: view.of,
-                        element: place as usize,
-                        step,
-                    }));
+                    for (value, place) in ids.into_iter().zip(places) {
+                        let index = s.index(view.of, place as usize, Some((axis, step)));
+                        let store = Stmt::Store { buffer: view.of, index, value };
+                        s.blocks.last_mut()?.push(store);
+                    }
                 }
             }
-            Some((Vec::new(), until, next, stacked))
+            Some((kind, next))
         })?;
         results.extend(values);
         Some(results)
@@ -123,7 +122,7 @@ impl Unroller {
             let entries: Option<Vec<Value>> = operands[whole..].iter().map(entry).collect();
             let shared = operands[..scan.shared].iter().copied();
             let inputs = shared.chain(&carry).chain(&entries?).cloned().collect();
-            let mut next = self.graph(&scan.body, inputs, false)?;
+            let mut next = self.graph(&scan.body, inputs, None)?;
             for (stack, value) in stacks.iter_mut().zip(next.split_off(scan.carry)) {
                 stack[i] = elements(value.ids.as_ref()?);
             }
@@ -134,31 +133,30 @@ impl Unroller {
         Some(carry.into_iter().chain(stacks).collect())
     }
 
-    /// The entry of an input that a run of the innermost loop reads.
-    fn entry(&mut self, memory: &View, ty: &TensorType) -> Option<Value> {
+    /// The entry of an input that a run of the innermost loop, which goes along the axis, reads.
+    fn entry(&mut self, memory: &View, axis: AxisId, ty: &TensorType) -> Option<Value> {
         let (places, step) = memory.entries();
         if places.len() > MAX_ELEMENTS {
             return None;
         }
         let depth = self.blocks.len() - 1;
         let ids = places.into_iter().map(|element| {
-            let element = element as usize;
-            self.loads.push(Load { of: memory.of, element, step: Some(step) });
-            let load = Expr::Load(self.loads.len() - 1);
+            let load = self.read(memory.of, element as usize, Some((axis, step)));
             let id = self.fresh(load, ty.dtype, depth);
-            self.blocks[depth].push(Entry::Compute(id));
+            self.blocks[depth].push(Stmt::Let(id));
             id
         });
         let ids = ids.collect();
         Some(Value::of(array(ty.shape.clone(), ids)))
     }
 
-    /// A loop that begins with `start`; `body` gives what comes first, when it ends, what is next, and
-    /// what is written.
+    /// A loop that begins with `start`; `body`, which is given the axis and what is passed on, tells how it
+    /// goes and what is next.
     fn repeat(
         &mut self,
         start: &[&Value],
-        body: impl FnOnce(&mut Self, &[Value]) -> Option<(Vec<Entry>, Until, Vec<Value>, Vec<Stacked>)>,
+        extent: usize,
+        body: impl FnOnce(&mut Self, AxisId, &[Value]) -> Option<(Kind, Vec<Value>)>,
     ) -> Option<Vec<Value>> {
         let start: Vec<&Array> = start.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
         let depth = self.blocks.len();
@@ -167,33 +165,34 @@ impl Unroller {
         }
         self.blocks.push(Vec::new());
         self.known.push(HashMap::new());
+        self.nest.axes.push(extent);
+        let axis = AxisId(self.nest.axes.len() as u32 - 1);
         let begin: Vec<ExprId> = start.iter().flat_map(|x| elements(x)).collect();
         let mut values = Vec::new();
         let mut passed = Vec::new();
         for x in start {
             let mut ids = Vec::new();
             for x in elements(x) {
-                // No expression: it is set by the loop.
-                ids.push(self.fresh(Expr::Load(usize::MAX), self.dtype(x), depth));
+                let number = self.nest.exprs.len() as u32;
+                ids.push(self.fresh(Expr::Carried(number), self.dtype(x), depth));
             }
             values.extend(&ids);
             passed.push(Value::of(array(x.shape().clone(), ids)));
         }
-        let (head, until, next, stacked) = body(self, &passed)?;
+        let (kind, next) = body(self, axis, &passed)?;
         let body = self.blocks.pop()?;
         self.known.pop();
         let next: Vec<&Array> = next.iter().map(|x| x.ids.as_ref()).collect::<Option<_>>()?;
         let next = next.into_iter().flat_map(elements);
-        let passed_on: Vec<Passed> = values
+        let carried: Vec<Carried> = values
             .into_iter()
             .zip(begin)
             .zip(next)
-            .map(|((value, start), next)| Passed { value, start, next })
+            .map(|((value, start), next)| Carried { value, start, next, fold: None })
             .collect();
         // After the loop, the values passed on are ordinary ones of the block around it.
-        passed_on.iter().for_each(|p| self.depth[p.value.index()] = depth - 1);
-        let repeat = Repeat { head, until, body, passed: passed_on, stacked };
-        self.blocks[depth - 1].push(Entry::Repeat(repeat));
+        carried.iter().for_each(|p| self.depth[p.value.index()] = depth - 1);
+        self.blocks[depth - 1].push(Stmt::Loop(Loop { axis, kind, carried, body }.into()));
         Some(passed)
     }
 }

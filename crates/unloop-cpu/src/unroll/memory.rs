@@ -2,18 +2,9 @@
 
 use smallvec::SmallVec;
 use unloop_graph::{Graph, Op, Shape, TensorType, ValueId};
+use unloop_kernel::BufferId;
 
-use super::tape::GROUP;
 use crate::narrow::ExampleAxis;
-
-/// What lies in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Store {
-    Input(usize),
-    Output(usize),
-    /// What one loop keeps for another, with the registers of a tile: the element at which it begins.
-    Kept(usize),
-}
 
 /// Where the examples of an input or output stand.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +40,12 @@ impl Examples {
         let inner = self.inner as isize;
         if step % inner == 0 { step / inner * self.outer as isize } else { step }
     }
-
-    /// The row and the group of elements within it that an element is loaded or stored with.
-    pub fn group(&self, element: usize) -> (usize, usize) {
-        (element / self.inner, element % self.inner / GROUP)
-    }
 }
 
 /// A view of one example of what lies in memory, in elements.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    pub of: Store,
+    pub of: BufferId,
     pub shape: Shape,
     pub offset: isize,
     pub strides: SmallVec<[isize; 6]>,
@@ -67,7 +53,7 @@ pub(super) struct View {
 
 impl View {
     /// The whole, in row-major order.
-    pub fn whole(of: Store, shape: &Shape) -> View {
+    pub fn whole(of: BufferId, shape: &Shape) -> View {
         View { of, shape: shape.clone(), offset: 0, strides: shape.strides() }
     }
 
@@ -137,12 +123,12 @@ pub(super) struct Sinks {
     pub is_read: bool,
 }
 
-/// Where a value of a program goes.
-pub(super) fn sinks(graph: &Graph, value: ValueId) -> Sinks {
+/// Where a value of a program goes, whose outputs have these buffers.
+pub(super) fn sinks(graph: &Graph, value: ValueId, outputs: &dyn Fn(usize) -> BufferId) -> Sinks {
     let mut sinks = Sinks::default();
     let shape = &graph.ty(value).shape;
     for (output, _) in graph.outputs().iter().enumerate().filter(|(_, o)| **o == value) {
-        sinks.outputs.push(View::whole(Store::Output(output), shape));
+        sinks.outputs.push(View::whole(outputs(output), shape));
     }
     for user in graph.nodes().iter().filter(|node| node.operands.contains(&value)) {
         let inverse = match &user.op {
@@ -157,7 +143,7 @@ pub(super) fn sinks(graph: &Graph, value: ValueId) -> Sinks {
                 continue;
             }
         };
-        let below = self::sinks(graph, user.first);
+        let below = self::sinks(graph, user.first, outputs);
         sinks.is_read |= below.is_read;
         for view in below.outputs {
             match view.through(&inverse) {

@@ -3,34 +3,35 @@
 //! next one begins. A program without examples is the same with one.
 
 mod emit;
-mod ir;
 mod loops;
 mod matrices;
 mod memory;
 mod scalars;
 mod tape;
 
-use smallvec::SmallVec;
 use unloop_graph::{Array, DType, ErrorKind, Graph, Node, Op, Place, TensorType, ValueId};
-use unloop_kernel::Expr;
+use unloop_kernel::{AxisId, Expr, Kind, Nest, Stmt};
 
 use crate::instruction::cost;
 use crate::narrow::{ExampleAxis, example_axis, narrow};
+use crate::oracle;
 use crate::profile::Facts;
 use crate::simd::Simd;
 use crate::stages::{Region, Stage, Worth, stages};
 use crate::sums;
-use ir::{Entry, Scalars, Until};
 use memory::Examples;
 use tape::Tape;
+
+/// The axis of the examples.
+const LANES: AxisId = AxisId(0);
 
 /// A program that runs on numbers.
 pub(crate) struct Unrolled {
     tape: Tape,
+    nest: Nest,
+    /// Whether the nest's scalar evaluator computes it.
+    is_oracle: bool,
     examples: usize,
-    /// How far one example is from the next in each input and output; zero where all share it.
-    inputs: SmallVec<[usize; 8]>,
-    outputs: SmallVec<[usize; 8]>,
     /// Predicted nanoseconds of all examples.
     ns: f64,
     facts: Facts,
@@ -163,41 +164,36 @@ impl Unrolled {
             return None;
         }
         let one = narrow(graph, inputs, outputs, (*examples, 1), None)?;
-        let scalars = scalars::unroll(&one, known)?;
-        Some(Unrolled::new(graph, &scalars, region, simd))
+        let places = places(graph, region);
+        let nest = scalars::unroll(&one, known, *examples, (&places.0, &places.1))?;
+        Some(Unrolled::new(graph, nest, simd))
     }
 
     /// A program without examples, if it has so few numbers that its steps would cost more.
     fn single(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
-        let scalars = scalars::unroll(graph, known)?;
         let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
+        let (inputs, outputs) = (vec![None; inputs], vec![None; outputs]);
+        let places = places(graph, &Region { examples: 1, inputs, outputs });
+        let nest = scalars::unroll(graph, known, 1, (&places.0, &places.1))?;
         let otherwise = match has_loop(graph) {
             true => steps_ns(graph),
             // One of them takes what a call of this would.
             false => STEP_NS * steps.saturating_sub(1) as f64,
         };
-        if total(&scalars, &scalars.block, |_, _| CALL_NS) > otherwise {
+        if total(&nest, &nest.body, |_, _| CALL_NS) > otherwise {
             return None;
         }
-        let (inputs, outputs) = (vec![None; inputs], vec![None; outputs]);
-        let region = Region { examples: 1, inputs, outputs };
-        Some(Unrolled::new(graph, &scalars, &region, simd))
+        Some(Unrolled::new(graph, nest, simd))
     }
 
-    fn new(graph: &Graph, scalars: &Scalars, region: &Region, simd: Simd) -> Unrolled {
-        let examples = region.examples;
-        let place = |(ty, &axis): (&TensorType, &ExampleAxis)| Examples::new(ty, axis);
-        let inputs: SmallVec<[Examples; 8]> =
-            graph.inputs().iter().zip(&region.inputs).map(place).collect();
-        let outputs: SmallVec<[Examples; 8]> =
-            graph.output_types().zip(&region.outputs).map(place).collect();
-        let emitted = emit::emit(scalars, (&inputs, &outputs), simd);
+    fn new(graph: &Graph, nest: Nest, simd: Simd) -> Unrolled {
+        let examples = nest.axes[LANES.0 as usize];
+        let emitted = emit::emit(&nest, simd);
         let fit = REGISTER_BYTES / (emitted.widest * emitted.registers.max(1));
         let wide = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end());
         let fit = KEPT_BYTES / (emitted.widest * emitted.kept.max(1));
         let width = wide.min((fit / 16 * 16).max(FEWEST_KEPT)).min(examples);
-        let example = |e: f64| e * examples as f64;
-        let sum = |cost: fn(&Expr, DType) -> f64| example(total(scalars, &scalars.block, cost));
+        let sum = |cost: fn(&Expr, DType) -> f64| total(&nest, &nest.body, cost);
         let all = graph.inputs().iter().chain(graph.output_types());
         // What alone may fail here, at its own line.
         let has_limit = |node: &&Node| matches!(&node.op, Op::While(w) if w.limit.is_some());
@@ -210,18 +206,28 @@ impl Unrolled {
             dtype: graph.output_types().next().map_or(DType::F64, |ty| ty.dtype),
         };
         Unrolled {
-            tape: Tape::new(emitted, width, simd),
+            tape: Tape::new(emitted, nest.axes.len(), width, simd),
             examples,
-            inputs: inputs.iter().map(Examples::stride).collect(),
-            outputs: outputs.iter().map(Examples::stride).collect(),
             ns: sum(cost),
             facts,
+            nest,
+            is_oracle: simd.is_oracle(),
         }
     }
 
     /// Bytes of scratch memory of a thread.
     pub fn scratch(&self) -> usize {
         self.tape.scratch()
+    }
+
+    /// What is computed, as loops.
+    pub fn nest(&self) -> &Nest {
+        &self.nest
+    }
+
+    /// Predicted nanoseconds of all examples.
+    pub fn ns(&self) -> f64 {
+        self.ns
     }
 
     /// What a profile says of it.
@@ -234,9 +240,14 @@ impl Unrolled {
     /// # Safety
     /// The addresses are of values of the program's types, and nobody else uses the outputs.
     pub unsafe fn run(&self, inputs: &[*mut u8], outputs: &[*mut u8]) -> Result<(), ErrorKind> {
-        let strides = (&self.inputs[..], &self.outputs[..]);
-        // SAFETY: as the caller's.
-        unsafe { self.tape.run(self.examples, strides, (inputs, outputs), self.ns) }
+        let buffers = inputs.iter().chain(outputs).copied();
+        if self.is_oracle {
+            let buffers: Vec<Option<*mut u8>> = buffers.map(Some).collect();
+            // SAFETY: as the caller's; inputs and outputs are the first buffers.
+            return unsafe { oracle::run(&self.nest, &buffers) };
+        }
+        // SAFETY: as the caller's; inputs and outputs are the first buffers.
+        unsafe { self.tape.run(self.examples, buffers, self.ns) }
     }
 }
 
@@ -299,14 +310,13 @@ fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
             let summed: usize = dims.lhs_contract.iter().map(|&a| x.shape[a]).product();
             results() * summed <= MAX_PRODUCTS
         }
-        Op::Reduce { .. } => size(node.operands[0]) <= MAX_PRODUCTS,
+        Op::Reduce { .. } | Op::ArgReduce { .. } => size(node.operands[0]) <= MAX_PRODUCTS,
         Op::Solve { .. }
         | Op::Qr { .. }
         | Op::Svd { .. }
         | Op::Eigh
         | Op::Sort(_)
         | Op::SearchSorted { .. }
-        | Op::ArgReduce { .. }
         | Op::Betainc
         | Op::Switch(_)
         | Op::Host(_)
@@ -336,16 +346,26 @@ fn steps_ns(graph: &Graph) -> f64 {
     graph.nodes().iter().map(of).sum()
 }
 
-/// The cost of what a block computes for one example, loops as often as they run.
-fn total(scalars: &Scalars, block: &[Entry], cost: fn(&Expr, DType) -> f64) -> f64 {
-    let of = |entry: &Entry| match entry {
-        Entry::Compute(x) => cost(&scalars.exprs[x.index()], scalars.dtypes[x.index()]),
-        Entry::Repeat(repeat) => {
-            let runs = match repeat.until {
-                Until::Count { count, .. } => count as f64,
-                Until::False { .. } => EXPECTED_RUNS,
+/// Where the examples of inputs and outputs are.
+fn places(graph: &Graph, region: &Region) -> (Vec<Examples>, Vec<Examples>) {
+    let place = |(ty, &axis): (&TensorType, &ExampleAxis)| Examples::new(ty, axis);
+    let inputs = graph.inputs().iter().zip(&region.inputs).map(place).collect();
+    (inputs, graph.output_types().zip(&region.outputs).map(place).collect())
+}
+
+/// The cost of what a block computes, loops as often as they run.
+fn total(nest: &Nest, block: &[Stmt], cost: fn(&Expr, DType) -> f64) -> f64 {
+    let of = |stmt: &Stmt| match stmt {
+        Stmt::Let(x) => cost(nest.expr(*x), nest.dtype(*x)),
+        Stmt::Store { .. } => 0.0,
+        Stmt::Loop(each) => {
+            let (head, runs) = match &each.kind {
+                Kind::While { head, .. } => (total(nest, head, cost), EXPECTED_RUNS),
+                Kind::Grid | Kind::Lanes | Kind::Serial { .. } => {
+                    (0.0, nest.axes[each.axis.0 as usize] as f64)
+                }
             };
-            runs * (total(scalars, &repeat.head, cost) + total(scalars, &repeat.body, cost))
+            runs * (head + total(nest, &each.body, cost))
         }
     };
     block.iter().map(of).sum()

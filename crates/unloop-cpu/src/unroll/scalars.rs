@@ -1,19 +1,21 @@
-//! A program on small arrays as one on single numbers: every element of every array is a value of its
-//! own, so that moving elements about costs nothing and loops pass on numbers.
+//! A program on small arrays as a nest of loops over numbers: every element of every array is a value
+//! of its own, so that moving elements about costs nothing and loops pass on numbers. The outermost
+//! loop runs over the examples, one in each lane.
 
 use std::collections::HashMap;
 
 use smallvec::SmallVec;
 use unloop_graph::op::{DotDims, Gather, IndexMode, Scatter, ScatterOp};
 use unloop_graph::{
-    Array, Axes, BinaryOp, DType, Graph, Number, Op, ReduceOp, Scalar, Shape, TensorType, UnaryOp,
-    ValueId,
+    ArgReduceOp, Array, Axes, BinaryOp, CompareOp, DType, Graph, Number, Op, ReduceOp, Scalar,
+    Shape, TensorType, UnaryOp, ValueId,
 };
-use unloop_kernel::{Expr, ExprId};
+use unloop_kernel::{
+    AxisId, Buffer, BufferId, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt,
+};
 
-use super::ir::{Entry, Load, Scalars};
-use super::memory::{Sinks, Store, View, sinks};
-use crate::instruction::operands;
+use super::LANES;
+use super::memory::{Examples, Sinks, View, sinks};
 
 /// Values of a program, at most.
 pub(super) const MAX_EXPRS: usize = 6_000;
@@ -44,29 +46,41 @@ impl Value {
 
 /// A program while it is unrolled.
 pub(super) struct Unroller {
-    exprs: Vec<Expr>,
-    dtypes: Vec<DType>,
-    pub loads: Vec<Load>,
+    /// Buffers are inputs, then outputs, then what loops keep for others.
+    pub nest: Nest,
+    /// Where the examples of each input and output are.
+    examples: Vec<Examples>,
     /// How many loops stand around each value.
     pub depth: Vec<usize>,
     /// What is computed in each of the loops that are open, outermost first.
-    pub blocks: Vec<Vec<Entry>>,
+    pub blocks: Vec<Vec<Stmt>>,
     pub known: Vec<HashMap<Expr, ExprId>>,
     /// How many `while` loops are open.
     pub whiles: usize,
     /// Elements that loops keep for others.
     pub kept: usize,
     /// The outputs that loops write.
-    pub written: Vec<Store>,
+    pub written: Vec<BufferId>,
 }
 
-/// Unrolls a program whose last inputs are always `known`; `None` if it is too large, or does what
-/// cannot be.
-pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
+/// Unrolls a program whose last inputs are always `known`, for so many examples, which its inputs and
+/// outputs have there; `None` if it is too large, or does what cannot be. The program is of one example.
+pub(super) fn unroll(
+    graph: &Graph,
+    known: &[Array],
+    examples: usize,
+    (inputs, outputs): (&[Examples], &[Examples]),
+) -> Option<Nest> {
+    let buffer = |(ty, at): (&TensorType, &Examples), role: Role| {
+        let len = if at.has { ty.shape.size() * examples } else { ty.shape.size() };
+        Buffer { role, dtype: ty.dtype, len }
+    };
+    let read = graph.inputs().iter().zip(inputs).map(|of| buffer(of, Role::Input));
+    let written = graph.output_types().zip(outputs).map(|of| buffer(of, Role::Output));
+    let buffers = read.chain(written).collect();
     let mut unroller = Unroller {
-        exprs: Vec::new(),
-        dtypes: Vec::new(),
-        loads: Vec::new(),
+        nest: Nest { buffers, axes: vec![examples], ..Nest::default() },
+        examples: inputs.iter().chain(outputs).copied().collect(),
         depth: Vec::new(),
         blocks: vec![Vec::new()],
         known: vec![HashMap::new()],
@@ -74,11 +88,13 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
         kept: 0,
         written: Vec::new(),
     };
-    let mut inputs = Vec::new();
+    let output = |i: usize| BufferId((inputs.len() + i) as u32);
+    let mut values = Vec::new();
     let first_known = graph.inputs().len() - known.len();
     for (i, ty) in graph.inputs().iter().enumerate() {
         let size = ty.shape.size();
-        let memory = Some(View::whole(Store::Input(i), &ty.shape));
+        let of = BufferId(i as u32);
+        let memory = Some(View::whole(of, &ty.shape));
         // Of one that each example has its own entry of, the program has one entry.
         if let Some(known) = i.checked_sub(first_known).map(|k| &known[k])
             && *known.shape() == ty.shape
@@ -89,30 +105,37 @@ pub(super) fn unroll(graph: &Graph, known: &[Array]) -> Option<Scalars> {
                 let value = Scalar::new(ty.dtype, known.get(index));
                 ids.push(unroller.push(Expr::Constant(value), ty.dtype));
             });
-            inputs.push(Value { ids: Some(array(ty.shape.clone(), ids)), memory });
+            values.push(Value { ids: Some(array(ty.shape.clone(), ids)), memory });
             continue;
         }
         let ids = (size <= MAX_ELEMENTS).then(|| {
             let ids = (0..size).map(|element| {
-                unroller.loads.push(Load { of: Store::Input(i), element, step: None });
-                let load = Expr::Load(unroller.loads.len() - 1);
+                let load = unroller.read(of, element, None);
                 unroller.push(load, ty.dtype)
             });
             let ids = ids.collect();
             array(ty.shape.clone(), ids)
         });
-        inputs.push(Value { ids, memory });
+        values.push(Value { ids, memory });
     }
-    let outputs = unroller.graph(graph, inputs, true)?;
-    let outputs = outputs.iter().enumerate().map(|(i, x)| match &x.ids {
-        _ if unroller.written.contains(&Store::Output(i)) => Some(Vec::new()),
-        Some(ids) => Some(elements(ids)),
-        // What is too large to take apart.
-        None => None,
-    });
-    let outputs = outputs.collect::<Option<_>>()?;
-    let Unroller { exprs, dtypes, loads, mut blocks, kept, .. } = unroller;
-    Some(Scalars { exprs, dtypes, loads, block: blocks.pop()?, outputs, kept })
+    let outputs = unroller.graph(graph, values, Some(&output))?;
+    for (i, x) in outputs.iter().enumerate() {
+        if unroller.written.contains(&output(i)) {
+            continue;
+        }
+        // What is too large to take apart has no numbers.
+        for (element, value) in elements(x.ids.as_ref()?).into_iter().enumerate() {
+            let index = unroller.index(output(i), element, None);
+            let store = Stmt::Store { buffer: output(i), index, value };
+            unroller.blocks[0].push(store);
+        }
+    }
+    let Unroller { mut nest, mut blocks, .. } = unroller;
+    let body = blocks.pop()?;
+    let lanes = Loop { axis: LANES, kind: Kind::Lanes, carried: Vec::new(), body };
+    nest.body = vec![Stmt::Loop(lanes.into())];
+    debug_assert_eq!(nest.check(), Ok(()), "{nest}");
+    Some(nest)
 }
 
 /// What an operation that only moves elements makes of numbers of values.
@@ -147,7 +170,7 @@ pub(super) fn array(shape: Shape, ids: Vec<ExprId>) -> Array {
 impl Unroller {
     /// The number that a value always is.
     fn known(&self, x: ExprId) -> Option<Scalar> {
-        match self.exprs[x.index()] {
+        match *self.nest.expr(x) {
             Expr::Constant(value) => Some(value),
             _ => None,
         }
@@ -178,7 +201,7 @@ impl Unroller {
             Expr::Convert(to, _) => Op::Convert(to),
             _ => return None,
         };
-        let known: Option<Vec<Scalar>> = operands(expr).iter().map(|&x| self.known(x)).collect();
+        let known: Option<Vec<Scalar>> = expr.operands().iter().map(|&x| self.known(x)).collect();
         let known: Vec<Array> =
             known?.into_iter().map(|x| Array::fill(Shape::scalar(), x)).collect();
         let ty = TensorType::new(dtype, ());
@@ -190,26 +213,52 @@ impl Unroller {
         if let Some(folded) = self.folded(&expr, dtype) {
             return folded;
         }
-        let depth = operands(&expr).iter().map(|x| self.depth[x.index()]).max().unwrap_or(0);
+        let depth = expr.operands().iter().map(|x| self.depth[x.index()]).max().unwrap_or(0);
         if let Some(&known) = self.known[depth].get(&expr) {
             return known;
         }
         let id = self.fresh(expr.clone(), dtype, depth);
         // What does not change within a loop is computed before it.
         self.known[depth].insert(expr, id);
-        self.blocks[depth].push(Entry::Compute(id));
+        self.blocks[depth].push(Stmt::Let(id));
         id
     }
 
     pub fn fresh(&mut self, expr: Expr, dtype: DType, depth: usize) -> ExprId {
-        self.exprs.push(expr);
-        self.dtypes.push(dtype);
+        self.nest.exprs.push(expr);
+        self.nest.dtypes.push(dtype);
         self.depth.push(depth);
-        ExprId(self.exprs.len() as u32 - 1)
+        ExprId(self.nest.exprs.len() as u32 - 1)
+    }
+
+    /// A read of an element of an example; of the entry of a loop's run, if its axis and the distance of
+    /// entries are given.
+    pub fn read(
+        &mut self,
+        buffer: BufferId,
+        element: usize,
+        entry: Option<(AxisId, isize)>,
+    ) -> Expr {
+        let index = self.index(buffer, element, entry);
+        self.nest.reads.push(Read { buffer, index, mask: None, otherwise: None });
+        Expr::Load(self.nest.reads.len() - 1)
+    }
+
+    /// Where an element of an example lies.
+    pub fn index(&self, of: BufferId, element: usize, entry: Option<(AxisId, isize)>) -> Index {
+        let Some(examples) = self.examples.get(of.0 as usize) else {
+            // Each example has its own.
+            let terms = entry.into_iter().collect();
+            return Index { offset: element as isize, terms, computed: None };
+        };
+        let lanes = examples.has.then_some((LANES, examples.stride() as isize));
+        let entry = entry.map(|(axis, step)| (axis, examples.step(step)));
+        let terms = lanes.into_iter().chain(entry).collect();
+        Index { offset: examples.at(element) as isize, terms, computed: None }
     }
 
     pub fn dtype(&self, x: ExprId) -> DType {
-        self.dtypes[x.index()]
+        self.nest.dtype(x)
     }
 
     pub fn binary(&mut self, op: BinaryOp, a: ExprId, b: ExprId) -> ExprId {
@@ -230,29 +279,25 @@ impl Unroller {
         self.push(Expr::Select(p, a, b), self.dtype(a))
     }
 
-    /// The results of a program; the outermost one may write them as its loops run.
+    /// The results of a program; the outermost one, whose outputs have buffers, may write them as its
+    /// loops run.
     pub fn graph(
         &mut self,
         graph: &Graph,
         inputs: Vec<Value>,
-        outermost: bool,
+        outputs: Option<&dyn Fn(usize) -> BufferId>,
     ) -> Option<Vec<Value>> {
         let mut values = inputs;
-        let mut needed = vec![false; graph.value_count()];
-        graph.outputs().iter().for_each(|v| needed[v.index()] = true);
-        for node in graph.nodes().iter().rev() {
-            if node.results().any(|v| needed[v as usize]) {
-                node.operands.iter().for_each(|v| needed[v.index()] = true);
-            }
-        }
-        for node in graph.nodes() {
-            if !node.results().any(|v| needed[v as usize]) {
+        let live = graph.live();
+        let is_read = graph.last_uses();
+        for (node, live) in graph.nodes().iter().zip(live) {
+            if !live {
                 values.extend(node.results().map(|_| Value::default()));
                 continue;
             }
             let types: SmallVec<[&TensorType; 3]> =
                 node.results().map(|v| graph.ty(ValueId(v))).collect();
-            if self.exprs.len() > MAX_EXPRS {
+            if self.nest.exprs.len() > MAX_EXPRS {
                 return None;
             }
             let operands: SmallVec<[&Value; 3]> =
@@ -260,16 +305,18 @@ impl Unroller {
             let results = match &node.op {
                 Op::Scan(scan) => {
                     let stacks = node.results().skip(scan.carry).map(ValueId);
-                    let stacks = stacks.map(|v| match outermost {
-                        true => sinks(graph, v),
-                        false => Sinks { outputs: Vec::new(), is_read: needed[v.index()] },
+                    let stacks = stacks.map(|v| match outputs {
+                        Some(outputs) => sinks(graph, v, outputs),
+                        None => {
+                            Sinks { outputs: Vec::new(), is_read: is_read[v.index()].is_some() }
+                        }
                     });
                     self.repeat_scan(scan, &operands, stacks.collect(), &types)?
                 }
                 Op::While(repeat) => self.repeat_while(repeat, &operands)?,
                 Op::WithDerivative(custom) => {
                     let inputs = operands.iter().copied().cloned().collect();
-                    self.graph(&custom.body, inputs, false)?
+                    self.graph(&custom.body, inputs, None)?
                 }
                 op => self.value(op, &operands, &types)?,
             };
@@ -338,6 +385,10 @@ impl Unroller {
                 let ids = self.reduce(*op, axes, &operands[0], ty.dtype);
                 computed(ids)
             }
+            Op::ArgReduce { op, axis, dtype } => {
+                let ids = self.arg_reduce(*op, *axis, &operands[0], *dtype);
+                computed(ids)
+            }
             Op::Cumulative { op, axis, reverse } => {
                 let ids = self.cumulative(*op, *axis, *reverse, &operands[0]);
                 computed(ids)
@@ -373,7 +424,6 @@ impl Unroller {
             Op::Solve { .. }
             | Op::Cholesky { .. }
             | Op::Betainc
-            | Op::ArgReduce { .. }
             | Op::Sort(_)
             | Op::SearchSorted { .. }
             | Op::Qr { .. }
@@ -469,6 +519,40 @@ impl Unroller {
             rest.iter().fold(first, |sum, &x| s.binary(op.binary(), sum, x))
         };
         ids.chunks(length).map(|row| combine(self, row)).collect()
+    }
+
+    /// The position of the first extreme element of each row along an axis; NaN is more extreme than any
+    /// number.
+    fn arg_reduce(&mut self, op: ArgReduceOp, axis: usize, x: &Array, dtype: DType) -> Vec<ExprId> {
+        let ids = Unroller::with_last(x, &[axis], &[]);
+        let is_float = ids.first().is_some_and(|&x| self.dtype(x).is_float());
+        let compare = match (op, is_float) {
+            // Not at most the best one: also if it is NaN.
+            (ArgReduceOp::Max, true) => CompareOp::Le,
+            (ArgReduceOp::Min, true) => CompareOp::Ge,
+            (ArgReduceOp::Max, false) => CompareOp::Gt,
+            (ArgReduceOp::Min, false) => CompareOp::Lt,
+        };
+        let number = |s: &mut Self, k: usize| {
+            let value = Scalar::new(dtype, Number::Int(k as i128));
+            s.push(Expr::Constant(value), dtype)
+        };
+        let row = |s: &mut Self, row: &[ExprId]| {
+            let (mut best, mut position) = (row[0], number(s, 0));
+            for (k, &value) in row.iter().enumerate().skip(1) {
+                let mut is_better = s.push(Expr::Compare(compare, value, best), DType::Bool);
+                if is_float {
+                    let fails = s.push(Expr::Unary(UnaryOp::Not, is_better), DType::Bool);
+                    let is_number = s.push(Expr::Compare(CompareOp::Eq, best, best), DType::Bool);
+                    is_better = s.binary(BinaryOp::And, fails, is_number);
+                }
+                let k = number(s, k);
+                (best, position) =
+                    (s.select(is_better, value, best), s.select(is_better, k, position));
+            }
+            position
+        };
+        ids.chunks(x.shape()[axis].max(1)).map(|ids| row(self, ids)).collect()
     }
 
     /// In row-major order.

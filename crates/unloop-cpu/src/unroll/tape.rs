@@ -3,9 +3,10 @@
 
 use smallvec::SmallVec;
 use unloop_graph::{DType, ErrorKind, cancel};
+use unloop_kernel::BufferId;
 
 use super::emit::Emitted;
-use crate::control::Steps;
+use crate::control;
 use crate::memory::{SharedPtr, with_scratch};
 use crate::parallel::for_ranges;
 use crate::simd::{Columns, Simd, TileFn, count_true, fill, gather_run, pick, put, scatter_run};
@@ -15,6 +16,9 @@ pub(super) const GROUP: usize = 8;
 
 /// Bytes of a cell.
 const CELL: usize = 8;
+
+/// How far a step along the axes of loops within the examples goes, in elements or registers.
+pub(super) type Steps = SmallVec<[(u32, isize); 1]>;
 
 /// Where a value lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,61 +50,66 @@ pub(super) enum Inst<S = Slot> {
         from: S,
         dtype: DType,
     },
-    /// Neighbouring elements of each example.
+    /// Neighbouring elements of each example, examples so far from each other.
     Load {
         to: SmallVec<[Option<S>; GROUP]>,
-        input: usize,
-        first: usize,
+        buffer: BufferId,
+        first: isize,
+        stride: isize,
         dtype: DType,
     },
     /// An element that is the same for all examples.
     LoadOne {
         dst: S,
-        input: usize,
-        element: usize,
+        buffer: BufferId,
+        element: isize,
         dtype: DType,
     },
     Store {
         from: SmallVec<[Option<S>; GROUP]>,
-        output: usize,
-        first: usize,
+        buffer: BufferId,
+        first: isize,
+        stride: isize,
         dtype: DType,
     },
-    /// The element of an entry of the innermost loop.
+    /// An element of the entries of loops.
     Read {
         dst: S,
-        input: usize,
-        element: usize,
-        step: isize,
+        buffer: BufferId,
+        element: isize,
+        stride: isize,
+        steps: Steps,
         dtype: DType,
         uniform: bool,
     },
     Write {
         from: S,
-        output: usize,
-        element: usize,
-        step: isize,
+        buffer: BufferId,
+        element: isize,
+        stride: isize,
+        steps: Steps,
         dtype: DType,
         uniform: bool,
     },
-    /// A tile that a run of the innermost loop keeps; those of its entries are `step` registers apart.
+    /// A tile that a run of a loop keeps.
     Keep {
         dst: S,
         from: S,
-        step: isize,
+        steps: Steps,
         dtype: DType,
         uniform: bool,
     },
     Recall {
         dst: S,
         from: S,
-        step: isize,
+        steps: Steps,
         dtype: DType,
     },
     Repeat {
         head: Vec<Inst<S>>,
         test: Test<S>,
         body: Vec<Inst<S>>,
+        axis: u32,
     },
 }
 
@@ -138,6 +147,8 @@ pub(super) struct Tape {
     scratch: usize,
     register: usize,
     first_register: usize,
+    /// Axes of loops.
+    axes: usize,
     /// Examples of a tile.
     width: usize,
     simd: Simd,
@@ -146,39 +157,30 @@ pub(super) struct Tape {
 /// Fewer examples than this are not moved together.
 const FEW: usize = 32;
 
-/// Where the examples of a tile lie.
+/// Where a running tile is.
 struct At<'a> {
-    inputs: &'a [SharedPtr],
-    outputs: &'a [SharedPtr],
-    /// Elements of one example, in each of them.
-    strides: (&'a [usize], &'a [usize]),
+    /// The buffers.
+    buffers: &'a [SharedPtr],
     first: usize,
-    /// The entry of the innermost loop.
-    entry: usize,
+    /// The position along the axis of each loop.
+    position: SmallVec<[usize; 8]>,
 }
 
 impl At<'_> {
-    /// The address of an element of the first example.
-    fn element(&self, start: SharedPtr, stride: usize, element: usize, dtype: DType) -> *mut u8 {
-        start.get().wrapping_add((self.first * stride + element) * dtype.size())
+    /// How far the entries of the loops are from the first ones.
+    fn moved(&self, steps: &Steps) -> isize {
+        steps.iter().map(|&(axis, step)| self.position[axis as usize] as isize * step).sum()
     }
 
-    /// The same for the entry of the innermost loop; entries are `step` elements apart.
-    fn entry(
-        &self,
-        start: SharedPtr,
-        stride: usize,
-        element: usize,
-        step: isize,
-        dtype: DType,
-    ) -> *mut u8 {
-        let moved = self.entry as isize * step * dtype.size() as isize;
-        self.element(start, stride, element, dtype).wrapping_offset(moved)
+    /// The address of an element of the first example.
+    fn element(&self, buffer: BufferId, element: isize, stride: isize, dtype: DType) -> *mut u8 {
+        let at = self.first as isize * stride + element;
+        self.buffers[buffer.0 as usize].get().wrapping_offset(at * dtype.size() as isize)
     }
 }
 
 impl Tape {
-    pub fn new(emitted: Emitted, width: usize, simd: Simd) -> Tape {
+    pub fn new(emitted: Emitted, axes: usize, width: usize, simd: Simd) -> Tape {
         let register = (width * emitted.widest).next_multiple_of(64);
         let first_register = (emitted.cells * CELL).next_multiple_of(64);
         let place = |slot: Slot| match slot {
@@ -192,38 +194,37 @@ impl Tape {
             scratch: first_register + (emitted.registers + emitted.kept) * register,
             register,
             first_register,
+            axes,
             width,
             simd,
         }
     }
 
-    /// Runs all examples; `ns` is the predicted time.
+    /// Runs all examples on the memory of the buffers; `ns` is the predicted time.
     ///
     /// # Safety
-    /// The addresses are of values of the program's types, and nobody else uses the outputs.
+    /// The addresses are of buffers of the nest that the tape was made of, and nobody else uses the
+    /// outputs.
     pub unsafe fn run(
         &self,
         examples: usize,
-        strides: (&[usize], &[usize]),
-        (inputs, outputs): (&[*mut u8], &[*mut u8]),
+        buffers: impl Iterator<Item = *mut u8>,
         ns: f64,
     ) -> Result<(), ErrorKind> {
-        let shared = |addresses: &[*mut u8]| -> SmallVec<[SharedPtr; 8]> {
-            addresses.iter().map(|&a| SharedPtr(a)).collect()
-        };
-        let (inputs, outputs) = (shared(inputs), shared(outputs));
+        let buffers: SmallVec<[SharedPtr; 16]> = buffers.map(SharedPtr).collect();
         for_ranges(examples.div_ceil(self.width), ns, |range| {
             with_scratch(self.scratch, |base| {
                 for (cell, bits) in &self.constants {
                     // SAFETY: cells lie in the scratch memory.
                     unsafe { base.add(*cell as usize).cast::<u64>().write(*bits) };
                 }
+                let position = SmallVec::from_elem(0, self.axes);
+                let mut at = At { buffers: &buffers, first: 0, position };
                 for tile in range {
-                    let first = tile * self.width;
-                    let at = At { inputs: &inputs, outputs: &outputs, strides, first, entry: 0 };
-                    let n = self.width.min(examples - first);
+                    at.first = tile * self.width;
+                    let n = self.width.min(examples - at.first);
                     // SAFETY: as the caller's; each tile has its own examples.
-                    unsafe { self.execute(&self.insts, base, &at, n)? };
+                    unsafe { self.execute(&self.insts, base, &mut at, n)? };
                 }
                 Ok(())
             })?
@@ -239,7 +240,7 @@ impl Tape {
         &self,
         insts: &[Inst<u32>],
         base: *mut u8,
-        at: &At<'_>,
+        at: &mut At<'_>,
         n: usize,
     ) -> Result<(), ErrorKind> {
         let place = |slot: u32| base.wrapping_add(slot as usize);
@@ -257,64 +258,63 @@ impl Tape {
                         let bytes = if is_tile { n * dtype.size() } else { CELL };
                         std::ptr::copy_nonoverlapping(place(from), place(dst), bytes);
                     }
-                    Inst::Load { to, input, first, dtype } => {
-                        let (stride, input) = (at.strides.0[*input], at.inputs[*input]);
-                        let rows = at.element(input, stride, *first, *dtype);
+                    Inst::Load { to, buffer, first, stride, dtype } => {
+                        let rows = at.element(*buffer, *first, *stride, *dtype);
+                        let stride = *stride as usize;
                         let columns = Columns { rows, stride, columns: to, start: base, n };
                         self.simd.split(columns, *dtype);
                     }
-                    &Inst::LoadOne { dst, input, element, dtype } => {
-                        let start = at.inputs[input].get().wrapping_add(element * dtype.size());
+                    &Inst::LoadOne { dst, buffer, element, dtype } => {
+                        let start = at.element(buffer, element, 0, dtype);
                         std::ptr::copy_nonoverlapping(start, place(dst), dtype.size());
                     }
-                    Inst::Store { from, output, first, dtype } => {
-                        let (stride, output) = (at.strides.1[*output], at.outputs[*output]);
-                        let rows = at.element(output, stride, *first, *dtype);
+                    Inst::Store { from, buffer, first, stride, dtype } => {
+                        let rows = at.element(*buffer, *first, *stride, *dtype);
+                        let stride = *stride as usize;
                         let columns = Columns { rows, stride, columns: from, start: base, n };
                         self.simd.join(columns, *dtype);
                     }
-                    &Inst::Read { dst, input, element, step, dtype, uniform } => {
-                        let stride = at.strides.0[input];
-                        let start = at.entry(at.inputs[input], stride, element, step, dtype);
-                        let n = if uniform { 1 } else { n };
-                        gather_run(place(dst), start, stride as isize, n, dtype);
+                    Inst::Read { dst, buffer, element, stride, steps, dtype, uniform } => {
+                        let start = at.element(*buffer, element + at.moved(steps), *stride, *dtype);
+                        let n = if *uniform { 1 } else { n };
+                        gather_run(place(*dst), start, *stride, n, *dtype);
                     }
-                    &Inst::Write { from, output, element, step, dtype, uniform } => {
-                        let stride = at.strides.1[output] as isize;
-                        let size = dtype.size();
-                        let to =
-                            at.entry(at.outputs[output], stride as usize, element, step, dtype);
+                    Inst::Write { from, buffer, element, stride, steps, dtype, uniform } => {
+                        let (stride, size) = (*stride, dtype.size());
+                        let to = at.element(*buffer, element + at.moved(steps), stride, *dtype);
                         match uniform {
-                            false => scatter_run(to, stride, place(from), n, dtype),
+                            false => scatter_run(to, stride, place(*from), n, *dtype),
                             true => (0..n as isize).for_each(|i| {
                                 let to = to.wrapping_offset(i * stride * size as isize);
-                                std::ptr::copy_nonoverlapping(place(from), to, size);
+                                std::ptr::copy_nonoverlapping(place(*from), to, size);
                             }),
                         }
                     }
-                    &Inst::Keep { dst, from, step, dtype, uniform } => {
-                        let dst = place(dst).wrapping_offset(self.entry(at, step));
+                    Inst::Keep { dst, from, steps, dtype, uniform } => {
+                        let dst = place(*dst).wrapping_offset(self.kept(at, steps));
                         match uniform {
-                            true => fill(dst, place(from), n, dtype),
+                            true => fill(dst, place(*from), n, *dtype),
                             false => {
-                                std::ptr::copy_nonoverlapping(place(from), dst, n * dtype.size());
+                                let bytes = n * dtype.size();
+                                std::ptr::copy_nonoverlapping(place(*from), dst, bytes);
                             }
                         }
                     }
-                    &Inst::Recall { dst, from, step, dtype } => {
-                        let from = place(from).wrapping_offset(self.entry(at, step));
-                        std::ptr::copy_nonoverlapping(from, place(dst), n * dtype.size());
+                    Inst::Recall { dst, from, steps, dtype } => {
+                        let from = place(*from).wrapping_offset(self.kept(at, steps));
+                        std::ptr::copy_nonoverlapping(from, place(*dst), n * dtype.size());
                     }
-                    Inst::Repeat { head, test, body } => match test {
+                    Inst::Repeat { head, test, body, axis } => match test {
                         &Test::Count { count, reverse } => {
                             for run in 0..count {
                                 cancel::check()?;
-                                let entry = if reverse { count - 1 - run } else { run };
-                                self.execute(body, base, &At { entry, ..*at }, n)?;
+                                at.position[*axis as usize] =
+                                    if reverse { count - 1 - run } else { run };
+                                self.execute(body, base, at, n)?;
                             }
                         }
                         &Test::While { on, limit } => {
-                            let mut steps = Steps::new(limit);
+                            let mut steps = control::Steps::new(limit);
                             loop {
                                 self.execute(head, base, at, n)?;
                                 if place(on).read() == 0 {
@@ -332,9 +332,9 @@ impl Tape {
         Ok(())
     }
 
-    /// How far what the innermost loop keeps is from that of its first entry.
-    fn entry(&self, at: &At<'_>, step: isize) -> isize {
-        at.entry as isize * step * self.register as isize
+    /// How far what loops keep is from that of their first entries, in bytes.
+    fn kept(&self, at: &At<'_>, steps: &Steps) -> isize {
+        at.moved(steps) * self.register as isize
     }
 
     /// A loop in which examples are done at different times.
@@ -342,13 +342,13 @@ impl Tape {
         &self,
         (head, test, body): (&[Inst<u32>], &Test<u32>, &[Inst<u32>]),
         base: *mut u8,
-        at: &At<'_>,
+        at: &mut At<'_>,
         n: usize,
     ) -> Result<(), ErrorKind> {
         let Test::Any { on, limit, state, captured, spare } = test else {
             unreachable!("a loop of examples that end at different times")
         };
-        let mut steps = Steps::new(*limit);
+        let mut steps = control::Steps::new(*limit);
         let place = |slot: u32| base.wrapping_add(slot as usize);
         let register = |i: usize| base.wrapping_add(self.first_register + i * self.register);
         let (done, saved) =
@@ -418,30 +418,30 @@ fn placed(insts: Vec<Inst>, place: &impl Fn(Slot) -> u32) -> Vec<Inst<u32>> {
             Inst::Splat { dst: place(dst), from: place(from), dtype }
         }
         Inst::Copy { dst, from, dtype } => Inst::Copy { dst: place(dst), from: place(from), dtype },
-        Inst::Load { to, input, first, dtype } => {
+        Inst::Load { to, buffer, first, stride, dtype } => {
             let to = to.into_iter().map(|slot| slot.map(place)).collect();
-            Inst::Load { to, input, first, dtype }
+            Inst::Load { to, buffer, first, stride, dtype }
         }
-        Inst::LoadOne { dst, input, element, dtype } => {
-            Inst::LoadOne { dst: place(dst), input, element, dtype }
+        Inst::LoadOne { dst, buffer, element, dtype } => {
+            Inst::LoadOne { dst: place(dst), buffer, element, dtype }
         }
-        Inst::Store { from, output, first, dtype } => {
+        Inst::Store { from, buffer, first, stride, dtype } => {
             let from = from.into_iter().map(|slot| slot.map(place)).collect();
-            Inst::Store { from, output, first, dtype }
+            Inst::Store { from, buffer, first, stride, dtype }
         }
-        Inst::Read { dst, input, element, step, dtype, uniform } => {
-            Inst::Read { dst: place(dst), input, element, step, dtype, uniform }
+        Inst::Read { dst, buffer, element, stride, steps, dtype, uniform } => {
+            Inst::Read { dst: place(dst), buffer, element, stride, steps, dtype, uniform }
         }
-        Inst::Write { from, output, element, step, dtype, uniform } => {
-            Inst::Write { from: place(from), output, element, step, dtype, uniform }
+        Inst::Write { from, buffer, element, stride, steps, dtype, uniform } => {
+            Inst::Write { from: place(from), buffer, element, stride, steps, dtype, uniform }
         }
-        Inst::Keep { dst, from, step, dtype, uniform } => {
-            Inst::Keep { dst: place(dst), from: place(from), step, dtype, uniform }
+        Inst::Keep { dst, from, steps, dtype, uniform } => {
+            Inst::Keep { dst: place(dst), from: place(from), steps, dtype, uniform }
         }
-        Inst::Recall { dst, from, step, dtype } => {
-            Inst::Recall { dst: place(dst), from: place(from), step, dtype }
+        Inst::Recall { dst, from, steps, dtype } => {
+            Inst::Recall { dst: place(dst), from: place(from), steps, dtype }
         }
-        Inst::Repeat { head, test, body } => {
+        Inst::Repeat { head, test, body, axis } => {
             let test = match test {
                 Test::Count { count, reverse } => Test::Count { count, reverse },
                 Test::While { on, limit } => Test::While { on: place(on), limit },
@@ -450,7 +450,7 @@ fn placed(insts: Vec<Inst>, place: &impl Fn(Slot) -> u32) -> Vec<Inst<u32>> {
                     Test::Any { on: place(on), limit, state, captured, spare }
                 }
             };
-            Inst::Repeat { head: placed(head, place), test, body: placed(body, place) }
+            Inst::Repeat { head: placed(head, place), test, body: placed(body, place), axis }
         }
     };
     insts.into_iter().map(one).collect()

@@ -1,33 +1,36 @@
-//! Operations that are computed by plain Rust code: on memory as it lies, or on copies of their
-//! operands.
+//! Operations without a kernel of this crate's: functions of the host, which may read memory as it
+//! lies, and whatever is computed by reference evaluation, on copies of its operands.
 
 use smallvec::SmallVec;
-use unloop_graph::op::{Host, HostKernel};
-use unloop_graph::{Array, ErrorKind, TensorType};
+use unloop_graph::op::HostKernel;
+use unloop_graph::{Array, ErrorKind, Op, TensorType};
 
 use crate::memory::{Addresses, Output};
 
-/// A host operation, ready to run.
-pub(crate) struct HostStep {
-    host: Host,
+/// An operation that is computed by its definition, ready to run.
+pub(crate) struct ReferenceStep {
+    op: Op,
     sources: Vec<(usize, TensorType)>,
     targets: Vec<(usize, TensorType)>,
     /// What needs no copies.
     kernel: Option<Box<dyn HostKernel>>,
 }
 
-impl HostStep {
+impl ReferenceStep {
     /// Compiles an operation, with the buffers of operands and results.
     pub fn compile(
-        host: &Host,
+        op: &Op,
         operands: &[(usize, &TensorType)],
         results: &[(usize, &TensorType)],
-    ) -> Result<HostStep, ErrorKind> {
+    ) -> Result<ReferenceStep, ErrorKind> {
         let owned = |of: &[(usize, &TensorType)]| of.iter().map(|o| (o.0, o.1.clone())).collect();
         let types: Vec<TensorType> = operands.iter().map(|o| o.1.clone()).collect();
-        let kernel = host.0.prepare(&types)?;
+        let kernel = match op {
+            Op::Host(host) => host.0.prepare(&types)?,
+            _ => None,
+        };
         let (sources, targets) = (owned(operands), owned(results));
-        Ok(HostStep { host: host.clone(), sources, targets, kernel })
+        Ok(ReferenceStep { op: op.clone(), sources, targets, kernel })
     }
 
     /// # Safety
@@ -51,7 +54,7 @@ impl HostStep {
         let operands: SmallVec<[Array; 4]> =
             self.sources.iter().map(operand).collect::<Result<_, ErrorKind>>()?;
         let types = self.targets.iter().map(|t| t.1.clone()).collect();
-        let results = self.host.evaluate(&operands, &types)?;
+        let results = self.op.evaluate(&operands, &types)?;
         for ((buffer, ty), result) in self.targets.iter().zip(results) {
             let result = result.to_standard()?;
             // SAFETY: the result has the type of the buffer's value.
@@ -67,8 +70,15 @@ impl HostStep {
         if let Some(kernel) = &self.kernel {
             return kernel.scratch_bytes();
         }
-        let types: Vec<TensorType> = self.sources.iter().map(|(_, ty)| ty.clone()).collect();
         let copies = self.sources.iter().chain(&self.targets).map(|(_, ty)| ty.bytes());
-        copies.sum::<usize>() + self.host.0.scratch_bytes(&types)
+        let own = match &self.op {
+            Op::Host(host) => {
+                let types: Vec<TensorType> =
+                    self.sources.iter().map(|(_, ty)| ty.clone()).collect();
+                host.0.scratch_bytes(&types)
+            }
+            _ => 0,
+        };
+        copies.sum::<usize>() + own
     }
 }
