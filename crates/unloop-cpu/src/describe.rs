@@ -13,7 +13,17 @@ use crate::unroll::Unrolled;
 pub(crate) fn plan(plan: &Plan) -> String {
     let mut text = String::new();
     write_plan(plan, 0, &mut text);
+    text.truncate(text.trim_end().len());
     text
+}
+
+/// A number of bytes.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }
 
 /// Lines, so far from the margin.
@@ -43,7 +53,7 @@ fn write_plan(plan: &Plan, depth: usize, out: &mut String) {
 }
 
 fn write_unrolled(unrolled: &Unrolled, depth: usize, out: &mut String) {
-    let micro = unrolled.ns() / 1e3;
+    let micro = unrolled.total_ns() / 1e3;
     lines(&format!("an example in each lane, about {micro:.1} µs:"), depth, out);
     lines(&unrolled.nest().to_string(), depth + 1, out);
 }
@@ -67,9 +77,8 @@ fn write_task(plan: &Plan, task: &Task, depth: usize, out: &mut String) {
         Run::Control(_) => "control flow",
         Run::Reference(_) => "routine, by its definition",
     };
-    let kilobytes = task.facts.bytes as f64 / 1e3;
     let place = task.facts.place.line().map_or(String::new(), |line| format!(" at {line}"));
-    lines(&format!("{way}: {}{place}, {kilobytes:.1} kB", task.facts.name), depth, out);
+    lines(&format!("{way}: {}{place}, {}", task.facts.name, size(task.facts.bytes)), depth, out);
     if let Run::Control(control) = &task.run {
         for (what, inner) in control.programs() {
             lines(&format!("{what}:"), depth + 1, out);

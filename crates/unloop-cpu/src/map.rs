@@ -158,6 +158,11 @@ pub(crate) fn bases(sources: &[usize], memory: Addresses<'_>) -> SmallVec<[*mut 
 }
 
 impl Map {
+    /// Predicted nanoseconds, of one thread.
+    pub fn ns(&self) -> f64 {
+        self.ns
+    }
+
     /// Compiles a collapsed kernel. `buffer` gives the number of the buffer of a value. A result that
     /// is too large for caches is written past them.
     pub fn compile(

@@ -70,6 +70,16 @@ pub(crate) enum StageRun {
     Plan(Box<Plan>),
 }
 
+impl StageRun {
+    /// Predicted nanoseconds, of one thread.
+    fn ns(&self) -> f64 {
+        match self {
+            StageRun::Unrolled(unrolled) => unrolled.total_ns(),
+            StageRun::Plan(plan) => plan.ns(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Home {
     Input(usize),
@@ -115,6 +125,9 @@ pub(crate) enum Run {
     Reference(ReferenceStep),
 }
 
+/// Predicted nanoseconds of moving one byte to or from a cache beyond the first.
+const BYTE_NS: f64 = 0.05;
+
 impl Run {
     /// # Safety
     /// Each buffer is as large as its value, and nobody else uses those that the step writes.
@@ -140,6 +153,29 @@ impl Run {
                 Run::Reference(step) => step.run(memory),
                 Run::Factorisation(step) => step.run(memory),
             }
+        }
+    }
+
+    /// Predicted nanoseconds, of one thread; of what is not predicted, by the bytes that it moves.
+    fn ns(&self, facts: &Facts) -> f64 {
+        match self {
+            Run::Map(step) => step.ns(),
+            Run::Reduce(step) => step.ns(),
+            Run::Rowwise(step) => step.ns(),
+            Run::Product(step) => step.ns(),
+            Run::ArgReduce(step) => step.ns(),
+            Run::Transpose(_)
+            | Run::Gather(_)
+            | Run::Scatter(_)
+            | Run::Pad(_)
+            | Run::Sort(_)
+            | Run::Search(_)
+            | Run::Cumulative(_)
+            | Run::Betainc(_)
+            | Run::Factorisation(_)
+            | Run::Decomposition(_)
+            | Run::Control(_)
+            | Run::Reference(_) => facts.bytes as f64 * BYTE_NS,
         }
     }
 
@@ -223,26 +259,24 @@ impl Plan {
             largest: graph.largest(),
         };
         let steps = lowering.steps.iter().filter(|step| !matches!(step, Step::Alias { .. }));
-        if cuts
-            && plan.has_own_results()
-            && let Some(unrolled) = Unrolled::compile(graph, known, simd, steps.count())
-        {
-            plan.arena_bytes = 0;
-            plan.homes = (0..graph.inputs().len()).map(Home::Input).collect();
-            plan.homes.extend((0..graph.outputs().len()).map(Home::Result));
-            let inputs = (0..graph.inputs().len()).collect();
-            let outputs = (graph.inputs().len()..plan.homes.len()).collect();
-            let run = StageRun::Unrolled(unrolled.into());
-            plan.stages.push(Stage { run, inputs, outputs });
-            return Ok(plan);
-        }
-        if cuts
-            && plan.has_own_results()
-            && let Some(stages) = Unrolled::stages(graph, known, simd)
-        {
-            plan.set_stages(stages, simd)?;
-            return Ok(plan);
-        }
+        let is_cut = cuts && plan.has_own_results();
+        let unrolled =
+            is_cut.then(|| Unrolled::compile(graph, known, simd, steps.count())).flatten();
+        let unrolled = match unrolled {
+            Some(unrolled) if unrolled.is_sure() => return Ok(plan.unrolled(unrolled)),
+            unrolled => unrolled,
+        };
+        let stages = match is_cut && unrolled.is_none() {
+            true => Unrolled::stages(graph, known, simd),
+            false => None,
+        };
+        let stages = match stages {
+            Some(stages) if stages.is_sure() => {
+                plan.set_stages(stages, simd)?;
+                return Ok(plan);
+            }
+            stages => stages,
+        };
         for step in &lowering.steps {
             cancel::check().map_err(|kind| Error::new("plan", kind, Place(None)))?;
             // A mistake of the kernel builder must not become an access to foreign memory.
@@ -260,10 +294,39 @@ impl Plan {
             }
             plan.tasks.push(task);
         }
+        // What can be done in either way is done in that which is predicted to take less time.
+        if let Some(unrolled) = unrolled
+            && unrolled.total_ns() < plan.ns()
+        {
+            return Ok(plan.unrolled(unrolled));
+        }
+        if let Some(stages) = stages {
+            let (ns, arena_bytes) = (plan.ns(), plan.arena_bytes);
+            let (tasks, homes) = (std::mem::take(&mut plan.tasks), plan.homes.clone());
+            plan.set_stages(stages, simd)?;
+            if plan.stages.iter().map(|stage| stage.run.ns()).sum::<f64>() < ns {
+                return Ok(plan);
+            }
+            plan.stages.clear();
+            (plan.tasks, plan.homes, plan.arena_bytes) = (tasks, homes, arena_bytes);
+        }
         if plan.tasks.len() > 1 && plan.has_own_results() {
             plan.parts = Parts::compile(graph, simd, plan.arena_bytes)?.map(Box::new);
         }
         Ok(plan)
+    }
+
+    /// The program as a whole on numbers.
+    fn unrolled(mut self, unrolled: Unrolled) -> Plan {
+        let (inputs, results) = (self.inputs.len(), self.results.len());
+        self.tasks.clear();
+        self.arena_bytes = 0;
+        self.homes = (0..inputs).map(Home::Input).collect();
+        self.homes.extend((0..results).map(Home::Result));
+        let run = StageRun::Unrolled(unrolled.into());
+        let (inputs, outputs) = ((0..inputs).collect(), (inputs..inputs + results).collect());
+        self.stages.push(Stage { run, inputs, outputs });
+        self
     }
 
     /// Takes the stages that do what the program does. They may be of another graph of the same inputs
@@ -289,15 +352,33 @@ impl Plan {
                     self.homes.len() - 1
                 });
             }
+            let steps = || Plan::with(&stage.graph, &[], simd, 1, false);
             let run = match unrolled {
-                Some(unrolled) => StageRun::Unrolled(unrolled.into()),
-                None => StageRun::Plan(Plan::with(&stage.graph, &[], simd, 1, false)?.into()),
+                Some(unrolled) if unrolled.is_sure() => StageRun::Unrolled(unrolled.into()),
+                Some(unrolled) => {
+                    let steps = steps()?;
+                    match unrolled.total_ns() < steps.ns() {
+                        true => StageRun::Unrolled(unrolled.into()),
+                        false => StageRun::Plan(steps.into()),
+                    }
+                }
+                None => StageRun::Plan(steps()?.into()),
             };
             let of = |values: &[ValueId]| values.iter().map(|v| buffers[v]).collect();
             let (inputs, outputs) = (of(&stage.inputs), of(&stage.outputs));
             self.stages.push(Stage { run, inputs, outputs });
         }
         Ok(())
+    }
+
+    /// Predicted nanoseconds of the steps, of one thread: what they compute, and what goes through memory
+    /// from one to the next.
+    pub fn ns(&self) -> f64 {
+        let of = |task: &Task| {
+            let moved = task.facts.bytes as f64 * BYTE_NS;
+            task.run.ns(&task.facts).max(moved)
+        };
+        self.tasks.iter().map(of).sum()
     }
 
     /// Bytes of what lies in between, and of what steps and stages take for themselves, which run one

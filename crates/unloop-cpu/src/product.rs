@@ -210,6 +210,11 @@ pub(crate) fn packs(graph: &Graph, node: usize, operands: &[Strided; 2]) -> [Opt
 }
 
 impl Product {
+    /// Predicted nanoseconds, of one thread.
+    pub fn ns(&self) -> f64 {
+        self.ns
+    }
+
     /// How it multiplies.
     pub fn way(&self) -> &'static str {
         match (&self.small, self.is_large) {

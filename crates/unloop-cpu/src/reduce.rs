@@ -67,6 +67,11 @@ const SHORT: usize = 512;
 const BLOCK: usize = 64;
 
 impl Reduce {
+    /// Predicted nanoseconds, of one thread.
+    pub fn ns(&self) -> f64 {
+        self.ns
+    }
+
     /// Compiles a collapsed kernel with a reduction; `None` if it has none, or the dtype no such
     /// operation. `buffer` gives the number of the buffer of a value.
     pub fn compile(

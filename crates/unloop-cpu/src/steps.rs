@@ -44,14 +44,18 @@ impl ArgReduce {
         }
     }
 
+    /// Predicted nanoseconds, of one thread.
+    pub fn ns(&self) -> f64 {
+        let elements = self.outer * self.inner * self.extent;
+        elements as f64 * if self.inner == 1 { 0.2 } else { 1.5 }
+    }
+
     /// # Safety
     /// The buffers are as large as their values, the target is disjoint from the source.
     pub unsafe fn run(&self, memory: Addresses<'_>) -> Result<(), ErrorKind> {
         let (x, y) = (SharedPtr(memory.of(self.source)), SharedPtr(memory.of(self.target)));
         let size = self.dtype.size();
-        let count = self.outer * self.inner;
-        let ns = (count * self.extent) as f64 * if self.inner == 1 { 0.2 } else { 1.5 };
-        for_ranges(count, ns, |range| {
+        for_ranges(self.outer * self.inner, self.ns(), |range| {
             with_scratch(self.scratch(), |scratch| {
                 for i in range {
                     let start = i / self.inner * self.extent * self.inner + i % self.inner;

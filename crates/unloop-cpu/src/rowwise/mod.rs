@@ -108,6 +108,11 @@ pub(crate) struct RowwiseStep {
 }
 
 impl RowwiseStep {
+    /// Predicted nanoseconds, of one thread.
+    pub fn ns(&self) -> f64 {
+        self.ns
+    }
+
     /// # Safety
     /// The buffers are as large as their values, results are disjoint from each other and from the
     /// sources.

@@ -10,7 +10,7 @@ mod scalars;
 mod tape;
 
 use unloop_graph::{Array, DType, ErrorKind, Graph, Node, Op, Place, TensorType, ValueId};
-use unloop_kernel::{AxisId, Expr, Kind, Nest, Stmt};
+use unloop_kernel::{AxisId, Expr, Kind, Nest, Role, Stmt};
 
 use crate::instruction::cost;
 use crate::narrow::{ExampleAxis, example_axis, narrow};
@@ -29,11 +29,15 @@ const LANES: AxisId = AxisId(0);
 pub(crate) struct Unrolled {
     tape: Tape,
     nest: Nest,
+    /// Whether it gains whatever the steps of a plan would take.
+    is_sure: bool,
     /// Whether the nest's scalar evaluator computes it.
     is_oracle: bool,
     examples: usize,
-    /// Predicted nanoseconds of all examples.
+    /// Predicted nanoseconds of what all examples compute.
     ns: f64,
+    /// Elements of the inputs and outputs.
+    moved: usize,
     facts: Facts,
 }
 
@@ -42,6 +46,13 @@ pub(crate) struct Unrolling {
     pub stages: Vec<(Stage, Option<Unrolled>)>,
     /// The values that are the program's outputs.
     pub outputs: Vec<ValueId>,
+}
+
+impl Unrolling {
+    /// Whether some stage gains whatever its steps would take.
+    pub fn is_sure(&self) -> bool {
+        self.stages.iter().flat_map(|(_, unrolled)| unrolled).any(Unrolled::is_sure)
+    }
 }
 
 /// Bytes of a tile's registers, about: most of them stay in a first-level cache.
@@ -104,10 +115,9 @@ impl Unrolled {
         let behind = sums::behind_loops(graph, examples);
         let graph = behind.as_ref().unwrap_or(graph);
         let worth = |node: &Node| match repeats(graph, node, (examples, inputs)) {
-            // A sum of many products gains together with these, of which nothing is known here.
-            true if !matches!(node.op, Op::Reduce { .. }) => Worth::Much,
-            _ if is_small(graph, node, examples) => Worth::Little,
-            _ => Worth::Never,
+            true => Worth::Much,
+            false if is_small(graph, node, examples) => Worth::Little,
+            false => Worth::Never,
         };
         let first_known = graph.inputs().len() - known.len();
         let stages = stages(graph, known.len(), examples, worth)?;
@@ -117,7 +127,12 @@ impl Unrolled {
             let known: Vec<Array> = (stage.inputs.iter().filter(is_known))
                 .map(|v| known[v.index() - first_known].clone())
                 .collect();
-            let unrolled = Unrolled::region(&stage.graph, &known, region, simd)?;
+            let mut unrolled = Unrolled::region(&stage.graph, &known, region, simd)?;
+            // Sums of many products gain together with these, of which nothing is known here.
+            let is_sure = |node: &Node| {
+                !is_reduction(&node.op) && repeats(&stage.graph, node, (examples, inputs))
+            };
+            unrolled.is_sure = stage.graph.nodes().iter().any(is_sure);
             Some((stage, Some(unrolled)))
         };
         let outputs = graph.outputs().to_vec();
@@ -137,7 +152,11 @@ impl Unrolled {
         }
         let largest = graph.nodes().iter().flat_map(|n| n.results());
         let largest = largest.map(|v| graph.ty(ValueId(v)).shape.size()).max()?;
-        if !is_iterative(graph, examples) && (steps < 2 || largest > SHORT * examples) {
+        let is_short = steps >= 2 && largest <= SHORT * examples;
+        let repeating = |node: &Node| !is_reduction(&node.op) && repeats(graph, node, (examples, 0));
+        let is_sure = is_short || graph.nodes().iter().any(repeating);
+        let may_gain = |node: &Node| is_reduction(&node.op) && is_small(graph, node, examples);
+        if !is_sure && (steps < 2 || !graph.nodes().iter().any(may_gain)) {
             return None;
         }
         let any = |ty: &TensorType| example_axis(ty, examples);
@@ -149,8 +168,9 @@ impl Unrolled {
         };
         let (any, first) = (region(&any), region(&first));
         let other = (any.inputs != first.inputs).then_some(first);
-        let unrolled = Unrolled::region(graph, known, &any, simd)
+        let mut unrolled = Unrolled::region(graph, known, &any, simd)
             .or_else(|| Unrolled::region(graph, known, &other?, simd))?;
+        unrolled.is_sure = is_sure;
         // Plain vectors need not be moved for kernels.
         let moved = graph.inputs().len() + graph.outputs().len();
         let is_plain = largest <= examples && !is_iterative(graph, examples);
@@ -209,8 +229,10 @@ impl Unrolled {
             tape: Tape::new(emitted, nest.axes.len(), width, simd),
             examples,
             ns: sum(cost),
+            moved: nest.buffers.iter().filter(|b| b.role != Role::Local).map(|b| b.len).sum(),
             facts,
             nest,
+            is_sure: true,
             is_oracle: simd.is_oracle(),
         }
     }
@@ -225,9 +247,14 @@ impl Unrolled {
         &self.nest
     }
 
-    /// Predicted nanoseconds of all examples.
-    pub fn ns(&self) -> f64 {
-        self.ns
+    /// Predicted nanoseconds of all examples, of one thread.
+    pub fn total_ns(&self) -> f64 {
+        self.ns + MOVE_NS * self.moved as f64
+    }
+
+    /// Whether it gains whatever the steps of a plan would take.
+    pub fn is_sure(&self) -> bool {
+        self.is_sure
     }
 
     /// What a profile says of it.
@@ -289,13 +316,17 @@ fn repeats(graph: &Graph, node: &Node, (examples, inputs): (usize, usize)) -> bo
             ];
             !dims.lhs_batch.is_empty() && sizes.iter().all(|&size| size <= SMALL_MATRIX)
         }
-        // A small product of matrices that is no product in the program.
-        Op::Reduce { .. } => {
+        // A small product of matrices that is no product in the program; the nearest of few.
+        Op::Reduce { .. } | Op::ArgReduce { .. } => {
             let elements = graph.ty(node.operands[0]).shape.size();
             elements > inputs && elements <= MAX_PRODUCTS * examples
         }
         _ => false,
     }
+}
+
+fn is_reduction(op: &Op) -> bool {
+    matches!(op, Op::Reduce { .. } | Op::ArgReduce { .. })
 }
 
 /// Whether an operation is small enough to be unrolled beside one that gains from it.
