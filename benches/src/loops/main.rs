@@ -3,6 +3,7 @@
 //! the names of its rows; `unloop-loops ROW FOLDER` talks as `unloop-peer` does, and writes its results to `loop0`, `loop1`
 //! and so on.
 
+mod chance;
 mod data;
 mod learning;
 mod models;
@@ -21,8 +22,15 @@ use data::Values;
 type Row = (&'static str, &'static str, fn(&[Values]) -> Vec<Values>);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let rows =
-        [stencils::ROWS, sequences::ROWS, learning::ROWS, physics::ROWS, models::ROWS].concat();
+    let rows = [
+        chance::ROWS,
+        stencils::ROWS,
+        sequences::ROWS,
+        learning::ROWS,
+        physics::ROWS,
+        models::ROWS,
+    ]
+    .concat();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (row, folder) = match &arguments[..] {
         [] => {
