@@ -1,4 +1,4 @@
-"""Runs each row in NumPy, JAX and unloop by turns, checks that the results agree, and prints
+"""Runs each row in NumPy, JAX, a plain loop and unloop by turns, checks that the results agree, and prints
 medians and ratios (peer time over unloop time: above 1, unloop is faster)."""
 
 import argparse

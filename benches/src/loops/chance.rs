@@ -71,7 +71,7 @@ fn barrier_option(u: &[f32]) -> Vec<Values> {
         let (mut log, mut sum) = (spot.ln(), 0f32);
         for key in &keys {
             let z = normal(*key, i);
-            log += drift + volatility / root * z;
+            log = log + drift + volatility / root * z;
             sum += z;
             if log >= 130f32.ln() {
                 return [0.0; 3];
