@@ -1,4 +1,4 @@
-"""The programs of the rows from 29 on in JAX and NumPy, with their inputs."""
+"""Rows 29 to 45 in JAX and NumPy, as far as they are not elsewhere, with their inputs."""
 
 import numpy as np
 import jax

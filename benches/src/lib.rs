@@ -1,7 +1,11 @@
 //! The programs that are measured, one a row: what a user would write.
 
+mod learning;
 mod models;
+mod physics;
 mod programs;
+mod sequences;
+mod stencils;
 
 use unloop::prelude::*;
 use unloop::{Result, Tree};
@@ -121,6 +125,16 @@ fn ternary(
     Row::new(name, inputs, move |x| Ok(vec![f.try_call((&x[0], &x[1], &x[2]))?]))
 }
 
+/// A row of any number of inputs and results.
+fn program(
+    name: &'static str,
+    inputs: &[(DType, &[usize])],
+    f: impl Fn(&[Tensor]) -> Vec<Tensor> + Send + Sync + 'static,
+) -> Row {
+    let f = jit(move |x: &Vec<Tensor>| f(x));
+    Row::new(name, inputs, move |x| f.try_call((&x.to_vec(),)))
+}
+
 fn mlp_step(p: &Mlp, x: &Tensor, labels: &Tensor) -> Mlp {
     let g = grad(batch_loss)(p, x, labels);
     p.zip_map(&g, |p, g| p - 0.1 * g)
@@ -194,5 +208,9 @@ pub fn rows() -> Vec<Row> {
     ];
     rows.extend(models::rows());
     rows.extend(programs::rows());
+    rows.extend(stencils::rows());
+    rows.extend(sequences::rows());
+    rows.extend(learning::rows());
+    rows.extend(physics::rows());
     rows
 }

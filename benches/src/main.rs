@@ -1,7 +1,7 @@
 //! The side of unloop in the comparison with its peers. `unloop-peer ROW FOLDER` reads the inputs
 //! that the runner has written to the folder, writes its results there, and then, for each line
 //! `{"time": N}` on its standard input, runs the program N times and answers `{"ns": …}`, the
-//! nanoseconds of a run.
+//! nanoseconds of a run. For `{"profile": true}` it answers with a report of what a run takes its time for.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -47,6 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     for line in std::io::stdin().lock().lines() {
         let request: serde_json::Value = serde_json::from_str(&line?)?;
+        if request["profile"] == true {
+            let (result, report) = unloop::profile(|| row.run(&inputs));
+            result?;
+            println!("{}", serde_json::json!({ "profile": report.to_string() }));
+            continue;
+        }
         let count = request["time"].as_u64().ok_or("no count")?;
         let start = Instant::now();
         for _ in 0..count {
