@@ -5,7 +5,7 @@ use unloop_graph::op::Switch;
 use unloop_graph::{DType, ErrorKind, Graph, Op, Result, TensorType, cancel};
 
 use crate::memory::{ALIGN, Addresses, Arena};
-use crate::narrow::shorter_loop;
+use crate::narrow::{first_axes, shorter_loop};
 use crate::parts::{Division, row};
 use crate::plan::Plan;
 use crate::simd::Simd;
@@ -280,8 +280,8 @@ impl Parts {
             return Ok(None);
         }
         let part = |width: usize| -> Option<Result<Loop>> {
-            let (op, results) = shorter_loop(op, &each, (examples, width))?;
-            (results[..] == outputs[..]).then(|| Loop::of(&op, simd))?
+            let (op, results) = shorter_loop(op, &first_axes(&each), (examples, width))?;
+            (results[..] == first_axes(&outputs)[..]).then(|| Loop::of(&op, simd))?
         };
         let left = examples % width;
         let rest = if left == 0 { Some(None) } else { part(left).map(Some) };

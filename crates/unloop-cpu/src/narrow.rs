@@ -2,7 +2,6 @@
 //! example is computed from that example alone. Loops run on such parts one after the other, so that
 //! what a loop passes on stays in cache, and parts run in parallel.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -241,23 +240,34 @@ impl Narrow<'_> {
             }
             _ => return None,
         };
-        // Entries lie along the first axis, so that examples lie along the second.
-        let axis = |i: usize| usize::from(i >= entries);
-        let mut each: SmallVec<[bool; 8]> = SmallVec::new();
-        for (i, &v) in node.operands.iter().enumerate() {
-            let axis = axis(i);
-            let has = self.graph.ty(v).shape.get(axis) == Some(&self.from);
+        let body = match &node.op {
+            Op::While(w) => &w.body,
+            Op::Scan(scan) => &scan.body,
+            _ => return None,
+        };
+        // Entries lie along the first axis, so that the axes of one are shifted by it.
+        let shift = |i: usize| usize::from(i >= entries);
+        let mut axes: SmallVec<[ExampleAxis; 8]> = SmallVec::new();
+        for (i, (&v, ty)) in node.operands.iter().zip(body.inputs()).enumerate() {
+            let own = self.values[v.index()].iter().find_map(|(state, _)| match state {
+                State::Each(axis) => axis.checked_sub(shift(i)),
+                State::Shared => None,
+            });
+            let axis = own.or_else(|| example_axis(ty, self.from));
+            let axis = axis.filter(|axis| ty.shape.get(*axis) == Some(&self.from));
             // What is passed on may begin the same for all; what repeats need not.
-            each.push(has && (passed.contains(&i) || self.get(v, State::Each(axis)).is_some()));
+            axes.push(axis.filter(|axis| {
+                let is_there = self.get(v, State::Each(axis + shift(i))).is_some();
+                is_there || passed.contains(&i)
+            }));
         }
-        let (op, results) = shorter_loop(&node.op, &each, (self.from, self.to))?;
-        let wanted = |i: usize| if each[i] { State::Each(axis(i)) } else { State::Shared };
+        let (op, results) = shorter_loop(&node.op, &axes, (self.from, self.to))?;
+        let wanted = |i: usize| of(axes[i].map(|axis| axis + shift(i)));
         let operands: Option<SmallVec<[ValueId; 6]>> =
             node.operands.iter().enumerate().map(|(i, &v)| self.get(v, wanted(i))).collect();
         let first = self.emit(op, &operands?)?;
-        for (i, &each) in results.iter().enumerate() {
-            let axis = usize::from(i >= passed.len());
-            let state = if each { State::Each(axis) } else { State::Shared };
+        for (i, &axis) in results.iter().enumerate() {
+            let state = of(axis.map(|axis| axis + usize::from(i >= passed.len())));
             self.values.push(SmallVec::from_slice(&[(state, ValueId(first.0 + i as u32))]));
         }
         Some(())
@@ -417,38 +427,32 @@ impl Narrow<'_> {
     }
 }
 
-/// A loop for `to` of its `from` examples, which stand along the first axis of some inputs of its body,
-/// and which results of the body have them; `None` if they depend on each other.
+/// A loop for `to` of its `from` examples, which stand along these axes of the inputs of its body, and the
+/// axes along which the results of the body have them; `None` if they depend on each other.
 pub(crate) fn shorter_loop(
     op: &Op,
-    each: &[bool],
+    axes: &[ExampleAxis],
     (from, to): (usize, usize),
-) -> Option<(Op, SmallVec<[bool; 8]>)> {
-    let body = match op {
-        Op::While(w) => &w.body,
-        Op::Scan(scan) => &scan.body,
+) -> Option<(Op, SmallVec<[ExampleAxis; 8]>)> {
+    let (body, shared, carry) = match op {
+        Op::Scan(scan) => (&scan.body, scan.shared, scan.carry),
+        Op::While(w) => (&w.body, w.shared, w.carry()),
         _ => return None,
     };
-    let (shared, carry) = match op {
-        Op::Scan(scan) => (scan.shared, scan.carry),
-        Op::While(w) => (w.shared, w.carry()),
-        _ => return None,
-    };
-    let has = |ty: &TensorType| ty.shape.first() == Some(&from);
-    let stacks = body.output_types().skip(carry).map(has);
-    let results: SmallVec<[bool; 8]> =
-        each[shared..shared + carry].iter().copied().chain(stacks).collect();
-    let axes = first_axes(each);
-    let body = Arc::new(narrow(body, &axes, &first_axes(&results), (from, to), None)?);
+    let stacks = body.output_types().skip(carry).map(|ty| example_axis(ty, from));
+    let results: SmallVec<[ExampleAxis; 8]> =
+        axes[shared..shared + carry].iter().copied().chain(stacks).collect();
+    let body = Arc::new(narrow(body, axes, &results, (from, to), None)?);
     let op = match op {
         Op::Scan(scan) => Op::Scan(Scan { body, ..scan.clone() }),
         Op::While(w) => {
             let any = w.condition.outputs().first().copied();
-            let condition = match narrow(&w.condition, &axes, &[None], (from, to), None) {
+            let condition = match narrow(&w.condition, axes, &[None], (from, to), None) {
                 Some(condition) => condition,
-                // A loop that goes on for any example.
-                None if keeps_what_is_done(w, each) => {
-                    narrow(&w.condition, &axes, &[None], (from, to), any)?
+                // A loop that goes on for any example, while those that are done keep what they have. What
+                // is passed on for all at once, such as a count of runs, ends with the last of all.
+                None if w.masked && results.iter().all(Option::is_some) => {
+                    narrow(&w.condition, axes, &[None], (from, to), any)?
                 }
                 None => return None,
             };
@@ -476,53 +480,4 @@ fn windows_of(scatter: &Scatter, rank: usize) -> SmallVec<[usize; 6]> {
         !dims.inserted_window_dims.contains(a) && !dims.operand_batching_dims.contains(a)
     };
     (0..rank).filter(is_window).collect()
-}
-
-/// Whether the examples of a loop that are done keep what they have, while it goes on for others: it
-/// goes on if it does for any, and each result that belongs to examples is the old one wherever the
-/// same condition fails.
-pub(crate) fn keeps_what_is_done(repeat: &While, each: &[bool]) -> bool {
-    let (condition, body) = (&repeat.condition, &repeat.body);
-    // Equal operations on the same inputs have equal numbers.
-    let mut known: HashMap<(&Op, SmallVec<[usize; 3]>), usize> = HashMap::new();
-    let mut next = condition.inputs().len();
-    let inputs = |graph: &Graph| -> Vec<usize> { (0..graph.inputs().len()).collect() };
-    let mut numbers = [inputs(condition), inputs(body)];
-    for (graph, numbers) in [condition, body].into_iter().zip(&mut numbers) {
-        for node in graph.nodes() {
-            let operands = node.operands.iter().map(|v| numbers[v.index()]).collect();
-            let first = *known.entry((&node.op, operands)).or_insert_with(|| {
-                next += node.op.result_count();
-                next - node.op.result_count()
-            });
-            numbers.extend((0..node.op.result_count()).map(|k| first + k));
-        }
-    }
-    let producer = |graph: &Graph, v: ValueId| -> Option<Node> {
-        graph.nodes().iter().find(|node| node.first == v).cloned()
-    };
-    let Some(any) = condition.outputs().first().and_then(|&v| producer(condition, v)) else {
-        return false;
-    };
-    if !matches!(any.op, Op::Reduce { op: ReduceOp::Or, .. }) {
-        return false;
-    }
-    let wanted = numbers[0][any.operands[0].index()];
-    let first = repeat.shared;
-    body.outputs().iter().enumerate().all(|(i, &v)| {
-        let Some(node) = producer(body, v) else { return v.index() == first + i };
-        // What is passed on for all at once, such as a count of runs, ends with the last of all.
-        if !each[first + i] || node.op != Op::Select {
-            return false;
-        }
-        let mut on = node.operands[0];
-        // The condition, repeated over the axes of the value.
-        while let Some(below) = producer(body, on)
-            && let Op::Broadcast { dims, .. } = &below.op
-            && dims.first() == Some(&0)
-        {
-            on = below.operands[0];
-        }
-        numbers[1][on.index()] == wanted && node.operands[2].index() == first + i
-    })
 }

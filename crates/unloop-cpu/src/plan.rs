@@ -34,7 +34,7 @@ use crate::simd::Simd;
 use crate::sort::SortStep;
 use crate::steps::{ArgReduce, BetaincStep, PadStep};
 use crate::transpose::Transpose;
-use crate::unroll::{Unrolled, Unrolling};
+use crate::unroll::{STEP_NS, Unrolled, Unrolling};
 
 /// A compiled program.
 pub(crate) struct Plan {
@@ -376,7 +376,7 @@ impl Plan {
     pub fn ns(&self) -> f64 {
         let of = |task: &Task| {
             let moved = task.facts.bytes as f64 * BYTE_NS;
-            task.run.ns(&task.facts).max(moved)
+            STEP_NS + task.run.ns(&task.facts).max(moved)
         };
         self.tasks.iter().map(of).sum()
     }

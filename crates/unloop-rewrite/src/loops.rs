@@ -1,11 +1,12 @@
-//! Loops that pass on the same become one: a program and its gradient both run the program's loop,
-//! and the second keeps what the way back needs.
+//! Laws of loops. Loops that pass on the same become one: a program and its gradient both run the program's
+//! loop, and the second keeps what the way back needs. What a loop reads that only repeats something
+//! smaller is repeated inside of it, where it takes no memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use unloop_graph::op::Scan;
-use unloop_graph::{Graph, GraphBuilder, Op, ValueId};
+use unloop_graph::op::{Scan, While};
+use unloop_graph::{Graph, GraphBuilder, Op, Place, TensorType, ValueId};
 
 use crate::tidy::{Builder, Operands};
 
@@ -95,4 +96,73 @@ fn merge_group(
     }
     let body = Arc::new(builder.finish(&outputs));
     Some(Merged { scan: Scan { body, ..first.clone() }, results })
+}
+
+/// A loop that repeats inside what its shared operands repeat, and its operands; `None` if none of them
+/// repeats anything, or if the loop would write it to memory at each of its runs.
+pub(crate) fn sink(b: &Builder, op: &Op, operands: &[ValueId]) -> Option<(Op, Operands)> {
+    let (shared, bodies): (usize, Vec<&Arc<Graph>>) = match op {
+        Op::Scan(scan) => (scan.shared, vec![&scan.body]),
+        Op::While(repeat) => (repeat.shared, vec![&repeat.condition, &repeat.body]),
+        _ => return None,
+    };
+    let fuses = |i: usize| bodies.iter().all(|body| is_fused(body, ValueId(i as u32)));
+    let i = (0..shared).find(|&i| repeats(b, operands[i]) && fuses(i))?;
+    let (view, source) = b.producer(operands[i])?;
+    let source = *source.first()?;
+    let inside = |body: &Arc<Graph>| inside(body, i, view, b.ty(source)).map(Arc::new);
+    let op = match op {
+        Op::Scan(scan) => Op::Scan(Scan { body: inside(&scan.body)?, ..scan.clone() }),
+        Op::While(repeat) => {
+            let (condition, body) = (inside(&repeat.condition)?, inside(&repeat.body)?);
+            Op::While(While { condition, body, ..repeat.clone() })
+        }
+        _ => return None,
+    };
+    let mut operands = Operands::from_slice(operands);
+    operands[i] = source;
+    Some(sink(b, &op, &operands).unwrap_or((op, operands)))
+}
+
+/// Whether a value is a view of something smaller.
+fn repeats(b: &Builder, v: ValueId) -> bool {
+    match b.producer(v) {
+        Some((Op::Broadcast { shape, .. }, [x])) => {
+            shape.size() > b.ty(*x).shape.size() || repeats(b, *x)
+        }
+        Some((Op::Reshape(_) | Op::Transpose(_), [x])) => repeats(b, *x),
+        _ => false,
+    }
+}
+
+/// Whether a program reads an input only where it is fused with what reads it.
+fn is_fused(body: &Graph, input: ValueId) -> bool {
+    let reads = |node: &&unloop_graph::Node| node.operands.contains(&input);
+    !body.outputs().contains(&input)
+        && body.nodes().iter().filter(reads).all(|node| match &node.op {
+            Op::Reduce { .. } | Op::Dot(_) => true,
+            Op::Transpose(_) | Op::Broadcast { .. } | Op::Slice(_) | Op::Reshape(_) => {
+                is_fused(body, node.first)
+            }
+            Op::Scan(scan) => {
+                let shared = &node.operands[..scan.shared];
+                shared.iter().zip(0..).all(|(v, i)| *v != input || is_fused(&scan.body, ValueId(i)))
+                    && !node.operands[scan.shared..].contains(&input)
+            }
+            op => op.is_elementwise(),
+        })
+}
+
+/// The program whose input is a view of the one that it has now.
+fn inside(body: &Graph, input: usize, view: &Op, source: &TensorType) -> Option<Graph> {
+    let mut types = body.inputs().to_vec();
+    types[input] = source.clone();
+    let mut builder = GraphBuilder::new(types);
+    let mut moved = builder.inputs();
+    moved[input] = builder.push(view.clone(), &[ValueId(input as u32)], Place(None)).ok()?;
+    for node in body.nodes() {
+        builder.copy(node, &mut moved).ok()?;
+    }
+    let outputs: Vec<ValueId> = body.outputs().iter().map(|v| moved[v.index()]).collect();
+    Some(builder.finish(&outputs))
 }

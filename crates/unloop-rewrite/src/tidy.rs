@@ -46,7 +46,15 @@ pub(crate) fn run(
             continue;
         }
         builder.place = node.place;
-        let op = with_bodies(&node.op, rewriting);
+        let sunk = loops::sink(&builder, &node.op, &operands);
+        if sunk.is_some() {
+            builder.fired.push("repeated values go into loops");
+        }
+        let (op, operands) = match &sunk {
+            Some((op, operands)) => (op, operands.clone()),
+            None => (&node.op, operands),
+        };
+        let op = with_bodies(op, rewriting);
         let Some(first) = builder.add(op, operands) else {
             // The program was not well-formed to begin with; it says so when it is compiled.
             return graph.clone();

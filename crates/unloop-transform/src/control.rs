@@ -417,6 +417,7 @@ fn try_while<C: Tree>(
         body: closed(&step.graph, &captured, own..captured.len()),
         shared: captured.len(),
         limit,
+        masked: false,
     };
     let operands = [&captured[..], &init.leaves()].concat();
     step.result.with_leaves(&apply(Op::While(repeat), &operands, place))

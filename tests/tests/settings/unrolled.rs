@@ -397,3 +397,46 @@ fn singular_and_indefinite_examples_are_nan_and_disturb_nobody() -> Result<()> {
     }
     Ok(())
 }
+
+/// A map of a map has examples of examples: they lie side by side, or the inner ones do.
+#[test]
+fn maps_of_maps_are_unrolled() -> Result<()> {
+    let _alone = alone();
+    let escape = |re: &Tensor, im: &Tensor| {
+        let going = |s: &(Tensor, Tensor, Tensor)| {
+            (s.0.square() + s.1.square()).less_equal(4.0) & s.2.less(50.0)
+        };
+        let step = |s: &(Tensor, Tensor, Tensor)| {
+            let (x, y) = (s.0.square() - s.1.square() + re, 2.0 * &s.0 * &s.1 + im);
+            (x, y, &s.2 + 1.0)
+        };
+        while_loop(going, step, &(re * 0.0, im * 0.0, re * 0.0)).2
+    };
+    let (re, im) = (Tensor::linspace(-2.0, 1.0, 70), Tensor::linspace(-1.0, 1.0, 45));
+    let picture = jit(vmap(vmap(escape, (0, Shared)), (Shared, 0)));
+    let flat = jit(vmap(escape, (0, 0)));
+    let [x, y] = [re.broadcast_to([45, 70]), im.expand_dims(1).broadcast_to([45, 70])];
+    let expected = flat(&x.reshape(45 * 70), &y.reshape(45 * 70)).reshape([45, 70]);
+    assert_close(&picture(&re, &im), &expected, "a picture");
+    let graph = picture.graph((&re, &im))?;
+    let nests = Cpu::compile_by_nests(&graph)?;
+    let by_nests = nests.run(&[re.value("test")?.clone(), im.value("test")?.clone()])?;
+    assert_close(&Tensor::from(by_nests[0].clone()), &expected, &nests.describe());
+
+    let swing = |s: &Tensor| scan_times(20, |s: &Tensor| (s + 0.1 * pendulum(s), s.at(0)), s);
+    let all = jit(vmap(vmap(swing, 0), 0));
+    let states = tensor(&mut fastrand::Rng::with_seed(79), DType::F64, &[40, 60, 2]);
+    let (last, path) = all(&states);
+    let (x, y) = jit(vmap(swing, 0))(&states.reshape([2400, 2]));
+    assert_close(&last, &x.reshape([40, 60, 2]), "states");
+    assert_close(&path, &y.reshape([40, 60, 20]), "paths");
+
+    for (what, report) in [
+        ("picture", profile(|| picture(&re, &im).check().map(drop)).1),
+        ("states", profile(|| all(&states).0.check().map(drop)).1),
+    ] {
+        let kernels = report.kernels();
+        assert!(kernels.len() == 1 && kernels[0].name == "unrolled", "{what}\n{report}");
+    }
+    Ok(())
+}

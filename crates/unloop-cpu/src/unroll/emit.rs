@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 use unloop_graph::DType;
 use unloop_kernel::{
-    BufferId, Carried, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt, for_loops,
+    AxisId, BufferId, Carried, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt, for_loops,
 };
 
 use super::LANES;
-use super::tape::{GROUP, Inst, Slot, Steps, Test};
+use super::tape::{GROUP, Inst, Place, Slot, Steps, Test};
 use crate::instruction::{Program, fused_instruction, instruction, product_within};
 use crate::simd::Simd;
 
@@ -28,6 +28,8 @@ pub(super) struct Emitted {
 
 struct Emitter<'a> {
     program: &'a Nest,
+    /// The axis of outer examples.
+    outer: Option<AxisId>,
     simd: Simd,
     /// Whether each value differs from example to example.
     varying: Vec<bool>,
@@ -50,17 +52,21 @@ struct Emitter<'a> {
     insts: Vec<Inst>,
 }
 
-/// Neighbours of an output that are stored together, by the last of the values.
-struct Row<'a> {
-    buffer: BufferId,
-    index: &'a Index,
+/// Neighbours of an output that are stored together.
+struct Row {
+    place: Place,
     values: SmallVec<[ExprId; GROUP]>,
 }
 
 /// Compiles a nest of one loop over examples.
 pub(super) fn emit(program: &Nest, simd: Simd) -> Emitted {
-    let [Stmt::Loop(examples)] = &program.body[..] else {
-        unreachable!("a program of examples is a loop over them:\n{program}")
+    let (outer, examples) = match &program.body[..] {
+        [Stmt::Loop(each)] if each.kind == Kind::Lanes => (None, each),
+        [Stmt::Loop(outer)] => match &outer.body[..] {
+            [Stmt::Loop(each)] => (Some(outer.axis), each),
+            _ => unreachable!("outer examples have inner ones:\n{program}"),
+        },
+        _ => unreachable!("a program of examples is a loop over them:\n{program}"),
     };
     let count = program.exprs.len();
     let mut end = 0;
@@ -71,6 +77,7 @@ pub(super) fn emit(program: &Nest, simd: Simd) -> Emitted {
     };
     let mut emitter = Emitter {
         kept: program.buffers.iter().map(&mut first).collect(),
+        outer,
         program,
         simd,
         varying: vec![false; count],
@@ -121,12 +128,6 @@ fn on(each: &Loop) -> Option<ExprId> {
     }
 }
 
-/// Steps along the axes of loops within the examples.
-fn steps(index: &Index) -> Steps {
-    let terms = index.terms.iter().filter(|(axis, _)| *axis != LANES);
-    terms.map(|(axis, step)| (axis.0, *step)).collect()
-}
-
 impl Program for Emitter<'_> {
     fn simd(&self) -> Simd {
         self.simd
@@ -154,9 +155,22 @@ impl Emitter<'_> {
         self.program.operands(x)
     }
 
+    /// Steps along the axes of loops within the examples.
+    fn steps(&self, index: &Index) -> Steps {
+        let is_inner = |axis: AxisId| axis != LANES && Some(axis) != self.outer;
+        let terms = index.terms.iter().filter(|(axis, _)| is_inner(*axis));
+        terms.map(|(axis, step)| (axis.0, *step)).collect()
+    }
+
+    /// Where the examples of an access are.
+    fn place_of(&self, buffer: BufferId, index: &Index) -> Place {
+        let outer = self.outer.map_or(0, |axis| index.stride(axis));
+        Place { buffer, first: index.offset, strides: [outer, index.stride(LANES)] }
+    }
+
     /// A read of memory before any loop.
     fn plain_read(&self, x: ExprId) -> Option<&Read> {
-        self.program.read(x).filter(|read| steps(&read.index).is_empty())
+        self.program.read(x).filter(|read| self.steps(&read.index).is_empty())
     }
 
     fn find_varying(&mut self) {
@@ -320,28 +334,24 @@ impl Emitter<'_> {
     /// Finds elements that are near each other in memory: they are loaded together.
     fn find_neighbours(&mut self) {
         let needed = (0..self.program.exprs.len() as u32).map(ExprId);
-        let mut reads: Vec<(BufferId, isize, isize, ExprId)> = needed
+        let mut reads: Vec<(Place, ExprId)> = needed
             .filter(|&x| self.is_needed(x) && !self.is_uniform(x))
             .filter_map(|x| {
                 let read = self.plain_read(x).filter(|r| self.role(r.buffer) != Role::Local)?;
-                Some((read.buffer, read.index.stride(LANES), read.index.offset, x))
+                Some((self.place_of(read.buffer, &read.index), x))
             })
             .collect();
-        reads.sort_unstable_by_key(|(buffer, stride, offset, x)| (*buffer, *stride, *offset, x.0));
-        let is_near = |a: &(BufferId, isize, isize, ExprId),
-                       b: &(BufferId, isize, isize, ExprId)| {
-            (a.0, a.1) == (b.0, b.1) && b.2 - a.2 < GROUP as isize && a.2 != b.2
-        };
+        reads.sort_unstable_by_key(|(place, x)| (place.buffer, place.strides, place.first, x.0));
         let mut rest = &reads[..];
-        while let Some(first) = rest.first() {
-            let mut count = 1;
-            while count < rest.len()
-                && is_near(first, &rest[count])
-                && rest[count].2 != rest[count - 1].2
-            {
-                count += 1;
-            }
-            let members: Vec<ExprId> = rest[..count].iter().map(|read| read.3).collect();
+        while let Some((first, _)) = rest.first() {
+            let fits = |i: usize| {
+                let (place, before) = (rest[i].0, rest[i - 1].0);
+                (place.buffer, place.strides) == (first.buffer, first.strides)
+                    && place.first - first.first < GROUP as isize
+                    && place.first != before.first
+            };
+            let count = (1..rest.len()).find(|&i| !fits(i)).unwrap_or(rest.len());
+            let members: Vec<ExprId> = rest[..count].iter().map(|read| read.1).collect();
             for &x in &members {
                 self.together.insert(x, members.clone());
             }
@@ -350,7 +360,7 @@ impl Emitter<'_> {
     }
 
     /// Rows of the outputs that are stored together, by the statement behind which all values are there.
-    fn rows<'b>(&self, block: &'b [Stmt]) -> Vec<Vec<Row<'b>>> {
+    fn rows(&self, block: &[Stmt]) -> Vec<Vec<Row>> {
         let mut defined = vec![0; self.program.exprs.len()];
         for (at, stmt) in block.iter().enumerate() {
             match stmt {
@@ -361,33 +371,33 @@ impl Emitter<'_> {
                 Stmt::Store { .. } => {}
             }
         }
-        let mut stores: Vec<(BufferId, &Index, ExprId)> = (block.iter())
+        let mut stores: Vec<(Place, ExprId)> = (block.iter())
             .filter_map(|stmt| match stmt {
-                Stmt::Store { buffer, index, value } => Some((*buffer, index, *value)),
+                Stmt::Store { buffer, index, value } => {
+                    Some((self.place_of(*buffer, index), *value))
+                }
                 Stmt::Let(_) | Stmt::Loop(_) => None,
             })
             .collect();
-        stores.sort_by_key(|(buffer, index, _)| (*buffer, index.stride(LANES), index.offset));
-        let mut rows: Vec<Vec<Row<'b>>> = block.iter().map(|_| Vec::new()).collect();
-        let mut open: Option<Row<'b>> = None;
-        let mut end = |row: Row<'b>| {
+        stores.sort_by_key(|(place, _)| (place.buffer, place.strides, place.first));
+        let mut all: Vec<Row> = Vec::new();
+        for (place, value) in stores {
+            match all.last_mut() {
+                Some(row)
+                    if (row.place.buffer, row.place.strides) == (place.buffer, place.strides)
+                        && row.place.first + row.values.len() as isize == place.first
+                        && row.values.len() < GROUP =>
+                {
+                    row.values.push(value);
+                }
+                _ => all.push(Row { place, values: SmallVec::from_slice(&[value]) }),
+            }
+        }
+        let mut rows: Vec<Vec<Row>> = block.iter().map(|_| Vec::new()).collect();
+        for row in all {
             let at = row.values.iter().map(|x| defined[x.index()]).max().unwrap_or(0);
             rows[at].push(row);
-        };
-        for (buffer, index, value) in stores {
-            if let Some(row) = &mut open
-                && row.buffer == buffer
-                && row.index.stride(LANES) == index.stride(LANES)
-                && row.index.offset + row.values.len() as isize == index.offset
-                && row.values.len() < GROUP
-            {
-                row.values.push(value);
-                continue;
-            }
-            open.take().into_iter().for_each(&mut end);
-            open = Some(Row { buffer, index, values: SmallVec::from_slice(&[value]) });
         }
-        open.into_iter().for_each(end);
         rows
     }
 
@@ -462,27 +472,28 @@ impl Emitter<'_> {
         if self.places[x.index()].is_some() {
             return;
         }
-        let Some(read) = self.plain_read(x).cloned() else { return };
-        let (dtype, Read { buffer, index, .. }) = (self.dtype(x), read);
+        let place =
+            |s: &Self, x: ExprId| s.plain_read(x).map(|read| s.place_of(read.buffer, &read.index));
+        let Some(own) = place(self, x) else { return };
+        let dtype = self.dtype(x);
         if self.is_uniform(x) {
             let dst = self.room(x);
-            self.insts.push(Inst::LoadOne { dst, buffer, element: index.offset, dtype });
+            self.insts.push(Inst::LoadOne { dst, from: own, dtype });
             return;
         }
         let members = self.together.get(&x).cloned().unwrap_or_default();
-        let offset = |s: &Self, x: ExprId| s.plain_read(x).map_or(0, |read| read.index.offset);
-        let first = members.first().map_or(index.offset, |&x| offset(self, x));
+        let from = members.first().and_then(|&x| place(self, x)).unwrap_or(own);
         let mut to: SmallVec<[Option<Slot>; GROUP]> = SmallVec::new();
         for member in members {
-            let at = (offset(self, member) - first) as usize;
+            let Some(at) = place(self, member) else { continue };
+            let at = (at.first - from.first) as usize;
             to.resize(to.len().max(at + 1), None);
             to[at] = Some(self.room(member));
         }
-        let stride = index.stride(LANES);
-        self.insts.push(Inst::Load { to, buffer, first, stride, dtype });
+        self.insts.push(Inst::Load { to, from, dtype });
     }
 
-    fn store(&mut self, row: &Row<'_>) {
+    fn store(&mut self, row: &Row) {
         row.values.iter().for_each(|&x| self.load(x));
         let dtype = row.values.first().map_or(DType::F64, |&x| self.dtype(x));
         let mut spare = Vec::new();
@@ -496,8 +507,7 @@ impl Emitter<'_> {
             }
         });
         let from = from.collect();
-        let (buffer, first, stride) = (row.buffer, row.index.offset, row.index.stride(LANES));
-        self.insts.push(Inst::Store { from, buffer, first, stride, dtype });
+        self.insts.push(Inst::Store { from, to: row.place, dtype });
         self.free.extend(spare);
     }
 
@@ -514,34 +524,28 @@ impl Emitter<'_> {
     /// A value that a run of a loop writes.
     fn write(&mut self, buffer: BufferId, index: &Index, value: ExprId) {
         let (from, dtype, uniform) = (self.place(value), self.dtype(value), self.is_uniform(value));
-        let (element, steps) = (index.offset, steps(index));
+        let (to, steps) = (self.place_of(buffer, index), self.steps(index));
         self.insts.push(match self.role(buffer) {
             Role::Local => {
-                let dst = Slot::Kept(self.kept[buffer.0 as usize] + element as usize);
+                let dst = Slot::Kept(self.kept[buffer.0 as usize] + to.first as usize);
                 Inst::Keep { dst, from, steps, dtype, uniform }
             }
-            Role::Input | Role::Output => {
-                let stride = index.stride(LANES);
-                Inst::Write { from, buffer, element, stride, steps, dtype, uniform }
-            }
+            Role::Input | Role::Output => Inst::Write { from, to, steps, dtype, uniform },
         });
     }
 
     fn compute(&mut self, x: ExprId) {
         if let Some(Read { buffer, index, .. }) = self.program.read(x)
-            && !steps(index).is_empty()
+            && !self.steps(index).is_empty()
         {
             let (dst, dtype, uniform) = (self.room(x), self.dtype(x), self.is_uniform(x));
-            let (buffer, element, steps) = (*buffer, index.offset, steps(index));
-            self.insts.push(match self.role(buffer) {
+            let (from, steps) = (self.place_of(*buffer, index), self.steps(index));
+            self.insts.push(match self.role(*buffer) {
                 Role::Local => {
-                    let from = Slot::Kept(self.kept[buffer.0 as usize] + element as usize);
+                    let from = Slot::Kept(self.kept[buffer.0 as usize] + from.first as usize);
                     Inst::Recall { dst, from, steps, dtype }
                 }
-                Role::Input | Role::Output => {
-                    let stride = index.stride(LANES);
-                    Inst::Read { dst, buffer, element, stride, steps, dtype, uniform }
-                }
+                Role::Input | Role::Output => Inst::Read { dst, from, steps, dtype, uniform },
             });
             return;
         }

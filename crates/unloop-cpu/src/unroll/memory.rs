@@ -6,39 +6,41 @@ use unloop_kernel::BufferId;
 
 use crate::narrow::ExampleAxis;
 
-/// Where the examples of an input or output stand.
-#[derive(Clone, Copy, Debug)]
+/// Where the examples of an input or output stand: outer ones, each of which may have inner ones.
+#[derive(Clone, Debug)]
 pub(super) struct Examples {
-    /// Elements of one example that lie side by side, and those that all examples have between them
-    /// and the next such.
-    pub inner: usize,
-    pub outer: usize,
-    /// Whether there are any.
-    pub has: bool,
+    /// The extents of one example, and how far neighbours along each axis are from each other.
+    axes: SmallVec<[(usize, usize); 6]>,
+    /// How far one example is from the next, of the outer and of the inner ones; zero where all share it.
+    pub strides: [usize; 2],
 }
 
 impl Examples {
-    pub fn new(ty: &TensorType, axis: ExampleAxis) -> Examples {
-        let after = axis.map_or(&ty.shape[..], |axis| &ty.shape[axis + 1..]);
-        let inner = after.iter().product::<usize>().max(1);
-        let examples = axis.map_or(1, |axis| ty.shape[axis]);
-        Examples { inner, outer: inner * examples, has: axis.is_some() }
-    }
-
-    /// How far one example is from the next.
-    pub fn stride(&self) -> usize {
-        if self.has { self.inner } else { 0 }
+    /// The examples of a value of all of them.
+    pub fn new(ty: &TensorType, axes: [ExampleAxis; 2]) -> Examples {
+        let strides = ty.shape.strides();
+        let stride = |axis: ExampleAxis| axis.map_or(0, |axis| strides[axis].unsigned_abs());
+        let own = (0..ty.rank()).filter(|axis| !axes.contains(&Some(*axis)));
+        Examples {
+            axes: own.map(|axis| (ty.shape[axis], strides[axis].unsigned_abs())).collect(),
+            strides: axes.map(stride),
+        }
     }
 
     /// Where an element of the first example lies.
     pub fn at(&self, element: usize) -> usize {
-        element / self.inner * self.outer + element % self.inner
+        let mut rest = element;
+        let mut at = 0;
+        for &(extent, stride) in self.axes.iter().rev() {
+            at += rest % extent.max(1) * stride;
+            rest /= extent.max(1);
+        }
+        at
     }
 
-    /// The distance of elements that are so far from each other within an example.
+    /// The distance of elements that are so far from each other along an axis of an example.
     pub fn step(&self, step: isize) -> isize {
-        let inner = self.inner as isize;
-        if step % inner == 0 { step / inner * self.outer as isize } else { step }
+        self.at(step.unsigned_abs()) as isize * step.signum()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::simd::Simd;
 use crate::stages::{Region, Stage, Worth, stages};
 use crate::sums;
 use memory::Examples;
+use scalars::Layout;
 use tape::Tape;
 
 /// The axis of the examples.
@@ -33,11 +34,14 @@ pub(crate) struct Unrolled {
     is_sure: bool,
     /// Whether the nest's scalar evaluator computes it.
     is_oracle: bool,
-    examples: usize,
+    /// Outer and inner ones.
+    examples: [usize; 2],
     /// Predicted nanoseconds of what all examples compute.
     ns: f64,
     /// Elements of the inputs and outputs.
     moved: usize,
+    /// Instructions, one for each tile.
+    calls: f64,
     facts: Facts,
 }
 
@@ -84,11 +88,15 @@ const SMALL_MATRIX: usize = 36;
 /// Elements of an example, at most, of what is unrolled only because it stands beside a loop.
 const MAX_BESIDE: usize = 64;
 
+/// Elements of a row, at most, whose reduction gains from having an example in each lane: longer ones fill
+/// vectors by themselves.
+const SHORT_ROW: usize = 64;
+
 /// Products that an example sums, at most.
 const MAX_PRODUCTS: usize = 512;
 
 /// Predicted nanoseconds of a step of a plan on few numbers.
-const STEP_NS: f64 = 100.0;
+pub(crate) const STEP_NS: f64 = 100.0;
 
 /// Predicted nanoseconds of one instruction, however few examples there are.
 const CALL_NS: f64 = 4.0;
@@ -114,9 +122,10 @@ impl Unrolled {
         }
         let behind = sums::behind_loops(graph, examples);
         let graph = behind.as_ref().unwrap_or(graph);
+        let all = examples * inner_examples(graph, examples);
         let worth = |node: &Node| match repeats(graph, node, (examples, inputs)) {
             true => Worth::Much,
-            false if is_small(graph, node, examples) => Worth::Little,
+            false if is_small(graph, node, all) => Worth::Little,
             false => Worth::Never,
         };
         let first_known = graph.inputs().len() - known.len();
@@ -153,9 +162,14 @@ impl Unrolled {
         let largest = graph.nodes().iter().flat_map(|n| n.results());
         let largest = largest.map(|v| graph.ty(ValueId(v)).shape.size()).max()?;
         let is_short = steps >= 2 && largest <= SHORT * examples;
-        let repeating = |node: &Node| !is_reduction(&node.op) && repeats(graph, node, (examples, 0));
+        let repeating =
+            |node: &Node| !is_reduction(&node.op) && repeats(graph, node, (examples, 0));
         let is_sure = is_short || graph.nodes().iter().any(repeating);
-        let may_gain = |node: &Node| is_reduction(&node.op) && is_small(graph, node, examples);
+        let may_gain = |node: &Node| {
+            is_reduction(&node.op)
+                && is_small(graph, node, examples)
+                && reduced(graph, node) <= SHORT_ROW
+        };
         if !is_sure && (steps < 2 || !graph.nodes().iter().any(may_gain)) {
             return None;
         }
@@ -177,15 +191,34 @@ impl Unrolled {
         (!is_plain || unrolled.ns > MOVE_NS * (moved * examples) as f64).then_some(unrolled)
     }
 
-    /// A program in which every example is computed from itself alone.
+    /// A program in which every example is computed from itself alone. Each may have examples of its own, as a
+    /// map of a map has.
     fn region(graph: &Graph, known: &[Array], region: &Region, simd: Simd) -> Option<Unrolled> {
         let Region { examples, inputs, outputs } = region;
         if outputs.contains(&None) || inputs.iter().all(Option::is_none) {
             return None;
         }
         let one = narrow(graph, inputs, outputs, (*examples, 1), None)?;
-        let places = places(graph, region);
-        let nest = scalars::unroll(&one, known, *examples, (&places.0, &places.1))?;
+        let none = Region {
+            examples: 1,
+            inputs: vec![None; inputs.len()],
+            outputs: vec![None; outputs.len()],
+        };
+        if let Some(nest) = scalars::unroll(&one, known, &layout(graph, [&none, region])) {
+            return Some(Unrolled::new(graph, nest, simd));
+        }
+        let inner = examples_of(&one)?;
+        let axis = |ty: &TensorType| example_axis(ty, inner);
+        let inner = Region {
+            examples: inner,
+            inputs: one.inputs().iter().map(axis).collect(),
+            outputs: one.output_types().map(axis).collect(),
+        };
+        if inner.examples < FEWEST || inner.outputs.contains(&None) {
+            return None;
+        }
+        let one = narrow(&one, &inner.inputs, &inner.outputs, (inner.examples, 1), None)?;
+        let nest = scalars::unroll(&one, known, &layout(graph, [region, &inner]))?;
         Some(Unrolled::new(graph, nest, simd))
     }
 
@@ -193,8 +226,8 @@ impl Unrolled {
     fn single(graph: &Graph, known: &[Array], simd: Simd, steps: usize) -> Option<Unrolled> {
         let (inputs, outputs) = (graph.inputs().len(), graph.outputs().len());
         let (inputs, outputs) = (vec![None; inputs], vec![None; outputs]);
-        let places = places(graph, &Region { examples: 1, inputs, outputs });
-        let nest = scalars::unroll(graph, known, 1, (&places.0, &places.1))?;
+        let none = Region { examples: 1, inputs, outputs };
+        let nest = scalars::unroll(graph, known, &layout(graph, [&none, &none]))?;
         let otherwise = match has_loop(graph) {
             true => steps_ns(graph),
             // One of them takes what a call of this would.
@@ -208,12 +241,17 @@ impl Unrolled {
 
     fn new(graph: &Graph, nest: Nest, simd: Simd) -> Unrolled {
         let examples = nest.axes[LANES.0 as usize];
+        let outer = match &nest.body[..] {
+            [Stmt::Loop(each)] if each.kind == Kind::Grid => nest.axes[each.axis.0 as usize],
+            _ => 1,
+        };
         let emitted = emit::emit(&nest, simd);
         let fit = REGISTER_BYTES / (emitted.widest * emitted.registers.max(1));
         let wide = (fit / 16 * 16).clamp(*WIDTH.start(), *WIDTH.end());
         let fit = KEPT_BYTES / (emitted.widest * emitted.kept.max(1));
         let width = wide.min((fit / 16 * 16).max(FEWEST_KEPT)).min(examples);
         let sum = |cost: fn(&Expr, DType) -> f64| total(&nest, &nest.body, cost);
+        let each = sum(|_, _| 1.0) / (outer * examples).max(1) as f64;
         let all = graph.inputs().iter().chain(graph.output_types());
         // What alone may fail here, at its own line.
         let has_limit = |node: &&Node| matches!(&node.op, Op::While(w) if w.limit.is_some());
@@ -227,8 +265,9 @@ impl Unrolled {
         };
         Unrolled {
             tape: Tape::new(emitted, nest.axes.len(), width, simd),
-            examples,
+            examples: [outer, examples],
             ns: sum(cost),
+            calls: each * (outer * examples.div_ceil(width.max(1))) as f64,
             moved: nest.buffers.iter().filter(|b| b.role != Role::Local).map(|b| b.len).sum(),
             facts,
             nest,
@@ -249,7 +288,7 @@ impl Unrolled {
 
     /// Predicted nanoseconds of all examples, of one thread.
     pub fn total_ns(&self) -> f64 {
-        self.ns + MOVE_NS * self.moved as f64
+        self.ns + MOVE_NS * self.moved as f64 + CALL_NS * self.calls
     }
 
     /// Whether it gains whatever the steps of a plan would take.
@@ -288,10 +327,32 @@ fn examples_of(graph: &Graph) -> Option<usize> {
             _ => return None,
         };
         let types = node.operands[passed].iter().map(|&v| graph.ty(v));
-        types.max_by_key(|ty| ty.bytes())?.shape.first().copied()
+        first_extent(types.max_by_key(|ty| ty.bytes())?)
     };
     let of_loop = graph.nodes().iter().find_map(carry);
-    of_loop.or_else(|| graph.inputs().iter().filter_map(|ty| ty.shape.first().copied()).max())
+    of_loop.or_else(|| graph.inputs().iter().filter_map(first_extent).max())
+}
+
+/// How many examples each of so many has, as what its first loop passes on tells.
+fn inner_examples(graph: &Graph, examples: usize) -> usize {
+    let passed = |node: &Node| match &node.op {
+        Op::While(w) => Some(w.shared..node.operands.len()),
+        Op::Scan(scan) => Some(scan.shared..scan.shared + scan.carry),
+        _ => None,
+    };
+    let first = graph.nodes().iter().find_map(|node| Some(&node.operands[passed(node)?]));
+    let largest = first.and_then(|carry| {
+        carry.iter().map(|&v| &graph.ty(v).shape).max_by_key(|shape| shape.size())
+    });
+    match largest.map(|shape| &shape[..]) {
+        Some(&[outer, inner, ..]) if outer == examples && inner >= FEWEST => inner,
+        _ => 1,
+    }
+}
+
+/// The extent of the first axis that has more than one entry.
+fn first_extent(ty: &TensorType) -> Option<usize> {
+    ty.shape.iter().copied().find(|&extent| extent > 1)
 }
 
 /// Whether a program has operations that gain from running on numbers.
@@ -319,10 +380,18 @@ fn repeats(graph: &Graph, node: &Node, (examples, inputs): (usize, usize)) -> bo
         // A small product of matrices that is no product in the program; the nearest of few.
         Op::Reduce { .. } | Op::ArgReduce { .. } => {
             let elements = graph.ty(node.operands[0]).shape.size();
-            elements > inputs && elements <= MAX_PRODUCTS * examples
+            elements > inputs
+                && elements <= MAX_PRODUCTS * examples
+                && reduced(graph, node) <= SHORT_ROW
         }
         _ => false,
     }
+}
+
+/// How many elements a reduction combines to one.
+fn reduced(graph: &Graph, node: &Node) -> usize {
+    let results: usize = node.results().map(|v| graph.ty(ValueId(v)).shape.size()).sum();
+    graph.ty(node.operands[0]).shape.size() / results.max(1)
 }
 
 fn is_reduction(op: &Op) -> bool {
@@ -377,11 +446,23 @@ fn steps_ns(graph: &Graph) -> f64 {
     graph.nodes().iter().map(of).sum()
 }
 
-/// Where the examples of inputs and outputs are.
-fn places(graph: &Graph, region: &Region) -> (Vec<Examples>, Vec<Examples>) {
-    let place = |(ty, &axis): (&TensorType, &ExampleAxis)| Examples::new(ty, axis);
-    let inputs = graph.inputs().iter().zip(&region.inputs).map(place).collect();
-    (inputs, graph.output_types().zip(&region.outputs).map(place).collect())
+/// Where inputs and outputs have outer and inner examples. Where all have them side by side, or none, they
+/// are one axis.
+fn layout(graph: &Graph, [outer, inner]: [&Region; 2]) -> Layout {
+    let place = |(ty, axes): (&TensorType, (&ExampleAxis, &ExampleAxis))| {
+        (ty.shape.size(), Examples::new(ty, [*axes.0, *axes.1]))
+    };
+    let axes = outer.inputs.iter().zip(&inner.inputs);
+    let mut inputs: Vec<_> = graph.inputs().iter().zip(axes).map(place).collect();
+    let axes = outer.outputs.iter().zip(&inner.outputs);
+    let mut outputs: Vec<_> = graph.output_types().zip(axes).map(place).collect();
+    let mut extents = [outer.examples, inner.examples];
+    let is_one = |(_, x): &(usize, Examples)| x.strides[0] == inner.examples * x.strides[1];
+    if inputs.iter().chain(&outputs).all(is_one) {
+        extents = [1, outer.examples * inner.examples];
+        inputs.iter_mut().chain(&mut outputs).for_each(|(_, x)| x.strides[0] = 0);
+    }
+    Layout { extents, inputs, outputs }
 }
 
 /// The cost of what a block computes, loops as often as they run.

@@ -44,8 +44,18 @@ impl Value {
     }
 }
 
+/// How many outer and inner examples there are, and where each input and output, of so many elements, has
+/// them.
+pub(super) struct Layout {
+    pub extents: [usize; 2],
+    pub inputs: Vec<(usize, Examples)>,
+    pub outputs: Vec<(usize, Examples)>,
+}
+
 /// A program while it is unrolled.
 pub(super) struct Unroller {
+    /// The axis of outer examples, if there are any.
+    outer: Option<AxisId>,
     /// Buffers are inputs, then outputs, then what loops keep for others.
     pub nest: Nest,
     /// Where the examples of each input and output are.
@@ -63,24 +73,25 @@ pub(super) struct Unroller {
     pub written: Vec<BufferId>,
 }
 
-/// Unrolls a program whose last inputs are always `known`, for so many examples, which its inputs and
-/// outputs have there; `None` if it is too large, or does what cannot be. The program is of one example.
-pub(super) fn unroll(
-    graph: &Graph,
-    known: &[Array],
-    examples: usize,
-    (inputs, outputs): (&[Examples], &[Examples]),
-) -> Option<Nest> {
-    let buffer = |(ty, at): (&TensorType, &Examples), role: Role| {
-        let len = if at.has { ty.shape.size() * examples } else { ty.shape.size() };
-        Buffer { role, dtype: ty.dtype, len }
+/// Unrolls a program of one example, whose last inputs are always `known`. It runs for so many examples, outer
+/// and inner ones, which its inputs and outputs, of so many elements, have there; `None` if it is too
+/// large, or does what cannot be.
+pub(super) fn unroll(graph: &Graph, known: &[Array], of: &Layout) -> Option<Nest> {
+    let Layout { extents: [outer, lanes], inputs, outputs } = of;
+    let buffer = |(ty, at): (&TensorType, &(usize, Examples)), role: Role| Buffer {
+        role,
+        dtype: ty.dtype,
+        len: at.0,
     };
     let read = graph.inputs().iter().zip(inputs).map(|of| buffer(of, Role::Input));
     let written = graph.output_types().zip(outputs).map(|of| buffer(of, Role::Output));
     let buffers = read.chain(written).collect();
+    let mut axes = vec![*lanes];
+    axes.extend((*outer > 1).then_some(*outer));
     let mut unroller = Unroller {
-        nest: Nest { buffers, axes: vec![examples], ..Nest::default() },
-        examples: inputs.iter().chain(outputs).copied().collect(),
+        outer: (*outer > 1).then_some(AxisId(1)),
+        nest: Nest { buffers, axes, ..Nest::default() },
+        examples: inputs.iter().chain(outputs).map(|(_, at)| at.clone()).collect(),
         depth: Vec::new(),
         blocks: vec![Vec::new()],
         known: vec![HashMap::new()],
@@ -130,10 +141,14 @@ pub(super) fn unroll(
             unroller.blocks[0].push(store);
         }
     }
-    let Unroller { mut nest, mut blocks, .. } = unroller;
-    let body = blocks.pop()?;
-    let lanes = Loop { axis: LANES, kind: Kind::Lanes, carried: Vec::new(), body };
+    let Unroller { mut nest, mut blocks, outer, .. } = unroller;
+    let lanes = Loop { axis: LANES, kind: Kind::Lanes, carried: Vec::new(), body: blocks.pop()? };
     nest.body = vec![Stmt::Loop(lanes.into())];
+    if let Some(axis) = outer {
+        let grid = Loop { axis, kind: Kind::Grid, carried: Vec::new(), body: nest.body };
+        nest.body = vec![Stmt::Loop(grid.into())];
+    }
+    let nest = nest.pruned();
     debug_assert_eq!(nest.check(), Ok(()), "{nest}");
     Some(nest)
 }
@@ -251,9 +266,11 @@ impl Unroller {
             let terms = entry.into_iter().collect();
             return Index { offset: element as isize, terms, computed: None };
         };
-        let lanes = examples.has.then_some((LANES, examples.stride() as isize));
+        let along = self.outer.into_iter().chain([LANES]);
+        let strides = examples.strides[2 - along.clone().count()..].iter();
+        let along = along.zip(strides).map(|(axis, &stride)| (axis, stride as isize));
         let entry = entry.map(|(axis, step)| (axis, examples.step(step)));
-        let terms = lanes.into_iter().chain(entry).collect();
+        let terms = along.filter(|(_, stride)| *stride != 0).chain(entry).collect();
         Index { offset: examples.at(element) as isize, terms, computed: None }
     }
 

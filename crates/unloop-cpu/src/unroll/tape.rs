@@ -29,6 +29,16 @@ pub(super) enum Slot {
     Kept(usize),
 }
 
+/// Where an element lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub buffer: BufferId,
+    /// That of the first example.
+    pub first: isize,
+    /// How far one example is from the next, of the outer and of the inner ones.
+    pub strides: [isize; 2],
+}
+
 pub(super) enum Inst<S = Slot> {
     Call {
         f: TileFn,
@@ -50,43 +60,34 @@ pub(super) enum Inst<S = Slot> {
         from: S,
         dtype: DType,
     },
-    /// Neighbouring elements of each example, examples so far from each other.
+    /// Neighbouring elements of each example.
     Load {
         to: SmallVec<[Option<S>; GROUP]>,
-        buffer: BufferId,
-        first: isize,
-        stride: isize,
+        from: Place,
         dtype: DType,
     },
     /// An element that is the same for all examples.
     LoadOne {
         dst: S,
-        buffer: BufferId,
-        element: isize,
+        from: Place,
         dtype: DType,
     },
     Store {
         from: SmallVec<[Option<S>; GROUP]>,
-        buffer: BufferId,
-        first: isize,
-        stride: isize,
+        to: Place,
         dtype: DType,
     },
     /// An element of the entries of loops.
     Read {
         dst: S,
-        buffer: BufferId,
-        element: isize,
-        stride: isize,
+        from: Place,
         steps: Steps,
         dtype: DType,
         uniform: bool,
     },
     Write {
         from: S,
-        buffer: BufferId,
-        element: isize,
-        stride: isize,
+        to: Place,
         steps: Steps,
         dtype: DType,
         uniform: bool,
@@ -161,7 +162,8 @@ const FEW: usize = 32;
 struct At<'a> {
     /// The buffers.
     buffers: &'a [SharedPtr],
-    first: usize,
+    /// The first example, among the outer and the inner ones.
+    first: [usize; 2],
     /// The position along the axis of each loop.
     position: SmallVec<[usize; 8]>,
 }
@@ -172,10 +174,12 @@ impl At<'_> {
         steps.iter().map(|&(axis, step)| self.position[axis as usize] as isize * step).sum()
     }
 
-    /// The address of an element of the first example.
-    fn element(&self, buffer: BufferId, element: isize, stride: isize, dtype: DType) -> *mut u8 {
-        let at = self.first as isize * stride + element;
-        self.buffers[buffer.0 as usize].get().wrapping_offset(at * dtype.size() as isize)
+    /// The address of an element of the first example, so far from a place.
+    fn address(&self, place: &Place, moved: isize, dtype: DType) -> *mut u8 {
+        let [outer, inner] = self.first;
+        let examples = outer as isize * place.strides[0] + inner as isize * place.strides[1];
+        let at = place.first + moved + examples;
+        self.buffers[place.buffer.0 as usize].get().wrapping_offset(at * dtype.size() as isize)
     }
 }
 
@@ -200,29 +204,30 @@ impl Tape {
         }
     }
 
-    /// Runs all examples on the memory of the buffers; `ns` is the predicted time.
+    /// Runs all examples, outer and inner ones, on the memory of the buffers; `ns` is the predicted time.
     ///
     /// # Safety
     /// The addresses are of buffers of the nest that the tape was made of, and nobody else uses the
     /// outputs.
     pub unsafe fn run(
         &self,
-        examples: usize,
+        [outer, examples]: [usize; 2],
         buffers: impl Iterator<Item = *mut u8>,
         ns: f64,
     ) -> Result<(), ErrorKind> {
         let buffers: SmallVec<[SharedPtr; 16]> = buffers.map(SharedPtr).collect();
-        for_ranges(examples.div_ceil(self.width), ns, |range| {
+        let tiles = examples.div_ceil(self.width);
+        for_ranges(outer * tiles, ns, |range| {
             with_scratch(self.scratch, |base| {
                 for (cell, bits) in &self.constants {
                     // SAFETY: cells lie in the scratch memory.
                     unsafe { base.add(*cell as usize).cast::<u64>().write(*bits) };
                 }
                 let position = SmallVec::from_elem(0, self.axes);
-                let mut at = At { buffers: &buffers, first: 0, position };
+                let mut at = At { buffers: &buffers, first: [0; 2], position };
                 for tile in range {
-                    at.first = tile * self.width;
-                    let n = self.width.min(examples - at.first);
+                    at.first = [tile / tiles, tile % tiles * self.width];
+                    let n = self.width.min(examples - at.first[1]);
                     // SAFETY: as the caller's; each tile has its own examples.
                     unsafe { self.execute(&self.insts, base, &mut at, n)? };
                 }
@@ -258,30 +263,30 @@ impl Tape {
                         let bytes = if is_tile { n * dtype.size() } else { CELL };
                         std::ptr::copy_nonoverlapping(place(from), place(dst), bytes);
                     }
-                    Inst::Load { to, buffer, first, stride, dtype } => {
-                        let rows = at.element(*buffer, *first, *stride, *dtype);
-                        let stride = *stride as usize;
+                    Inst::Load { to, from, dtype } => {
+                        let rows = at.address(from, 0, *dtype);
+                        let stride = from.strides[1] as usize;
                         let columns = Columns { rows, stride, columns: to, start: base, n };
                         self.simd.split(columns, *dtype);
                     }
-                    &Inst::LoadOne { dst, buffer, element, dtype } => {
-                        let start = at.element(buffer, element, 0, dtype);
-                        std::ptr::copy_nonoverlapping(start, place(dst), dtype.size());
+                    Inst::LoadOne { dst, from, dtype } => {
+                        let start = at.address(from, 0, *dtype);
+                        std::ptr::copy_nonoverlapping(start, place(*dst), dtype.size());
                     }
-                    Inst::Store { from, buffer, first, stride, dtype } => {
-                        let rows = at.element(*buffer, *first, *stride, *dtype);
-                        let stride = *stride as usize;
+                    Inst::Store { from, to, dtype } => {
+                        let rows = at.address(to, 0, *dtype);
+                        let stride = to.strides[1] as usize;
                         let columns = Columns { rows, stride, columns: from, start: base, n };
                         self.simd.join(columns, *dtype);
                     }
-                    Inst::Read { dst, buffer, element, stride, steps, dtype, uniform } => {
-                        let start = at.element(*buffer, element + at.moved(steps), *stride, *dtype);
+                    Inst::Read { dst, from, steps, dtype, uniform } => {
+                        let start = at.address(from, at.moved(steps), *dtype);
                         let n = if *uniform { 1 } else { n };
-                        gather_run(place(*dst), start, *stride, n, *dtype);
+                        gather_run(place(*dst), start, from.strides[1], n, *dtype);
                     }
-                    Inst::Write { from, buffer, element, stride, steps, dtype, uniform } => {
-                        let (stride, size) = (*stride, dtype.size());
-                        let to = at.element(*buffer, element + at.moved(steps), stride, *dtype);
+                    Inst::Write { from, to, steps, dtype, uniform } => {
+                        let (stride, size) = (to.strides[1], dtype.size());
+                        let to = at.address(to, at.moved(steps), *dtype);
                         match uniform {
                             false => scatter_run(to, stride, place(*from), n, *dtype),
                             true => (0..n as isize).for_each(|i| {
@@ -418,22 +423,20 @@ fn placed(insts: Vec<Inst>, place: &impl Fn(Slot) -> u32) -> Vec<Inst<u32>> {
             Inst::Splat { dst: place(dst), from: place(from), dtype }
         }
         Inst::Copy { dst, from, dtype } => Inst::Copy { dst: place(dst), from: place(from), dtype },
-        Inst::Load { to, buffer, first, stride, dtype } => {
+        Inst::Load { to, from, dtype } => {
             let to = to.into_iter().map(|slot| slot.map(place)).collect();
-            Inst::Load { to, buffer, first, stride, dtype }
+            Inst::Load { to, from, dtype }
         }
-        Inst::LoadOne { dst, buffer, element, dtype } => {
-            Inst::LoadOne { dst: place(dst), buffer, element, dtype }
-        }
-        Inst::Store { from, buffer, first, stride, dtype } => {
+        Inst::LoadOne { dst, from, dtype } => Inst::LoadOne { dst: place(dst), from, dtype },
+        Inst::Store { from, to, dtype } => {
             let from = from.into_iter().map(|slot| slot.map(place)).collect();
-            Inst::Store { from, buffer, first, stride, dtype }
+            Inst::Store { from, to, dtype }
         }
-        Inst::Read { dst, buffer, element, stride, steps, dtype, uniform } => {
-            Inst::Read { dst: place(dst), buffer, element, stride, steps, dtype, uniform }
+        Inst::Read { dst, from, steps, dtype, uniform } => {
+            Inst::Read { dst: place(dst), from, steps, dtype, uniform }
         }
-        Inst::Write { from, buffer, element, stride, steps, dtype, uniform } => {
-            Inst::Write { from: place(from), buffer, element, stride, steps, dtype, uniform }
+        Inst::Write { from, to, steps, dtype, uniform } => {
+            Inst::Write { from: place(from), to, steps, dtype, uniform }
         }
         Inst::Keep { dst, from, steps, dtype, uniform } => {
             Inst::Keep { dst: place(dst), from: place(from), steps, dtype, uniform }

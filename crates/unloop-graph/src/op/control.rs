@@ -25,6 +25,10 @@ pub struct While {
     pub shared: usize,
     /// How often it may run; to go on then is [`ErrorKind::LoopLimit`].
     pub limit: Option<usize>,
+    /// Whether the condition is the disjunction ([`ReduceOp::Or`](crate::ReduceOp::Or)) of a mask, and
+    /// the body keeps what is passed on wherever that is false: the loop of many examples, each of which
+    /// is done by itself.
+    pub masked: bool,
 }
 
 /// A program run once for each entry along the first axis of some operands.
@@ -224,6 +228,7 @@ impl fmt::Display for While {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shared={}", self.shared)?;
         self.limit.map_or(Ok(()), |limit| write!(f, " limit={limit}"))?;
+        f.write_str(if self.masked { " masked" } else { "" })?;
         nested(f, &self.condition)?;
         nested(f, &self.body)
     }

@@ -12,6 +12,7 @@ mod check;
 mod eval;
 mod lower;
 mod print;
+mod prune;
 
 pub use lower::Lowered;
 use smallvec::SmallVec;

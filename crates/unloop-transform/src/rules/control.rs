@@ -5,8 +5,8 @@ use std::sync::Arc;
 use unloop_graph::op::{Scan, Switch, While, entry_type};
 use unloop_graph::stack::deeper;
 use unloop_graph::{
-    Error, ErrorKind, Graph, Op, Place, ReduceOp, Result, Shape, Tensor, TensorType, Trace,
-    TracedProgram,
+    Error, ErrorKind, Graph, GraphBuilder, Op, Place, ReduceOp, Result, Shape, Tensor, TensorType,
+    Trace, TracedProgram,
 };
 
 use super::{Batched, Jvp, Operand};
@@ -253,21 +253,27 @@ fn batch_while(repeat: &While, operands: &[&Batched], each: &[bool], size: usize
     }
     let results = marked[repeat.shared..].to_vec();
     let types = batched_types(repeat.body.inputs(), &marked, size);
+    // Examples of examples are done by themselves, as their own mask says.
+    let mask = if repeat.masked && by_example { mask(&repeat.condition) } else { None };
+    let asked = mask.as_ref().unwrap_or(&repeat.condition);
     let go_on = |params: &[Tensor], marked: &[bool]| {
-        run_batched(&repeat.condition, params, marked, &[by_example], size).swap_remove(0)
+        run_batched(asked, params, marked, &[by_example], size).swap_remove(0)
     };
     let op = (|| {
         let condition = |params: &[Tensor]| {
             let go_on = go_on(params, &marked);
             match by_example {
-                true => vec![go_on.reduce_op(ReduceOp::Or, [0].into_iter().collect())],
+                true => {
+                    let axes = (0..go_on.rank()).collect();
+                    vec![go_on.reduce_op(ReduceOp::Or, axes)]
+                }
                 false => vec![go_on],
             }
         };
         let (condition, first) = program(types.clone(), repeat.shared, condition)?;
         let body = |params: &[Tensor]| {
             let next = run_batched(&repeat.body, params, &marked, &results, size);
-            if !by_example {
+            if !by_example || mask.is_some() {
                 return next;
             }
             let go_on = go_on(params, &marked);
@@ -278,7 +284,9 @@ fn batch_while(repeat: &While, operands: &[&Batched], each: &[bool], size: usize
             next.iter().zip(&params[repeat.shared..]).map(keep).collect()
         };
         let (body, second) = program(types.clone(), repeat.shared, body)?;
-        let (op, captured) = joined(repeat, (condition, first), (body, second), &types);
+        let masked = repeat.masked || by_example;
+        let outer = While { masked, ..repeat.clone() };
+        let (op, captured) = joined(&outer, (condition, first), (body, second), &types);
         let mut inputs: Vec<Tensor> = Vec::new();
         for (i, x) in operands.iter().enumerate() {
             if i == repeat.shared {
@@ -289,6 +297,18 @@ fn batch_while(repeat: &While, operands: &[&Batched], each: &[bool], size: usize
         Ok((op, inputs))
     })();
     tagged(apply_all(op, carry), &results)
+}
+
+/// The program of the mask of which a condition is the disjunction.
+fn mask(condition: &Graph) -> Option<Graph> {
+    let any = condition.nodes().iter().find(|node| condition.outputs() == [node.first])?;
+    let Op::Reduce { op: ReduceOp::Or, .. } = any.op else { return None };
+    let mut builder = GraphBuilder::new(condition.inputs().to_vec());
+    let mut values = builder.inputs();
+    for node in condition.nodes() {
+        builder.copy(node, &mut values).ok()?;
+    }
+    Some(builder.finish(&[values[any.operands[0].index()]]))
 }
 
 /// A loop of a condition and a body that were traced apart: both take what either captured.
@@ -312,7 +332,7 @@ fn joined(
     let body = body.with_inputs(inputs, &place(first.len()..captured.len()));
     let shared = at + captured.len();
     let (condition, body) = (Arc::new(condition), Arc::new(body));
-    (Op::While(While { condition, body, shared, limit: repeat.limit }), captured)
+    (Op::While(While { condition, body, shared, ..repeat.clone() }), captured)
 }
 
 fn zeros(ty: &TensorType) -> Tensor {
