@@ -3,7 +3,8 @@
 //! A block is the body of `fn main() -> unloop::Result<()>`, unless it has a `fn main` of its own; the
 //! prelude is in scope. Lines that begin with `# ` are hidden from readers and belong to the program. A block
 //! that is one `{{#include path}}` is that file. What a fence `text,output` behind a block shows is what the
-//! block prints.
+//! block prints; of a fence `text,times` the words are, and its numbers are those of a release build. A block
+//! that profiles, or that sets what is set for a whole process, runs while no other does.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ struct Block {
     /// The expressions of tables behind it.
     rows: Vec<String>,
 }
+
+/// Calls that other blocks would disturb, or be disturbed by.
+const ALONE: [&str; 4] = ["profile(", "set_error_mode(", "set_memory_limit(", "set_rewriting("];
 
 /// A line without the mark of hidden ones, and whether it is hidden.
 fn unhidden(line: &str) -> (&str, bool) {
@@ -134,9 +138,10 @@ fn main() {
             }
             let tail = if whole { "" } else { "Ok(())\n}" };
             writeln!(code, "{tail}\n}}\n#[test]\nfn run_{id}() {{").expect("in memory");
+            let alone = ALONE.iter().any(|call| text.contains(call));
             writeln!(
                 code,
-                "run({name:?}, {}, || {{ let _ = done({id}::main()); }});\n}}",
+                "run({name:?}, {}, {alone}, || {{ let _ = done({id}::main()); }});\n}}",
                 block.line
             )
             .expect("in memory");

@@ -12,6 +12,7 @@ use ndarray::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use unloop::prelude::*;
+use unloop_examples::largest;
 
 /// Rounding that the programs may do.
 const TOLERANCE: f64 = 1e-10;
@@ -257,9 +258,7 @@ fn deviation(a: &ArrayD<f64>, b: &ArrayD<f64>) -> f64 {
     if a.shape() != b.shape() {
         return f64::INFINITY;
     }
-    let gaps = a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(b.abs()).max(1.0));
-    // `f64::max` would lose a NaN.
-    gaps.fold(0.0, |worst, gap| if gap > worst || gap.is_nan() { gap } else { worst })
+    largest(a.iter().zip(b).map(|(a, b)| (a - b).abs() / a.abs().max(b.abs()).max(1.0)))
 }
 
 /// The median time of some runs.

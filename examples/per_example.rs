@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use unloop::optim::{clip_by_global_norm, global_norm};
 use unloop::prelude::*;
-use unloop_examples::{Mlp, load, loss};
+use unloop_examples::{Mlp, largest, load, loss};
 
 /// No example moves the parameters further than this.
 const BOUND: f64 = 6.0;
@@ -19,7 +19,7 @@ fn clipped_gradient(model: &Mlp, image: &Tensor, label: &Tensor) -> Mlp {
 
 fn largest_difference(a: &Mlp, b: &Mlp) -> unloop::Result<f64> {
     let gaps = a.zip_map(b, |a, b| (a - b).abs().max().cast(DType::F64));
-    gaps.leaves().iter().map(Tensor::item::<f64>).try_fold(0.0, |m: f64, x| Ok(m.max(x?)))
+    Ok(largest(gaps.leaves().iter().map(Tensor::item::<f64>).collect::<unloop::Result<Vec<_>>>()?))
 }
 
 fn run() -> Result<bool, Box<dyn std::error::Error>> {

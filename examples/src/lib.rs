@@ -1,5 +1,5 @@
-//! What the examples share: the handwritten digits, a small network, and its loss for one image; and
-//! [`picture`]s.
+//! What the examples share: the handwritten digits, a small network, and its loss for one image; the
+//! largest of differences; and [`picture`]s.
 
 pub mod picture;
 
@@ -104,3 +104,9 @@ pub fn loss(model: &Mlp, image: &Tensor, label: &Tensor) -> Tensor {
     nn::softmax_cross_entropy(&model.scores(image), label)
 }
 // ANCHOR_END: loss
+
+/// The largest of differences, and NaN if one of them is NaN, which `f64::max` would lose.
+pub fn largest(differences: impl IntoIterator<Item = f64>) -> f64 {
+    let larger = |most: f64, x: f64| if x > most || x.is_nan() { x } else { most };
+    differences.into_iter().fold(0.0, larger)
+}

@@ -197,7 +197,8 @@ mod sealed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the type of a tensor's elements",
     label = "not `bool`, `i32`, `i64`, `u32`, `f32` or `f64`",
-    note = "other numbers are converted before, as in `values.iter().map(|&x| x as i64).collect::<Vec<_>>()`"
+    note = "other numbers are converted before, as in `values.iter().map(|&x| x as i64).collect::<Vec<_>>()`",
+    note = "rows go in one after the other, with the shape: `Tensor::from_vec([rows.len(), columns], rows.concat())`"
 )]
 pub trait Element: sealed::Sealed + Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// The dtype that this type stands for.
