@@ -123,9 +123,14 @@ impl Unrolled {
         let behind = sums::behind_loops(graph, examples);
         let graph = behind.as_ref().unwrap_or(graph);
         let all = examples * inner_examples(graph, examples);
+        let is_sure = |node: &Node| {
+            !is_reduction(&node.op) && repeats(graph, node, (examples, inputs))
+        };
+        // What is done in lanes only if that is predicted to be faster may be larger.
+        let beside = if graph.nodes().iter().any(is_sure) { MAX_BESIDE } else { MAX_PRODUCTS };
         let worth = |node: &Node| match repeats(graph, node, (examples, inputs)) {
             true => Worth::Much,
-            false if is_small(graph, node, all) => Worth::Little,
+            false if is_small(graph, node, all, beside) => Worth::Little,
             false => Worth::Never,
         };
         let first_known = graph.inputs().len() - known.len();
@@ -167,7 +172,7 @@ impl Unrolled {
         let is_sure = is_short || graph.nodes().iter().any(repeating);
         let may_gain = |node: &Node| {
             is_reduction(&node.op)
-                && is_small(graph, node, examples)
+                && is_small(graph, node, examples, MAX_PRODUCTS)
                 && reduced(graph, node) <= SHORT_ROW
         };
         if !is_sure && (steps < 2 || !graph.nodes().iter().any(may_gain)) {
@@ -398,8 +403,9 @@ fn is_reduction(op: &Op) -> bool {
     matches!(op, Op::Reduce { .. } | Op::ArgReduce { .. })
 }
 
-/// Whether an operation is small enough to be unrolled beside one that gains from it.
-fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
+/// Whether an operation is small enough to be unrolled beside one that gains from it; an elementwise one of
+/// so many elements, at most.
+fn is_small(graph: &Graph, node: &Node, examples: usize, beside: usize) -> bool {
     let size = |v: ValueId| graph.ty(v).shape.size() / examples.max(1);
     let results = || node.results().map(|v| size(ValueId(v))).max().unwrap_or(0);
     match &node.op {
@@ -422,7 +428,7 @@ fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
         | Op::Host(_)
         | Op::Pullback(_)
         | Op::AllGather(_) => false,
-        _ => results() <= MAX_BESIDE,
+        _ => results() <= beside,
     }
 }
 
