@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 use unloop_graph::op::{DotDims, Gather, IndexMode, Scatter, ScatterOp};
 use unloop_graph::{
-    ArgReduceOp, Array, Axes, BinaryOp, CompareOp, DType, Graph, Node, Number, Op, ReduceOp, Scalar,
-    Shape, TensorType, UnaryOp, ValueId,
+    ArgReduceOp, Array, Axes, BinaryOp, CompareOp, DType, Graph, Node, Number, Op, ReduceOp,
+    Scalar, Shape, TensorType, UnaryOp, ValueId,
 };
 use unloop_kernel::{
     AxisId, Buffer, BufferId, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt,
