@@ -15,6 +15,7 @@ use crate::instruction::{Program, fused_instruction, instruction, product_within
 use crate::simd::Simd;
 
 /// What [`emit`] finds.
+#[derive(Default)]
 pub(super) struct Emitted {
     pub insts: Vec<Inst>,
     pub constants: Vec<(Slot, u64)>,
@@ -61,6 +62,8 @@ struct Row {
 /// Compiles a nest of one loop over examples.
 pub(super) fn emit(program: &Nest, simd: Simd) -> Emitted {
     let (outer, examples) = match &program.body[..] {
+        // Results without elements: nothing is stored.
+        [] => return Emitted { widest: 8, ..Emitted::default() },
         [Stmt::Loop(each)] if each.kind == Kind::Lanes => (None, each),
         [Stmt::Loop(outer)] => match &outer.body[..] {
             [Stmt::Loop(each)] => (Some(outer.axis), each),
