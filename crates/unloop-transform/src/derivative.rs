@@ -8,7 +8,7 @@ use unloop_graph::{ErrorKind, Place, Result, Tensor, TensorType, Tree};
 
 use crate::function::callable;
 use crate::interpret::{Call, error, execute, failed};
-use crate::linear::{self, Linear, jvp_graph, transpose_graph};
+use crate::linear::{self, Linear, Values, jvp_graph, transpose_graph};
 use crate::{Arguments, Function};
 
 callable! {
@@ -101,7 +101,8 @@ where
             let (tangents, point) = inputs.split_at(tangents.len());
             let float = |t: &Tensor| t.dtype().is_float().then(|| t.clone());
             let tangents: Vec<_> = tangents.iter().map(float).collect();
-            let (mut outputs, tangents) = jvp_graph(&call.program.graph, point, &tangents);
+            let (mut outputs, tangents) =
+                jvp_graph(&call.program.graph, point, &tangents, Values::Joint);
             let zeros = outputs.clone();
             let filled = tangents.into_iter().zip(zeros);
             outputs.extend(filled.map(|(t, like)| t.unwrap_or_else(|| like.zeros_like())));

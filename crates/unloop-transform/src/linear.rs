@@ -17,11 +17,22 @@ struct Dual {
     tangent: Option<Tensor>,
 }
 
-/// Walks a program with values and tangents (absent: zero); gives the outputs and their tangents.
+/// Where the values of a program come from that is walked with tangents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// From whatever computes them with the tangents.
+    Joint,
+    /// From outside of the program of the tangents.
+    Apart,
+}
+
+/// Walks a program with values and tangents (absent: zero); gives the outputs and their tangents. A loop that
+/// computes both gives the values, too, unless the tangents are those of a program of their own.
 pub(crate) fn jvp_graph(
     graph: &Graph,
     inputs: &[Tensor],
     tangents: &[Option<Tensor>],
+    values_of: Values,
 ) -> (Vec<Tensor>, Vec<Option<Tensor>>) {
     let last = graph.last_uses();
     let tangents = tangents.iter().cloned().chain(std::iter::repeat(None));
@@ -32,10 +43,19 @@ pub(crate) fn jvp_graph(
         let duals = operands(node, &values);
         let x: Vec<&Tensor> = duals.iter().map(|d| &d.value).collect();
         let t: Vec<Option<&Tensor>> = duals.iter().map(|d| d.tangent.as_ref()).collect();
-        let y = Tensor::apply(node.op.clone(), &x, node.place);
-        let dy = match t.iter().any(Option::is_some) {
-            true => node.place.scope(|| rules::jvp(&node.op, &Jvp { x: &x, t: &t, y: &y })),
-            false => vec![None; y.len()],
+        let has_tangents = t.iter().any(Option::is_some);
+        let (y, dy) = match &node.op {
+            Op::While(repeat) if has_tangents && values_of == Values::Joint => {
+                node.place.scope(|| rules::jvp_while(repeat, &x, &t))
+            }
+            op => {
+                let y = Tensor::apply(op.clone(), &x, node.place);
+                let dy = match has_tangents {
+                    true => node.place.scope(|| rules::jvp(op, &Jvp { x: &x, t: &t, y: &y })),
+                    false => vec![None; y.len()],
+                };
+                (y, dy)
+            }
         };
         for ((v, value), tangent) in node.results().zip(y).zip(dy) {
             values[v as usize] = Some(Dual { value, tangent });
@@ -71,7 +91,7 @@ pub(crate) fn linearize(
     let mut params = params.into_iter();
     let tangents: Vec<Option<Tensor>> =
         active.iter().map(|on| if *on { params.next() } else { None }).collect();
-    let (outputs, tangents) = jvp_graph(graph, point, &tangents);
+    let (outputs, tangents) = jvp_graph(graph, point, &tangents, Values::Apart);
     let types = tangents.iter().map(|t| t.as_ref().map(Tensor::ty)).collect();
     let live: Vec<Tensor> = tangents.into_iter().flatten().collect();
     let TracedProgram { graph, captures } = trace.finish(&live)?;

@@ -142,6 +142,18 @@ const PROGRAMS: &[(&str, Program)] = &[
         let small = x.clamp(&Tensor::from(-0.5), &Tensor::from(0.5)).cast(DType::F32);
         (even.select(m, &small.cast(DType::F64)), (whole * 3i32).max().cast(DType::F64))
     }),
+    ("a loop over what a loop passes on", |x, m| {
+        let inner = |left: &Tensor, up: &Tensor| {
+            let next = left.minimum(up) + 0.1 * up.sin();
+            (next.clone(), next)
+        };
+        let outer = |row: &Tensor| {
+            let (last, rest) = scan(inner, &row.at(0), row);
+            (rest + last, ())
+        };
+        let row = scan_times(20, outer, &Tensor::concatenate(&[x, m, x, m], 0)).0;
+        (row.at(..6), row.sum())
+    }),
     ("nothing of the example", |x, m| (m.exp(), 0.0 * x + Tensor::from(2.0))),
 ];
 

@@ -15,6 +15,7 @@ use crate::instruction::{Program, fused_instruction, instruction, product_within
 use crate::simd::Simd;
 
 /// What [`emit`] finds.
+#[derive(Default)]
 pub(super) struct Emitted {
     pub insts: Vec<Inst>,
     pub constants: Vec<(Slot, u64)>,
@@ -61,6 +62,8 @@ struct Row {
 /// Compiles a nest of one loop over examples.
 pub(super) fn emit(program: &Nest, simd: Simd) -> Emitted {
     let (outer, examples) = match &program.body[..] {
+        // Results without elements: nothing is stored.
+        [] => return Emitted { widest: 8, ..Emitted::default() },
         [Stmt::Loop(each)] if each.kind == Kind::Lanes => (None, each),
         [Stmt::Loop(outer)] => match &outer.body[..] {
             [Stmt::Loop(each)] => (Some(outer.axis), each),
@@ -168,9 +171,20 @@ impl Emitter<'_> {
         Place { buffer, first: index.offset, strides: [outer, index.stride(LANES)] }
     }
 
-    /// A read of memory before any loop.
+    /// A read of an input that is the same in all runs of loops.
     fn plain_read(&self, x: ExprId) -> Option<&Read> {
-        self.program.read(x).filter(|read| self.steps(&read.index).is_empty())
+        let read = self.program.read(x)?;
+        let is_plain = self.steps(&read.index).is_empty() && !self.is_local(read.buffer);
+        is_plain.then_some(read)
+    }
+
+    fn is_local(&self, buffer: BufferId) -> bool {
+        self.role(buffer) == Role::Local
+    }
+
+    /// Whether a statement of the outermost block writes an output.
+    fn is_output(&self, stmt: &Stmt) -> bool {
+        matches!(stmt, Stmt::Store { buffer, .. } if !self.is_local(*buffer))
     }
 
     fn find_varying(&mut self) {
@@ -337,7 +351,7 @@ impl Emitter<'_> {
         let mut reads: Vec<(Place, ExprId)> = needed
             .filter(|&x| self.is_needed(x) && !self.is_uniform(x))
             .filter_map(|x| {
-                let read = self.plain_read(x).filter(|r| self.role(r.buffer) != Role::Local)?;
+                let read = self.plain_read(x)?;
                 Some((self.place_of(read.buffer, &read.index), x))
             })
             .collect();
@@ -371,7 +385,8 @@ impl Emitter<'_> {
                 Stmt::Store { .. } => {}
             }
         }
-        let mut stores: Vec<(Place, ExprId)> = (block.iter())
+        let outputs = block.iter().filter(|stmt| self.is_output(stmt));
+        let mut stores: Vec<(Place, ExprId)> = outputs
             .filter_map(|stmt| match stmt {
                 Stmt::Store { buffer, index, value } => {
                     Some((self.place_of(*buffer, index), *value))
@@ -412,7 +427,7 @@ impl Emitter<'_> {
             .collect();
         let ends = self.ends(block, &kept);
         for (at, stmt) in block.iter().enumerate() {
-            if !matches!(stmt, Stmt::Store { .. }) {
+            if !self.is_output(stmt) {
                 self.load_for(stmt);
                 self.stmt(stmt);
             }
@@ -437,7 +452,7 @@ impl Emitter<'_> {
                 *last = at.max(*last);
             }
         };
-        let is_kept = |stmt: &Stmt| !kept.is_empty() && matches!(stmt, Stmt::Store { .. });
+        let is_kept = |stmt: &Stmt| !kept.is_empty() && self.is_output(stmt);
         for (at, stmt) in block.iter().enumerate().filter(|(_, stmt)| !is_kept(stmt)) {
             self.for_reads(stmt, &mut |x| read(x, at));
         }
@@ -525,27 +540,27 @@ impl Emitter<'_> {
     fn write(&mut self, buffer: BufferId, index: &Index, value: ExprId) {
         let (from, dtype, uniform) = (self.place(value), self.dtype(value), self.is_uniform(value));
         let (to, steps) = (self.place_of(buffer, index), self.steps(index));
-        self.insts.push(match self.role(buffer) {
-            Role::Local => {
+        self.insts.push(match self.is_local(buffer) {
+            true => {
                 let dst = Slot::Kept(self.kept[buffer.0 as usize] + to.first as usize);
                 Inst::Keep { dst, from, steps, dtype, uniform }
             }
-            Role::Input | Role::Output => Inst::Write { from, to, steps, dtype, uniform },
+            false => Inst::Write { from, to, steps, dtype, uniform },
         });
     }
 
     fn compute(&mut self, x: ExprId) {
         if let Some(Read { buffer, index, .. }) = self.program.read(x)
-            && !self.steps(index).is_empty()
+            && self.plain_read(x).is_none()
         {
             let (dst, dtype, uniform) = (self.room(x), self.dtype(x), self.is_uniform(x));
             let (from, steps) = (self.place_of(*buffer, index), self.steps(index));
-            self.insts.push(match self.role(*buffer) {
-                Role::Local => {
+            self.insts.push(match self.is_local(*buffer) {
+                true => {
                     let from = Slot::Kept(self.kept[buffer.0 as usize] + from.first as usize);
                     Inst::Recall { dst, from, steps, dtype }
                 }
-                Role::Input | Role::Output => Inst::Read { dst, from, steps, dtype, uniform },
+                false => Inst::Read { dst, from, steps, dtype, uniform },
             });
             return;
         }
@@ -653,7 +668,7 @@ impl Emitter<'_> {
         let test = self.test(each, &passed, &captured);
         // The condition and the next values are no longer needed.
         for x in kept.into_iter().chain(on) {
-            if is_local(each, x) {
+            if is_inner(each, x) {
                 self.release(x);
             }
         }
@@ -719,7 +734,7 @@ impl Emitter<'_> {
 }
 
 /// Whether a loop computes a value.
-fn is_local(each: &Loop, x: ExprId) -> bool {
+fn is_inner(each: &Loop, x: ExprId) -> bool {
     inner(each).any(|stmt| match stmt {
         Stmt::Let(y) => *y == x,
         Stmt::Loop(inner) => inner.carried.iter().any(|p| p.value == x),

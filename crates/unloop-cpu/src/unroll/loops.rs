@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use unloop_graph::op::{Scan, While};
-use unloop_graph::{Array, Shape, TensorType};
+use unloop_graph::{Array, DType, Shape, TensorType};
 use unloop_kernel::{AxisId, Buffer, BufferId, Carried, Expr, ExprId, Kind, Loop, Role, Stmt};
 
 use super::memory::{Sinks, View};
@@ -46,25 +46,21 @@ impl Unroller {
         let (shared, start) = operands.split_at(scan.shared);
         let (start, entries) = start.split_at(scan.carry);
         let in_memory = entries.iter().all(|x| x.memory.is_some());
-        let is_read = sinks.iter().any(|s| s.is_read);
-        if (is_read || !in_memory) && scan.length <= MAX_RUNS {
+        let is_kept = !in_memory || sinks.iter().any(|s| s.is_read);
+        if is_kept && scan.length <= MAX_RUNS {
             return self.runs(scan, operands, results);
         }
         // Examples move while a `while` loop runs, but not what is kept of them.
-        if is_read && self.whiles > 0 {
+        if is_kept && self.whiles > 0 {
             return None;
         }
+        let entries: Vec<Value> = entries.iter().map(|x| self.in_memory(x)).collect();
         let mut values = Vec::new();
         let mut stacks = Vec::new();
         for (sinks, ty) in sinks.into_iter().zip(&results[scan.carry..]) {
             let mut views = sinks.outputs;
             self.written.extend(views.iter().map(|view| view.of));
-            let kept = sinks.is_read.then(|| {
-                let len = ty.shape.size();
-                self.kept += len;
-                self.nest.buffers.push(Buffer { role: Role::Local, dtype: ty.dtype, len });
-                View::whole(BufferId(self.nest.buffers.len() as u32 - 1), &ty.shape)
-            });
+            let kept = sinks.is_read.then(|| self.keep(ty.dtype, &ty.shape));
             views.extend(kept.clone());
             if self.kept > MAX_KEPT {
                 return None;
@@ -75,7 +71,7 @@ impl Unroller {
         let types = &scan.body.inputs()[scan.shared + scan.carry..];
         let kind = Kind::Serial { reverse: scan.reverse };
         let mut results = self.repeat(start, scan.length, |s, axis, passed| {
-            let entry = |(x, ty): (&&Value, _)| match &x.memory {
+            let entry = |(x, ty): (&Value, _)| match &x.memory {
                 Some(memory) => s.entry(memory, axis, ty),
                 // Nothing, which the body may not read.
                 None => Some(Value::default()),
@@ -99,6 +95,48 @@ impl Unroller {
         })?;
         results.extend(values);
         Some(results)
+    }
+
+    /// Memory of an example, for what loops write and others read.
+    fn keep(&mut self, dtype: DType, shape: &Shape) -> View {
+        let len = shape.size();
+        self.kept += len;
+        self.nest.buffers.push(Buffer { role: Role::Local, dtype, len });
+        View::whole(BufferId(self.nest.buffers.len() as u32 - 1), shape)
+    }
+
+    /// A value whose elements a loop reads one after the other: numbers are written to memory first.
+    fn in_memory(&mut self, x: &Value) -> Value {
+        let (None, Some(ids)) = (&x.memory, &x.ids) else { return x.clone() };
+        let numbers = elements(ids);
+        let Some(&first) = numbers.first() else { return x.clone() };
+        let view = self.keep(self.dtype(first), ids.shape());
+        for (element, value) in numbers.into_iter().enumerate() {
+            let index = self.index(view.of, element, None);
+            let store = Stmt::Store { buffer: view.of, index, value };
+            self.blocks.last_mut().into_iter().for_each(|block| block.push(store.clone()));
+        }
+        Value { ids: x.ids.clone(), memory: Some(view) }
+    }
+
+    /// The numbers of a value that a loop has kept.
+    pub fn recall(&mut self, x: &Value) -> Option<Array> {
+        let view = x.memory.as_ref()?;
+        let buffer = &self.nest.buffers[view.of.0 as usize];
+        if buffer.role != Role::Local || view.shape.size() > MAX_ELEMENTS {
+            return None;
+        }
+        let (dtype, depth) = (buffer.dtype, self.blocks.len() - 1);
+        let mut ids = Vec::with_capacity(view.shape.size());
+        view.shape.for_each_index(|index| {
+            let moved = index.iter().zip(&view.strides).map(|(&i, &s)| i as isize * s);
+            let element = view.offset + moved.sum::<isize>();
+            let load = self.read(view.of, element as usize, None);
+            let id = self.fresh(load, dtype, depth);
+            self.blocks[depth].push(Stmt::Let(id));
+            ids.push(id);
+        });
+        Some(array(view.shape.clone(), ids))
     }
 
     /// A short loop, run after run.

@@ -9,6 +9,7 @@ mod memory;
 mod scalars;
 mod tape;
 
+use smallvec::SmallVec;
 use unloop_graph::{Array, DType, ErrorKind, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::{AxisId, Expr, Kind, Nest, Role, Stmt};
 
@@ -74,6 +75,9 @@ const FEWEST_KEPT: usize = 64;
 /// Examples of a program, at least.
 const FEWEST: usize = 32;
 
+/// Inputs that may be of outer or of inner examples, at most: each choice is tried.
+const EITHER: usize = 4;
+
 /// Elements of an example up to which moving them about costs more than computing with them, so that
 /// unrolling gains.
 const SHORT: usize = 16;
@@ -123,9 +127,13 @@ impl Unrolled {
         let behind = sums::behind_loops(graph, examples);
         let graph = behind.as_ref().unwrap_or(graph);
         let all = examples * inner_examples(graph, examples);
+        let is_sure =
+            |node: &Node| !is_reduction(&node.op) && repeats(graph, node, (examples, inputs));
+        // What is done in lanes only if that is predicted to be faster may be larger.
+        let beside = if graph.nodes().iter().any(is_sure) { MAX_BESIDE } else { MAX_PRODUCTS };
         let worth = |node: &Node| match repeats(graph, node, (examples, inputs)) {
             true => Worth::Much,
-            false if is_small(graph, node, all) => Worth::Little,
+            false if is_small(graph, node, all, beside) => Worth::Little,
             false => Worth::Never,
         };
         let first_known = graph.inputs().len() - known.len();
@@ -167,7 +175,7 @@ impl Unrolled {
         let is_sure = is_short || graph.nodes().iter().any(repeating);
         let may_gain = |node: &Node| {
             is_reduction(&node.op)
-                && is_small(graph, node, examples)
+                && is_small(graph, node, examples, MAX_PRODUCTS)
                 && reduced(graph, node) <= SHORT_ROW
         };
         if !is_sure && (steps < 2 || !graph.nodes().iter().any(may_gain)) {
@@ -181,9 +189,25 @@ impl Unrolled {
             outputs: outputs().map(any).collect(),
         };
         let (any, first) = (region(&any), region(&first));
+        // As many inner examples as outer ones: a vector of them may be of either.
+        let is_square = inner_examples(graph, examples) == examples;
+        let vectors: SmallVec<[usize; EITHER]> = (0..graph.inputs().len())
+            .filter(|&i| is_square && graph.inputs()[i].shape[..] == [examples])
+            .collect();
+        let choices = if vectors.len() <= EITHER { 1 << vectors.len() } else { 1 };
+        let shared = |choice: usize| {
+            let mut region = Region { inputs: any.inputs.clone(), ..region(&|_| None) };
+            let taken = vectors.iter().enumerate().filter(|(k, _)| choice >> k & 1 == 1);
+            taken.for_each(|(_, &i)| region.inputs[i] = None);
+            region
+        };
         let other = (any.inputs != first.inputs).then_some(first);
+        let regions = (1..choices).map(shared);
         let mut unrolled = Unrolled::region(graph, known, &any, simd)
-            .or_else(|| Unrolled::region(graph, known, &other?, simd))?;
+            .or_else(|| Unrolled::region(graph, known, &other?, simd))
+            .or_else(|| {
+                regions.into_iter().find_map(|r| Unrolled::region(graph, known, &r, simd))
+            })?;
         unrolled.is_sure = is_sure;
         // Plain vectors need not be moved for kernels.
         let moved = graph.inputs().len() + graph.outputs().len();
@@ -398,8 +422,9 @@ fn is_reduction(op: &Op) -> bool {
     matches!(op, Op::Reduce { .. } | Op::ArgReduce { .. })
 }
 
-/// Whether an operation is small enough to be unrolled beside one that gains from it.
-fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
+/// Whether an operation is small enough to be unrolled beside one that gains from it; an elementwise one of
+/// so many elements, at most.
+fn is_small(graph: &Graph, node: &Node, examples: usize, beside: usize) -> bool {
     let size = |v: ValueId| graph.ty(v).shape.size() / examples.max(1);
     let results = || node.results().map(|v| size(ValueId(v))).max().unwrap_or(0);
     match &node.op {
@@ -422,7 +447,7 @@ fn is_small(graph: &Graph, node: &Node, examples: usize) -> bool {
         | Op::Host(_)
         | Op::Pullback(_)
         | Op::AllGather(_) => false,
-        _ => results() <= MAX_BESIDE,
+        _ => results() <= beside,
     }
 }
 

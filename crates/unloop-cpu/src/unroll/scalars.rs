@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use smallvec::SmallVec;
 use unloop_graph::op::{DotDims, Gather, IndexMode, Scatter, ScatterOp};
 use unloop_graph::{
-    ArgReduceOp, Array, Axes, BinaryOp, CompareOp, DType, Graph, Number, Op, ReduceOp, Scalar,
-    Shape, TensorType, UnaryOp, ValueId,
+    ArgReduceOp, Array, Axes, BinaryOp, CompareOp, DType, Graph, Node, Number, Op, ReduceOp,
+    Scalar, Shape, TensorType, UnaryOp, ValueId,
 };
 use unloop_kernel::{
     AxisId, Buffer, BufferId, Expr, ExprId, Index, Kind, Loop, Nest, Read, Role, Stmt,
@@ -317,6 +317,7 @@ impl Unroller {
             if self.nest.exprs.len() > MAX_EXPRS {
                 return None;
             }
+            self.recall_for(node, &mut values);
             let operands: SmallVec<[&Value; 3]> =
                 node.operands.iter().map(|v| &values[v.index()]).collect();
             let results = match &node.op {
@@ -340,7 +341,27 @@ impl Unroller {
             drop(operands);
             values.extend(results);
         }
-        Some(graph.outputs().iter().map(|v| values[v.index()].clone()).collect())
+        let mut outputs: Vec<Value> =
+            graph.outputs().iter().map(|v| values[v.index()].clone()).collect();
+        for x in outputs.iter_mut().filter(|x| x.ids.is_none()) {
+            x.ids = self.recall(x);
+        }
+        Some(outputs)
+    }
+
+    /// Reads what loops have kept of the operands of an operation that is neither a loop's entry nor a view.
+    fn recall_for(&mut self, node: &Node, values: &mut [Value]) {
+        let entries = match &node.op {
+            Op::Scan(scan) => scan.shared + scan.carry,
+            _ => node.operands.len(),
+        };
+        for v in &node.operands[..entries] {
+            let x = &values[v.index()];
+            let is_view = || x.memory.as_ref().is_some_and(|view| view.through(&node.op).is_some());
+            if x.ids.is_none() && !is_view() {
+                values[v.index()].ids = self.recall(&x.clone());
+            }
+        }
     }
 
     /// The results of an operation, as numbers and as a view.

@@ -7,6 +7,20 @@
 //! - An [`Expr`](crate::Expr) is one scalar. A [`Stmt::Let`] computes it where it stands; every
 //!   expression is computed once, before it is read, in the same loop or one around it.
 //! - A loop passes values on ([`Carried`]): within the loop and behind it the value is the latest.
+//!
+//! The sum of the squares of each row of a matrix:
+//!
+//! ```text
+//! a: in f64[300], b: out f64[100]
+//!   grid i0 < 100
+//!     x0 = 0.0
+//!     lanes i1 < 3, from x1 = x0
+//!       x2 = a[3·i0 + i1]
+//!       x3 = mul x2 x2
+//!       x4 = add x1 x3
+//!       next x1 = x4
+//!     b[i0] = x1
+//! ```
 
 mod check;
 mod eval;

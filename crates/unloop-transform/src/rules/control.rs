@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use unloop_graph::op::{Scan, Switch, While, entry_type};
 use unloop_graph::stack::deeper;
 use unloop_graph::{
@@ -11,7 +12,7 @@ use unloop_graph::{
 
 use super::{Batched, Jvp, Operand};
 use crate::interpret::eval;
-use crate::linear::{jvp_graph, transpose_graph};
+use crate::linear::{Values, jvp_graph, transpose_graph};
 use crate::vmap::batch_graph;
 
 /// Applies an operation, or gives the error of making it as all of its results.
@@ -346,7 +347,7 @@ fn marked_tangents(
     tangents: &[Option<Tensor>],
     marked: &[bool],
 ) -> Vec<Tensor> {
-    let (values, tangents) = jvp_graph(graph, point, tangents);
+    let (values, tangents) = jvp_graph(graph, point, tangents, Values::Joint);
     let tangent = |((t, y), marked): ((Option<Tensor>, Tensor), &bool)| {
         marked.then(|| t.unwrap_or_else(|| y.zeros_like()))
     };
@@ -389,7 +390,7 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     let active: Vec<bool> = rule.t.iter().map(Option::is_some).collect();
     match op {
         Op::Switch(switch) => jvp_switch(switch, &x, &active, rule),
-        Op::While(repeat) => jvp_while(repeat, &x, &active, rule),
+        Op::While(repeat) => jvp_while(repeat, rule.x, rule.t).1,
         Op::Scan(scan) => jvp_scan(scan, &x, &active, rule),
         other => unreachable!("{} is no control flow", other.name()),
     }
@@ -426,13 +427,19 @@ fn jvp_switch(
     spread(apply_all(op, count), &marked)
 }
 
-/// A loop that passes on values and tangents side by side.
-fn jvp_while(repeat: &While, x: &[Tensor], active: &[bool], rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
+/// The results of a loop and their tangents, by a loop that passes on both side by side.
+pub(crate) fn jvp_while(
+    repeat: &While,
+    x: &[&Tensor],
+    t: &[Option<&Tensor>],
+) -> (SmallVec<[Tensor; 1]>, Vec<Option<Tensor>>) {
+    let active: Vec<bool> = t.iter().map(Option::is_some).collect();
+    let x: Vec<Tensor> = x.iter().map(|x| (*x).clone()).collect();
     let shared = repeat.shared;
-    let (all, _) = fixed_point(&repeat.body, active, shared, repeat.carry());
+    let (all, _) = fixed_point(&repeat.body, &active, shared, repeat.carry());
     let marked = floats(repeat.body.inputs(), all);
     let carried = marked[shared..].to_vec();
-    let tangent = |i: usize| rule.t[i].cloned().unwrap_or_else(|| x[i].zeros_like());
+    let tangent = |i: usize| t[i].cloned().unwrap_or_else(|| x[i].zeros_like());
     let (constant, start): (Vec<usize>, Vec<usize>) =
         (0..x.len()).filter(|&i| marked[i]).partition(|&i| i < shared);
     // Shared values and tangents, then passed-on values and tangents.
@@ -462,8 +469,9 @@ fn jvp_while(repeat: &While, x: &[Tensor], active: &[bool], rule: &Jvp<'_>) -> V
         let operands = [&inputs[..at], &captured, &inputs[at..]].concat();
         Ok((op, operands))
     })();
-    let count = repeat.carry() + start.len();
-    spread(apply_all(op, count).split_off(repeat.carry()), &carried)
+    let mut values = apply_all(op, repeat.carry() + start.len());
+    let tangents = spread(values.split_off(repeat.carry()), &carried);
+    (values.into(), tangents)
 }
 
 /// Two loops: one that notes what is passed on at each step, and one of the tangents, whose steps

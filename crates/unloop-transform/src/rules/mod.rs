@@ -18,6 +18,7 @@ mod reduce;
 mod search;
 mod sort;
 
+pub(crate) use control::jvp_while;
 use unloop_graph::{Axes, Error, ErrorKind, Op, Place, Shape, Tensor, TensorType};
 
 /// A value under `vmap`.
