@@ -16,10 +16,10 @@ macro_rules! fails {
         assert!(at.line().abs_diff(line) <= 1, "line {line}: {error}");
         let text = error.kind().to_string();
         assert_eq!(text, $message);
-        let inner = error.inner_op().map_or(String::new(), |inner| format!(", in {inner}"));
+        let inner = error.inner_op().map_or(String::new(), |inner| format!(", in `{inner}`"));
         assert_eq!(
             error.to_string(),
-            format!("{} at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
+            format!("`{}` at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
         );
         error
     }};
@@ -134,7 +134,7 @@ fn indices_out_of_bounds() -> Result<()> {
     fails!(
         x.at(0),
         "at",
-        "1 indices for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one"
+        "1 index for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one"
     );
     // Indices known at run time only.
     let i = Tensor::from([1i64, 7]);
