@@ -106,7 +106,8 @@ pub enum ErrorKind {
     },
     /// The number of indices is not the rank.
     #[error(
-        "{given} indices for a tensor of shape {shape}; index every dimension, `..` takes a whole one"
+        "{given} {} for a tensor of shape {shape}; index every dimension, `..` takes a whole one",
+        if *.given == 1 { "index" } else { "indices" }
     )]
     IndexCount {
         /// How many were given.
@@ -319,8 +320,8 @@ impl Error {
     ///
     /// ```
     /// # use unloop_graph::Tensor;
-    /// let x = Tensor::from([1, 2]).silu();
-    /// assert_eq!(x.check().unwrap_err().inner_op(), Some("sigmoid"));
+    /// let x = Tensor::from([1.0, 2.0]).softmax(1);
+    /// assert_eq!(x.check().unwrap_err().inner_op(), Some("max_keep"));
     /// ```
     pub fn inner_op(&self) -> Option<&'static str> {
         self.site().inner
@@ -345,12 +346,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.op())?;
+        write!(f, "`{}`", self.op())?;
         if let Some(at) = self.location() {
             write!(f, " at {}:{}:{}", at.file(), at.line(), at.column())?;
         }
         if let Some(inner) = self.inner_op() {
-            write!(f, ", in {inner}")?;
+            write!(f, ", in `{inner}`")?;
         }
         write!(f, ": {}", self.0.kind)
     }

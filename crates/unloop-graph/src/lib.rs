@@ -37,7 +37,7 @@ pub use shape::{Axes, Shape, TensorType};
 pub use tensor::{
     AtIndex, AxisList, AxisNumber, Broadcast, Conv, DimensionIndex, Direction, Elementwise, Given,
     IndexArg, IndexRange, Nested, Operand, PadMode, Tensor, TensorList, WindowAxis,
-    associative_scan, operands, strided,
+    associative_scan, floats, not_floats, operands, strided,
 };
 pub use trace::{Capture, Index, LoopIndices, Mapped, Trace, TracedProgram};
 pub use tree::{Structure, Tree};

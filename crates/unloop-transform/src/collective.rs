@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use unloop_graph::{DType, Error, ErrorKind, Op, Place, ReduceOp, Tensor, operation};
+use unloop_graph::{DType, Error, ErrorKind, Op, Place, ReduceOp, Tensor, floats, operation};
 
 thread_local! {
     /// The named axes that are being mapped, innermost last.
@@ -102,11 +102,10 @@ pub fn psum(x: &Tensor, axis: &str) -> Tensor {
     operation("psum", || reduced(ReduceOp::Sum, x, axis))
 }
 
-/// The mean over all examples of a named axis, of the shape and dtype of one example's `x`; means of
-/// integers are rounded towards zero.
+/// The mean over all examples of a named axis, of the shape and dtype of one example's `x`.
 ///
 /// # Errors
-/// Carried by the result: those of [`all_gather`]; `UnsupportedDType` for bool.
+/// Carried by the result: those of [`all_gather`]; `UnsupportedDType` unless the dtype is f32 or f64.
 ///
 /// ```
 /// # use unloop_graph::Tensor;
@@ -118,11 +117,10 @@ pub fn psum(x: &Tensor, axis: &str) -> Tensor {
 #[track_caller]
 pub fn pmean(x: &Tensor, axis: &str) -> Tensor {
     operation("pmean", || {
-        let sum = psum(x, axis);
-        match axis_size(axis) {
-            Some(size) => sum / Tensor::from(size as f64).cast(x.dtype()),
-            None => sum,
-        }
+        floats(&[x], || match axis_size(axis) {
+            Some(size) => psum(x, axis) / size as f64,
+            None => psum(x, axis),
+        })
     })
 }
 

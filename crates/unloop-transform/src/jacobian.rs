@@ -156,7 +156,7 @@ where
     Args: Arguments<First = Tensor> + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    jacfwd(grad(f))
+    operation("hessian", || jacfwd(grad(f)))
 }
 
 /// [`hessian`] in a first argument that is a tree: for each of its tensors, in order, the second
@@ -213,7 +213,7 @@ pub fn hvp<'f, X>(
 where
     X: Tree + Send + Sync + 'f,
 {
-    let push = crate::jvp(grad(f));
+    let push = operation("hvp", || crate::jvp(grad(f)));
     move |x: &X, v: &X| push(x, v).1
 }
 
@@ -258,9 +258,8 @@ impl<'f, Args: Arguments + 'f> Jacobian<'f, Args, Args::First> {
     /// assert_eq!(j.to_vec::<f64>()?[24], 8.0);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
-    #[track_caller]
     pub fn chunks(self, size: usize) -> Jacobian<'f, Args, Args::First> {
-        jacobian(JacobianOf { chunk: Some(size), place: Place::of("jacobian"), ..self.how })
+        jacobian(JacobianOf { chunk: Some(size), ..self.how })
     }
 }
 

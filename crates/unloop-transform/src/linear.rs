@@ -57,6 +57,15 @@ pub(crate) fn jvp_graph(
                 (y, dy)
             }
         };
+        for (t, y) in dy.iter().zip(&y).filter_map(|(t, y)| Some((t.as_ref()?, y))) {
+            debug_assert!(
+                y.as_error().is_some() || fits(t, &y.ty()),
+                "a tangent {} of a {} of `{}`",
+                t.ty(),
+                y.ty(),
+                node.op
+            );
+        }
         for ((v, value), tangent) in node.results().zip(y).zip(dy) {
             values[v as usize] = Some(Dual { value, tangent });
         }
@@ -156,6 +165,11 @@ impl Linear {
     }
 }
 
+/// Whether a derivative has the type of what it is the derivative of; one that failed has none.
+fn fits(derivative: &Tensor, ty: &TensorType) -> bool {
+    derivative.as_error().is_some() || derivative.ty() == *ty
+}
+
 /// Adds a cotangent to those that came by other ways.
 fn accumulate(slot: &mut Option<Tensor>, ct: Tensor) {
     *slot = Some(match slot.take() {
@@ -212,6 +226,13 @@ pub(crate) fn transpose_graph(
         let cotangents = node.place.scope(|| transpose_node(&node.op, &cts, &x));
         for (v, ct) in node.operands.iter().zip(cotangents) {
             if let (true, Some(ct)) = (is_linear[v.index()], ct) {
+                debug_assert!(
+                    fits(&ct, graph.ty(*v)),
+                    "a cotangent {} of a {} in `{}`",
+                    ct.ty(),
+                    graph.ty(*v),
+                    node.op
+                );
                 node.place.scope(|| accumulate(&mut sums[v.index()], ct));
             }
         }
@@ -221,7 +242,12 @@ pub(crate) fn transpose_graph(
 }
 
 fn transpose_node(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec<Option<Tensor>> {
-    if let Some(error) = cts.iter().flatten().find(|ct| ct.as_error().is_some()) {
+    let known = x.iter().filter_map(|x| match x {
+        Operand::Known(x) => Some(*x),
+        Operand::Linear(_) => None,
+    });
+    let mut all = cts.iter().flatten().chain(known);
+    if let Some(error) = all.find(|x| x.as_error().is_some()) {
         return vec![Some(error.clone()); x.len()];
     }
     rules::transpose(op, cts, x)

@@ -29,7 +29,8 @@ use ndarray::Dimension;
 use num_complex::Complex as Number;
 use unloop_derive::Tree;
 use unloop_graph::{
-    AxisList, DType, Element, Operand, Place, Result, Shape, Tensor, operands, operation,
+    AxisList, DType, Element, Operand, Place, Result, Shape, Tensor, not_floats, operands,
+    operation,
 };
 
 /// A tensor of complex numbers, of any shape, with parts in f32 or f64 (or integers, for what is defined
@@ -205,7 +206,7 @@ methods! {
     /// and dtype of the parts.
     ///
     /// # Errors
-    /// Carried by the result: `DTypeMismatch` for parts that are no floats.
+    /// Carried by the result: `UnsupportedDType` for parts that are no floats.
     ///
     /// ```
     /// use unloop::{Complex, Tensor};
@@ -242,6 +243,9 @@ methods! {
     /// `1/z` of each element, as `conj(z)/|z|²`. The square of a large or small `z` leaves the range of its
     /// dtype: `1.0 / z` does not.
     ///
+    /// # Errors
+    /// Carried by the result: `UnsupportedDType` for parts that are no floats.
+    ///
     /// ```
     /// use unloop::{Complex, Tensor};
     /// let z = Complex::new(Tensor::from(0.0), Tensor::from(2.0));
@@ -249,6 +253,9 @@ methods! {
     /// # Ok::<(), unloop::Error>(())
     /// ```
     recip(z) -> Complex {
+        if let Some(error) = not_floats(&[&z.re, &z.im]) {
+            return Complex { re: error.clone(), im: error };
+        }
         let scale = z.norm_squared();
         Complex { re: &z.re / &scale, im: -(&z.im / &scale) }
     }
@@ -279,7 +286,7 @@ methods! {
     /// The principal logarithm of each element, `ln |z| + i·angle`; the cut is the negative real axis.
     ///
     /// # Errors
-    /// Carried by the result: `DTypeMismatch` for parts that are no floats.
+    /// Carried by the result: `UnsupportedDType` for parts that are no floats.
     ///
     /// ```
     /// use unloop::{Complex, Tensor};
@@ -293,7 +300,7 @@ methods! {
     /// real axis.
     ///
     /// # Errors
-    /// Carried by the result: `DTypeMismatch` for parts that are no floats.
+    /// Carried by the result: `UnsupportedDType` for parts that are no floats.
     ///
     /// ```
     /// use unloop::{Complex, Tensor};
@@ -380,6 +387,9 @@ methods! {
     /// A whole power of each element, by repeated squaring; of a negative exponent that of
     /// [`recip`](Complex::recip). The power 0 is 1.
     ///
+    /// # Errors
+    /// Carried by the result: `UnsupportedDType` of a negative exponent for parts that are no floats.
+    ///
     /// ```
     /// use unloop::{Complex, Tensor};
     /// let i = Complex::new(Tensor::from(0.0), Tensor::from(1.0));
@@ -400,7 +410,7 @@ methods! {
     ///
     /// # Errors
     /// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for exponents of other shape or
-    /// dtype; `DTypeMismatch` for parts that are no floats.
+    /// dtype; `UnsupportedDType` for parts that are no floats.
     ///
     /// ```
     /// use unloop::{Complex, Tensor};
@@ -586,6 +596,9 @@ fn multiply(a: &Complex, b: &Complex) -> Complex {
 /// Smith's algorithm (1962): the smaller part by the larger one, so that squares do not overflow.
 #[track_caller]
 fn divide(a: &Complex, b: &Complex) -> Complex {
+    if let Some(error) = not_floats(&[&b.re, &b.im]) {
+        return Complex { re: error.clone(), im: error };
+    }
     let real = b.re.abs().greater_equal(&b.im.abs());
     let (most, least) = (real.select(&b.re, &b.im), real.select(&b.im, &b.re));
     let ratio = &least / &most;

@@ -27,7 +27,7 @@ use unloop_graph::op::{HostKernel, HostOp};
 use unloop_graph::shape::{normalize_axes, normalize_axis};
 use unloop_graph::{
     Array, AxisList, AxisNumber, Element, Error, ErrorKind, Number, Place, Shape, Tensor,
-    TensorType, operation, with_dtype,
+    TensorType, not_floats, operation, with_dtype,
 };
 use unloop_transform::host_call;
 
@@ -218,17 +218,25 @@ impl HostOp for Fourier {
     }
 }
 
-fn failed(op: &'static str, message: String, place: Place) -> Complex {
-    let error = Tensor::error(Error::new(op, ErrorKind::InvalidArgument(message), place));
-    Complex { re: error.clone(), im: error }
+#[track_caller]
+fn failed(op: &'static str, kind: ErrorKind) -> Tensor {
+    Tensor::error(Error::new(op, kind, Place::here()))
 }
 
-/// How many values there are along an axis, one or more, and how many axes behind it.
-fn place_of(x: &Tensor, axis: isize) -> Result<(usize, usize), String> {
-    let at = normalize_axis(axis, x.rank()).map_err(|kind| kind.to_string())?;
-    match x.shape()[at] {
-        0 => Err("takes one value or more along the axis".into()),
-        n => Ok((n, x.rank() - 1 - at)),
+/// How many values there are along an axis of some parts, one or more, and how many axes behind it.
+#[track_caller]
+fn place_of(op: &'static str, parts: &[&Tensor], axis: isize) -> Result<(usize, usize), Tensor> {
+    if let Some(error) = not_floats(parts) {
+        return Err(error);
+    }
+    let rank = parts[0].rank();
+    let at = normalize_axis(axis, rank).map_err(|kind| failed(op, kind))?;
+    match parts[0].shape()[at] {
+        0 => {
+            let message = "takes one value or more along the axis".into();
+            Err(failed(op, ErrorKind::InvalidArgument(message)))
+        }
+        n => Ok((n, rank - 1 - at)),
     }
 }
 
@@ -237,12 +245,9 @@ fn place_of(x: &Tensor, axis: isize) -> Result<(usize, usize), String> {
 fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
     let place = Place::here();
     place.scope(|| {
-        if z.re.as_error().is_some() || z.im.as_error().is_some() {
-            return z.clone();
-        }
-        let (n, behind) = match place_of(&z.re, axis) {
+        let (n, behind) = match place_of("fft", &[&z.re, &z.im], axis) {
             Ok(found) => found,
-            Err(message) => return failed("fft", message, place),
+            Err(error) => return Complex { re: error.clone(), im: error },
         };
         let scale = if inverse { 1.0 / n as f64 } else { 1.0 };
         let transform = Transform::Complex { inverse };
@@ -256,12 +261,9 @@ fn along(z: &Complex, axis: isize, inverse: bool) -> Complex {
 fn half(x: &Tensor, axis: isize, scale: impl Fn(f64) -> f64) -> Complex {
     let place = Place::here();
     place.scope(|| {
-        if x.as_error().is_some() {
-            return Complex { re: x.clone(), im: x.clone() };
-        }
-        let (n, behind) = match place_of(x, axis) {
+        let (n, behind) = match place_of("rfft", &[x], axis) {
             Ok(found) => found,
-            Err(message) => return failed("fft", message, place),
+            Err(error) => return Complex { re: error.clone(), im: error },
         };
         let (transform, scale) = (Transform::ToHalf, scale(n as f64));
         let results = Fourier { transform, behind, n, scale, paired: 1.0 }.apply(&[x]);
@@ -274,20 +276,16 @@ fn half(x: &Tensor, axis: isize, scale: impl Fn(f64) -> f64) -> Complex {
 fn from_half(z: &Complex, n: usize, axis: isize, scale: f64) -> Tensor {
     let place = Place::of("irfft");
     place.scope(|| {
-        if let Some(error) = [&z.re, &z.im].into_iter().find(|x| x.as_error().is_some()) {
-            return error.clone();
-        }
-        let at = match normalize_axis(axis, z.re.rank()) {
-            Ok(at) => at,
-            Err(kind) => return failed("irfft", kind.to_string(), place).re,
+        let (given, behind) = match place_of("irfft", &[&z.re, &z.im], axis) {
+            Ok(found) => found,
+            Err(error) => return error,
         };
         let half = n / 2 + 1;
-        if n == 0 || z.shape()[at] != half {
-            let given = z.shape()[at];
+        if n == 0 || given != half {
             let message = format!("{given} values along axis {axis}; {n} real numbers have {half}");
-            return failed("irfft", message, place).re;
+            return failed("irfft", ErrorKind::InvalidArgument(message));
         }
-        let (transform, behind) = (Transform::FromHalf, z.re.rank() - 1 - at);
+        let transform = Transform::FromHalf;
         let how = Fourier { transform, behind, n, scale, paired: 1.0 };
         how.apply(&[&z.re, &z.im])[0].clone()
     })
@@ -297,8 +295,9 @@ fn from_half(z: &Complex, n: usize, axis: isize, scale: f64) -> Tensor {
 /// [`fftfreq`] gives the frequency of each `k`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for an axis that `z` does not have, an axis of size 0, and
-/// parts that are not f32 or f64 of one shape.
+/// Carried by the result: `AxisOutOfRange` for an axis that `z` does not have; `InvalidArgument` for one of
+/// size 0; `UnsupportedDType` for parts that are not f32 or f64; `DTypeMismatch` and `ShapeMismatch` for
+/// parts of two dtypes or shapes.
 ///
 /// ```
 /// use unloop::{Complex, Tensor, fft};
@@ -335,8 +334,8 @@ pub fn ifft(z: &Complex, axis: impl AxisNumber) -> Complex {
 /// frequency of each value.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for an axis that `x` does not have, an axis of size 0, and a
-/// dtype that is not f32 or f64.
+/// Carried by the result: `AxisOutOfRange` for an axis that `x` does not have; `InvalidArgument` for one of
+/// size 0; `UnsupportedDType` for a dtype that is not f32 or f64.
 ///
 /// ```
 /// use unloop::{Tensor, fft};
@@ -355,8 +354,8 @@ pub fn rfft(x: &Tensor, axis: impl AxisNumber) -> Complex {
 /// parts at 0 and, for even `n`, at `n/2` do not count.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for an axis that `z` does not have, one whose size is not
-/// `n/2 + 1`, an `n` of 0, and parts that are not f32 or f64 of one shape.
+/// Carried by the result: those of [`fft`]; `InvalidArgument` for an axis whose size is not `n/2 + 1`, and
+/// an `n` of 0.
 ///
 /// ```
 /// use unloop::{Tensor, fft};
@@ -505,12 +504,12 @@ pub fn irfftn(z: &Complex, n: usize, axes: impl AxisList) -> Tensor {
 /// ```
 #[track_caller]
 pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
-    if n == 0 {
-        return failed("fftfreq", "takes one sample or more".into(), Place::of("fftfreq")).re;
-    }
     let half = n.div_ceil(2);
     let at = |i: usize| if i < half { i as f64 } else { i as f64 - n as f64 };
-    operation("fftfreq", || Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing)))
+    operation("fftfreq", || match n {
+        0 => no_samples("fftfreq"),
+        _ => Tensor::from_fn(n, |i| at(i[0]) / (n as f64 * spacing)),
+    })
 }
 
 /// The frequencies of the values of [`rfft`] for `n` samples at a distance of `spacing`, in cycles per unit
@@ -526,10 +525,10 @@ pub fn fftfreq(n: usize, spacing: f64) -> Tensor {
 /// ```
 #[track_caller]
 pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
-    if n == 0 {
-        return failed("rfftfreq", "takes one sample or more".into(), Place::of("rfftfreq")).re;
-    }
-    operation("rfftfreq", || Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing)))
+    operation("rfftfreq", || match n {
+        0 => no_samples("rfftfreq"),
+        _ => Tensor::from_fn(n / 2 + 1, |i| i[0] as f64 / (n as f64 * spacing)),
+    })
 }
 
 /// The values of a spectrum in another order, with frequency 0 in the middle (at `n/2`, rounded down) of
@@ -537,7 +536,8 @@ pub fn rfftfreq(n: usize, spacing: f64) -> Tensor {
 /// it by [`Complex::each_part`].
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for an axis that `x` does not have, or that is given twice.
+/// Carried by the result: `AxisOutOfRange` for an axis that `x` does not have; `RepeatedAxis` for one given
+/// twice.
 ///
 /// ```
 /// use unloop::fft;
@@ -570,6 +570,12 @@ pub fn ifftshift(x: &Tensor, axes: impl AxisList) -> Tensor {
 fn shifted(x: &Tensor, axes: &[isize], by: impl Fn(usize) -> i64) -> Tensor {
     match normalize_axes(axes, x.rank()) {
         Ok(axes) => axes.iter().fold(x.clone(), |x, &a| x.roll(by(x.shape()[a]), a as isize)),
-        Err(kind) => failed("fftshift", kind.to_string(), Place::here()).re,
+        Err(kind) => failed("fftshift", kind),
     }
+}
+
+/// The error of frequencies of nothing.
+#[track_caller]
+fn no_samples(op: &'static str) -> Tensor {
+    failed(op, ErrorKind::InvalidArgument("takes one sample or more".into()))
 }

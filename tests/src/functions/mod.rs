@@ -18,6 +18,8 @@ pub enum Fact {
     Elementwise,
     /// Where the result is smooth, its derivative is the limit of differences.
     Differentiable,
+    /// Where two arguments are equal, its derivative is that in one of them.
+    Ties,
     /// The results are random numbers.
     Random,
     /// The call is an expression of several functions, each of which may fail.

@@ -75,7 +75,7 @@ fn elementwise() -> Vec<Function> {
         [Elementwise Composed] fn betainc(x: Chance, a: LikePositive, b: LikePositive) =>
             x.betainc(&a.stop_gradient(), &b.stop_gradient());
         [Elementwise Differentiable] fn select(x: Numbers, y: Like, on: Condition) => on.select(x, y);
-        [Elementwise Differentiable] (x: Numbers, low: Like, high: Above) { clamp }
+        [Elementwise Differentiable Ties] (x: Numbers, low: Like, high: Above) { clamp }
         [Elementwise Differentiable] (x: Real, exponent: Power) { powi }
         [Elementwise Differentiable] (x: Real, slope: Number) { leaky_relu elu celu squareplus }
         [Elementwise Differentiable] (x: Real, decimals: Power) { round_to }

@@ -101,7 +101,7 @@ fn lifting() -> Vec<Function> {
         [Differentiable] fn all_gather(x: Ranked) =>
             vmap(|x: &Tensor| all_gather(x, "i"), 0).axis_name("i")(x);
         [Differentiable] fn psum(x: Ranked) => vmap(|x: &Tensor| psum(x, "i"), 0).axis_name("i")(x);
-        [Differentiable] fn pmean(x: Ranked) => vmap(|x: &Tensor| pmean(x, "i"), 0).axis_name("i")(x);
+        [Differentiable] fn pmean(x: RankedReal) => vmap(|x: &Tensor| pmean(x, "i"), 0).axis_name("i")(x);
         [Differentiable] fn pmax(x: Ranked) => vmap(|x: &Tensor| pmax(x, "i"), 0).axis_name("i")(x);
         [Differentiable] fn pmin(x: Ranked) => vmap(|x: &Tensor| pmin(x, "i"), 0).axis_name("i")(x);
         [Differentiable] fn permute_examples(x: Ranked, source: Examples) =>

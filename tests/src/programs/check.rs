@@ -284,7 +284,7 @@ impl<'p> Checker<'p> {
         // Where these have no finite derivative, at zeros and at equal numbers, also of nothing, one mode
         // multiplies it by zero and the other does not come by.
         let is_degenerate =
-            ["std", "norm", "sqrt"].iter().any(|f| self.outcome.program.contains(f));
+            ["std", "norm", "sqrt", "cbrt"].iter().any(|f| self.outcome.program.contains(f));
         if is_degenerate && finite(&forward) != (finite(&gradient.0) && finite(&gradient.1)) {
             return;
         }

@@ -17,6 +17,76 @@ fn network(w: &Tensor, xs: &Tensor) -> (Tensor, Tensor) {
     scan(step, &Tensor::zeros(DType::F64, [3]), xs)
 }
 
+/// What has no derivative, in front of loops in loops: their rules look at shapes, and what failed has
+/// none. Parts that no derivative flows through do not fail.
+#[test]
+fn derivatives_that_there_are_not_come_out_of_loops() -> Result<()> {
+    // A wide matrix has no derivative of its factors.
+    fn failed(x: &Tensor) -> Tensor {
+        x.qr().1.sum()
+    }
+    fn failed_inside(x: &Tensor) -> Tensor {
+        cond(&Tensor::from(true), failed, |x: &Tensor| x.sum(), x)
+    }
+    fn scanned(x: &Tensor) -> Tensor {
+        let sum = |c: &Tensor, x: &Tensor| (c + x.sum(), c.clone());
+        scan_reverse(sum, &Tensor::from(0.0), x).0
+    }
+    fn few((k, _): &(Tensor, Tensor)) -> Tensor {
+        k.less(2)
+    }
+    type F = fn(&Tensor, &Tensor) -> Tensor;
+    let cases: [(&str, F); 7] = [
+        ("while", |x, failed| {
+            let step = |(k, c): &(Tensor, Tensor)| (k + 1, c * scanned(c));
+            while_loop(few, step, &(Tensor::from(0), x * failed)).1.sum()
+        }),
+        ("while, captured", |x, failed| {
+            let step = |(k, c): &(Tensor, Tensor)| (k + 1, c * scanned(&(x * failed)));
+            while_loop(few, step, &(Tensor::from(0), x.clone())).1.sum()
+        }),
+        ("scan", |x, failed| {
+            let step = |c: &Tensor, x: &Tensor| (c + scanned(x), x.clone());
+            scan(step, &Tensor::from(0.0), &(x * failed)).0
+        }),
+        ("scan of a carry", |x, failed| {
+            let step = |c: &Tensor, x: &Tensor| (c * scanned(c) + x.sum(), x.clone());
+            scan(step, &(x.at((0, ..)) * failed), x).0.sum()
+        }),
+        ("cond", |x, failed| cond(&Tensor::from(true), scanned, scanned, &(x * failed))),
+        ("switch", |x, failed| {
+            let branches = [&scanned as &dyn Fn(&Tensor) -> Tensor; 2];
+            switch(&Tensor::from(1), &branches, &(x * failed))
+        }),
+        ("checkpoint", |x, failed| {
+            checkpoint(|x: &Tensor| x.mt().matmul(&x.cumsum(0)).sum())(&(x * failed))
+        }),
+    ];
+    let x = random(3, &[2, 3]);
+    for (name, f) in cases {
+        for failed in [failed, failed_inside] {
+            let wide = |x: &Tensor| f(x, &failed(x));
+            let forward = |x: &Tensor| jvp(wide)(x, x).1;
+            for (mode, result) in [
+                ("forward", forward(&x)),
+                ("reverse", grad(wide)(&x)),
+                ("of examples", vmap(forward, 0)(&Tensor::stack(&[&x, &x], 0))),
+            ] {
+                let error =
+                    result.check().err().unwrap_or_else(|| panic!("{name}, {mode}: {result}"));
+                let is_told = matches!(error.kind(), ErrorKind::Unsupported(_));
+                assert!(is_told, "{name}, {mode}: {error}");
+            }
+            let around = |x: &Tensor| f(x, &failed(x).stop_gradient());
+            jvp(around)(&x, &x).1.check()?;
+            if !name.starts_with("while") {
+                grad(around)(&x).check()?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The same with a Rust loop, which is unrolled.
 fn unrolled(w: &Tensor, xs: &Tensor) -> (Tensor, Tensor) {
     let mut h = Tensor::zeros(DType::F64, [3]);

@@ -136,6 +136,37 @@ fn host_operations_batch_and_differentiate() {
     assert!(error.contains("f64 only") && error.contains("custom.rs"), "{error}");
 }
 
+/// Its derivative has another type than it.
+#[derive(Debug)]
+struct Crooked;
+
+impl HostOp for Crooked {
+    fn name(&self) -> &'static str {
+        "crooked"
+    }
+    fn infer(&self, x: &[TensorType]) -> std::result::Result<Vec<TensorType>, String> {
+        Ok(x.to_vec())
+    }
+    fn evaluate(&self, x: &[Array]) -> std::result::Result<Vec<Array>, String> {
+        Ok(x.to_vec())
+    }
+    fn jvp(&self, _: &[&Tensor], t: &[Option<&Tensor>], _: &[Tensor]) -> Option<Vec<Tensor>> {
+        Some(vec![t[0]?.sum()])
+    }
+}
+
+#[test]
+fn derivatives_of_host_operations_have_their_types() {
+    let op: Arc<dyn HostOp> = Arc::new(Crooked);
+    let f = |x: &Tensor| host_call(&op, &[x]).swap_remove(0);
+    let x = stack();
+    for wrong in [grad(|x: &Tensor| f(x).sum())(&x), jvp(f)(&x, &x).1] {
+        let error = wrong.check().unwrap_err();
+        assert_eq!(error.op(), "crooked", "{error}");
+        assert!(error.to_string().contains("derivative gives [f64[]]"), "{error}");
+    }
+}
+
 #[test]
 fn collectives_see_all_examples() {
     let x = stack();

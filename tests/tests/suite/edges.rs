@@ -314,6 +314,93 @@ fn indices_are_integers() -> Result<()> {
     Ok(())
 }
 
+/// Nothing is read of an axis without elements, and nothing is written.
+#[test]
+fn no_entries_of_no_segments() -> Result<()> {
+    let none = Tensor::from_vec([0], Vec::<i32>::new());
+    for shape in [vec![0, 1], vec![0], vec![0, 2, 0]] {
+        let x = Tensor::zeros(DType::F64, &shape[..]);
+        for count in [0, 3] {
+            let f =
+                |x: &Tensor| x.segment_mean(&none, count).nansum() + x.segment_max(&none, 0).sum();
+            let g = |x: &Tensor| x.segment_prod(&none, count).sum() + x.segment_sum(&none, 0).sum();
+            for slope in [grad(f)(&x), grad(g)(&x), jit(grad(f))(&x), jvp(f)(&x, &x).1 + &x] {
+                assert_eq!(slope.check()?.shape(), &shape[..]);
+            }
+            let stack = Tensor::stack(&[&x, &x], 0);
+            vmap(grad(f), 0)(&stack).check()?;
+        }
+        let taken = x.take(&none, 0);
+        assert_eq!(taken.check()?.shape(), &shape[..]);
+        assert!(x.take(&Tensor::from([0]), 0).check().is_err());
+    }
+    // Each names itself.
+    let x = Tensor::from(1.0);
+    for (name, result) in [
+        ("segment_sum", x.segment_sum(&none, 1)),
+        ("segment_prod", x.segment_prod(&none, 1)),
+        ("segment_max", x.segment_max(&none, 1)),
+        ("segment_min", x.segment_min(&none, 1)),
+        ("segment_mean", x.segment_mean(&none, 1)),
+    ] {
+        assert_eq!(error_of(&result).op(), name, "{result}");
+        assert!(matches!(error_of(&result).kind(), ErrorKind::WrongRank { .. }), "{result}");
+    }
+    Ok(())
+}
+
+/// Numbers that would be wrong are errors instead.
+#[test]
+fn what_does_not_fit_is_refused() -> Result<()> {
+    let factors = Tensor::from([[0.0, 2.0], [4.0, 0.0]]).lu();
+    for shape in [vec![], vec![1], vec![3], vec![3, 1], vec![1, 2], vec![2, 1, 1]] {
+        let error = error_of(&linalg::lu_solve(&factors, &Tensor::ones(DType::F64, &shape[..])));
+        assert!(matches!(error.kind(), ErrorKind::Incompatible { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("[2, 2]") && text.contains(&format!("{shape:?}")), "{text}");
+    }
+    assert_eq!(
+        linalg::lu_solve(&factors, &Tensor::ones(DType::F64, [2, 3])).check()?.shape(),
+        [2, 3]
+    );
+
+    let unsupported = |x: &Tensor| {
+        let error = error_of(x);
+        assert!(matches!(error.kind(), ErrorKind::UnsupportedDType { .. }), "{error}");
+    };
+    let i = Tensor::from([1, 2]);
+    let mean = vmap(|x: &Tensor| unloop::pmean(x, "i"), 0).axis_name("i");
+    unsupported(&mean(&i));
+    let z = unloop::Complex::new(&i, &i);
+    unsupported(&z.recip().re);
+    unsupported(&(&z / &z).im);
+    unsupported(&(1 / &z).im);
+    unsupported(&z.powi(-1).re);
+    assert_eq!((&z / &i).re.to_vec::<i32>()?, [1, 1]);
+    let (x, y) = (Tensor::from([1.5, 2.5]), Tensor::from([1.0f32, -1.0]));
+    for wrong in [x.gcd(&x), x.lcm(2.0), i.next_after(&i), i.is_infinite(), i.nan_to_num()] {
+        unsupported(&wrong);
+    }
+    let error = error_of(&x.copy_sign(&y));
+    assert!(matches!(error.kind(), ErrorKind::DTypeMismatch { .. }), "{error}");
+
+    // Numbers are operands, and scalars go with anything.
+    assert_eq!(x.ldexp(3).to_vec::<f64>()?, [12.0, 20.0]);
+    assert_eq!(x.ldexp(-1i64).to_vec::<f64>()?, [0.75, 1.25]);
+    let column = Tensor::from([[1], [2]]);
+    assert_eq!(x.ldexp(column.broadcast()).to_vec::<f64>()?, [3.0, 5.0, 6.0, 10.0]);
+    assert_eq!(Tensor::from(1.0).ldexp(Tensor::from([1, 2])).to_vec::<f64>()?, [2.0, 4.0]);
+    unsupported(&x.ldexp(3.0));
+    unsupported(&i.ldexp(3));
+    let zero = Tensor::from(0.0);
+    assert_eq!(zero.heaviside(&x).to_vec::<f64>()?, [1.5, 2.5]);
+    assert_eq!(grad(|y: &Tensor| zero.heaviside(y).sum())(&x).to_vec::<f64>()?, [1.0, 1.0]);
+    assert_eq!(Tensor::from(3.0).heaviside(&x).to_vec::<f64>()?, [1.0, 1.0]);
+    assert_eq!(Tensor::from(7.0).floor_div(&x).to_vec::<f64>()?, [4.0, 2.0]);
+    assert_eq!(Tensor::from(7.0).modulo(&x).to_vec::<f64>()?, [1.0, 2.0]);
+    Ok(())
+}
+
 #[test]
 fn functions_at_their_edges() -> Result<()> {
     let nan = f64::NAN;

@@ -16,10 +16,10 @@ macro_rules! fails {
         assert!(at.line().abs_diff(line) <= 1, "line {line}: {error}");
         let text = error.kind().to_string();
         assert_eq!(text, $message);
-        let inner = error.inner_op().map_or(String::new(), |inner| format!(", in {inner}"));
+        let inner = error.inner_op().map_or(String::new(), |inner| format!(", in `{inner}`"));
         assert_eq!(
             error.to_string(),
-            format!("{} at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
+            format!("`{}` at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
         );
         error
     }};
@@ -134,7 +134,7 @@ fn indices_out_of_bounds() -> Result<()> {
     fails!(
         x.at(0),
         "at",
-        "1 indices for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one"
+        "1 index for a tensor of shape [3, 4]; index every dimension, `..` takes a whole one"
     );
     // Indices known at run time only.
     let i = Tensor::from([1i64, 7]);
@@ -322,13 +322,14 @@ fn composed_functions_are_named() {
         (error.op(), error.inner_op())
     };
     let all: Vec<(&str, Option<&str>, Tensor)> = vec![
-        ("hypot", Some("bitor"), v.hypot(&zeros(&[4]))),
+        ("hypot", None, v.hypot(&zeros(&[4]))),
         (
             "broadcast_all",
             Some("broadcast_to"),
             Tensor::broadcast_all(&[&v, &zeros(&[4])]).swap_remove(1),
         ),
-        ("covariance", Some("mt"), v.covariance()),
+        ("covariance", None, v.covariance()),
+        ("correlation", Some("covariance"), m.at((0, ..)).correlation()),
         ("attention", Some("matmul"), m.attention(&zeros(&[2, 4]), &m)),
         ("logmeanexp", None, v.logmeanexp(1)),
         ("any_axis", None, zeros(&[3]).any_axis(0)),
@@ -375,6 +376,84 @@ fn composed_functions_are_named() {
     assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
 }
 
+/// One mistake is one kind of error, whichever function it is made with.
+#[test]
+fn mistakes_have_one_kind_each() {
+    let (v, m) = (zeros(&[3]), zeros(&[2, 3]));
+    let (z, scalar) = (unloop::Complex::from_real(&m), zeros(&[]));
+    let kind = |name: &str, x: &Tensor| {
+        let error = x.check().expect_err("this must fail");
+        assert_eq!(error.op(), name, "{error}");
+        let at = error.location().unwrap_or_else(|| panic!("no place: {error}"));
+        assert!(at.file().ends_with("errors.rs"), "{error}");
+        error.kind().clone()
+    };
+    use unloop::fft::*;
+    for (name, result) in [
+        ("fft", fft(&z, 2).re),
+        ("ifft", ifft(&z, -3).re),
+        ("rfft", rfft(&m, 2).re),
+        ("irfft", irfft(&z, 4, 2)),
+        ("hfft", hfft(&z, 4, 2)),
+        ("ihfft", ihfft(&m, 2).re),
+        ("fftn", fftn(&z, [0, 2]).re),
+        ("irfftn", irfftn(&z, 4, [0, 2])),
+        ("fftshift", fftshift(&m, 2)),
+        ("ifftshift", ifftshift(&m, [0, 2])),
+        ("flip", m.flip(2)),
+    ] {
+        let kind = kind(name, &result);
+        assert!(matches!(kind, ErrorKind::AxisOutOfRange { .. }), "{name}: {kind}");
+    }
+    for (name, result) in [
+        ("covariance", v.covariance()),
+        ("correlation", v.correlation()),
+        ("convolve", v.convolve(&scalar)),
+        ("convolve", m.convolve(&v)),
+        ("correlate", v.correlate(&m)),
+    ] {
+        let kind = kind(name, &result);
+        assert!(matches!(kind, ErrorKind::WrongRank { .. }), "{name}: {kind}");
+    }
+    let w = zeros(&[4]);
+    for (name, result) in [
+        ("floor_div", v.floor_div(&w)),
+        ("modulo", v.modulo(&w)),
+        ("heaviside", v.heaviside(&w)),
+        ("heaviside", v.heaviside(&m)),
+        ("kl_div", v.kl_div(&w)),
+        ("ldexp", v.ldexp(Tensor::from([1, 2]))),
+        ("is_close", v.is_close(&w, 0.0, 0.0)),
+        ("huber", unloop::nn::huber(&v, &w, 1.0)),
+        ("add", &v + &w),
+    ] {
+        let kind = kind(name, &result);
+        assert!(matches!(kind, ErrorKind::ShapeMismatch { .. }), "{name}: {kind}");
+    }
+    for (name, result) in [
+        ("jacrev", jacrev(|x: &Tensor| x.sin()).chunks(0)(&v)),
+        ("jacfwd", jacfwd(|x: &Tensor| x.sin()).chunks(0)(&v)),
+        ("hessian", hessian(|x: &Tensor| x.sin().sum()).chunks(0)(&v)),
+    ] {
+        let kind = kind(name, &result);
+        assert!(matches!(kind, ErrorKind::InvalidArgument(_)), "{name}: {kind}");
+    }
+    let vector = |x: &Tensor| x.sin();
+    for (name, result) in [
+        ("grad", grad(vector)(&v)),
+        ("hessian", hessian(vector)(&v)),
+        ("hessian_tree", unloop::hessian_tree(vector)(&v).swap_remove(0)),
+        ("hvp", unloop::hvp(vector)(&v, &v)),
+    ] {
+        let kind = kind(name, &result);
+        assert!(matches!(kind, ErrorKind::NonScalar { .. }), "{name}: {kind}");
+    }
+    let error = error_of(m.to_array::<f64, Ix1>());
+    assert_eq!((error.op(), error.inner_op()), ("to_array", None), "{error}");
+    let error = error_of(Tensor::from([1, 2]).round_to(1));
+    assert_eq!((error.op(), error.inner_op()), ("round_to", None), "{error}");
+}
+
 /// Names and lines outlive tracing, transforms and compilation.
 #[test]
 fn composed_functions_are_named_in_transforms() {
@@ -396,7 +475,7 @@ fn composed_functions_are_named_in_transforms() {
     // A function called inside of another one keeps the name of the outer one.
     let gelu = vmap(|x: &Tensor| x.hypot(&zeros(&[5])), 0);
     let error = error_of(gelu(&x));
-    assert_eq!((error.op(), error.inner_op()), ("hypot", Some("bitor")), "{error}");
+    assert_eq!((error.op(), error.inner_op()), ("hypot", None), "{error}");
 }
 
 /// The standard library calls what is passed by its name, and hides the user's line: errors point at the

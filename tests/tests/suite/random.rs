@@ -1,7 +1,10 @@
 //! Random numbers against JAX's for the same keys, and as functions under transforms.
 
+use unloop::ErrorKind;
 use unloop::prelude::*;
 use unloop::random::{self as r, Key};
+use unloop_tests::draw::{Draw, arguments};
+use unloop_tests::functions::{Arg, Dtypes, Extents, Function, Kind, functions};
 use unloop_tests::vectors::{difference, read, tensor};
 
 const F64: DType = DType::F64;
@@ -105,6 +108,76 @@ fn every_distribution_is_the_same_traced_and_mapped() {
     }
 }
 
+/// A parameter is a scalar, or has just the shape that is asked for, of every distribution that has one: one
+/// number would else stand for several, or the other way round.
+#[test]
+fn parameters_are_scalars_or_have_the_shape() {
+    let is_parameter = |kind: &Kind| {
+        matches!(kind, Kind::Tensor(Dtypes::Float, Extents::Scalar, _))
+            || matches!(kind, Kind::Tensor(Dtypes::Same, Extents::Like, _))
+    };
+    let all = functions();
+    let with_parameters = |f: &&Function| {
+        f.of == "random" && f.kinds.iter().any(&is_parameter) && f.name != "fold_in"
+    };
+    let all: Vec<&Function> = all.iter().filter(with_parameters).collect();
+    assert!(all.len() >= 15, "{}", all.len());
+    for function in all {
+        let bytes: Vec<u8> = {
+            let mut rng = fastrand::Rng::with_seed(5);
+            (0..96).map(|_| rng.u8(..)).collect()
+        };
+        let ordinary = arguments(function, false, &mut Draw::new(&bytes));
+        // Every parameter in a shape, and numbers of another.
+        let call = |parameter: &[usize], only: Option<usize>, shape: &[usize]| -> Tensor {
+            let mut args = ordinary.clone();
+            for (i, (arg, kind)) in args.iter_mut().zip(&function.kinds).enumerate() {
+                match arg {
+                    Arg::Tensor(x) if is_parameter(kind) && only.is_none_or(|only| only == i) => {
+                        *x = x.broadcast_to(parameter);
+                    }
+                    Arg::Sizes(s) => *s = shape.to_vec(),
+                    _ => {}
+                }
+            }
+            (function.call)(&args).swap_remove(0)
+        };
+        for shape in [vec![], vec![1], vec![2], vec![3, 2]] {
+            let scalar = call(&[], None, &shape);
+            assert_eq!(scalar.check().expect(function.name).shape(), &shape[..]);
+            let same = call(&shape, None, &shape);
+            let what = difference(&same, &scalar, 0.0);
+            assert!(what.is_none(), "{} of {shape:?}: {}", function.name, what.unwrap());
+            for other in [vec![1], vec![2], vec![3, 1], vec![3, 2], vec![1, 3, 2]] {
+                let at = function.kinds.iter().position(&is_parameter);
+                let last = function.kinds.iter().rposition(&is_parameter);
+                for only in [at, last] {
+                    let result = call(&other, only, &shape);
+                    match (result.check(), other == shape) {
+                        (Ok(x), true) => assert_eq!(x.shape(), &shape[..]),
+                        (Err(error), false) => {
+                            let kind = error.kind();
+                            let fits = matches!(kind, ErrorKind::Incompatible { .. });
+                            assert!(fits && error.op() == function.name, "{error}");
+                        }
+                        _ => panic!("{}, {other:?} for {shape:?}: {result}", function.name),
+                    }
+                }
+            }
+        }
+    }
+    // Vectors that stand for one outcome are no scalars.
+    let (k, one) = (r::key(0), f(1.0));
+    for result in [r::dirichlet(&k, &one, 4), r::categorical(&k, &one, 4)] {
+        assert!(matches!(result.check().unwrap_err().kind(), ErrorKind::WrongRank { .. }));
+    }
+    let folded = |number: Tensor| r::fold_in(&k, number).data().check().unwrap_err().kind().clone();
+    assert!(matches!(folded(f(1.0)), ErrorKind::UnsupportedDType { .. }));
+    assert!(matches!(folded(Tensor::from([1, 2])), ErrorKind::WrongRank { .. }));
+    let stack = r::fold_in(&r::split_stack(&k, 2), 1).data().check().unwrap_err().to_string();
+    assert!(stack.contains("vmap"), "{stack}");
+}
+
 #[test]
 fn moments_are_right() {
     let n = 20_000;
@@ -153,7 +226,7 @@ fn shuffles_and_choices_are_of_what_is_there() {
     let error = r::bits(&stack, 3).check().unwrap_err().to_string();
     assert!(error.contains("vmap"), "{error}");
     let error = r::uniform(&r::key(0), DType::I32, 3).check().unwrap_err().to_string();
-    assert!(error.contains("f32 or f64"), "{error}");
+    assert!(error.contains("only for f32 and f64"), "{error}");
 }
 
 /// A mode at an end: the other side's root is 0, which must not come through.

@@ -173,9 +173,9 @@ named_ops! {
     }
 }
 
-const FLOATS: &str = "f32 and f64";
-const INTS: &str = "i32, i64 and u32";
-const NUMBERS: &str = "integers and floats";
+pub(crate) const FLOATS: &str = "f32 and f64";
+pub(crate) const INTS: &str = "i32, i64 and u32";
+pub(crate) const NUMBERS: &str = "integers and floats";
 const BITS: &str = "bool and integers";
 
 fn require(ok: bool, dtype: DType, expected: &'static str) -> Result<(), ErrorKind> {

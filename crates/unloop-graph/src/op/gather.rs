@@ -191,16 +191,19 @@ impl Gather {
         check(x, indices, &d.collapsed_slice_dims, &d.start_index_map, batching)?;
         let window = self.window_axes(x.rank());
         let rank = indices.rank() - 1 + window.len();
+        // No position is in bounds of an empty axis, unless nothing is read.
+        let reads = indices.shape.iter().rev().skip(1).all(|&n| n > 0);
+        let nothing = |s: usize, n: usize| s == 1 && n == 0;
+        let mut extents = self.slice_sizes.iter().zip(x.shape.iter());
         let fits = self.slice_sizes.len() == x.rank()
-            && self.slice_sizes.iter().zip(x.shape.iter()).all(|(&s, &n)| s <= n)
+            && extents.clone().all(|(&s, &n)| s <= n || (nothing(s, n) && !reads))
             && window.len() == d.offset_dims.len()
             && d.offset_dims.iter().all(|&a| a < rank)
             && d.collapsed_slice_dims
                 .iter()
                 .chain(&d.operand_batching_dims)
                 .all(|&a| self.slice_sizes[a] <= 1);
-        let mut extents = self.slice_sizes.iter().zip(x.shape.iter());
-        if let Some(axis) = extents.position(|(&s, &n)| s == 1 && n == 0) {
+        if let (true, Some(axis)) = (reads, extents.position(|(&s, &n)| nothing(s, n))) {
             return invalid(format!(
                 "axis {axis} of shape {} is empty: there is no element to read",
                 x.shape

@@ -25,6 +25,7 @@ pub use custom::{
 };
 pub use dot::DotDims;
 pub use elementwise::{BinaryOp, CompareOp, UnaryOp};
+pub(crate) use elementwise::{FLOATS, INTS, NUMBERS};
 pub(crate) use gather::require_index;
 pub use gather::{Gather, GatherDims, IndexMode, Scatter, ScatterDims, ScatterOp};
 pub use layout::{Pad, PadAxis, Slice};

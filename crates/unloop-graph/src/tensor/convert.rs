@@ -161,7 +161,7 @@ impl Tensor {
     /// there is none for the copy.
     #[track_caller]
     pub fn to_array<T: Element, D: Dimension>(&self) -> Result<ndarray::Array<T, D>> {
-        operation("to_array", || self.clone().into_array())
+        operation("to_array", || self.clone().array_of())
     }
 
     /// Like [`Tensor::to_array`]; moves the elements out without a copy when this is their only owner
@@ -181,18 +181,20 @@ impl Tensor {
     /// there is none for a copy.
     #[track_caller]
     pub fn into_array<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
-        operation("into_array", || {
-            let place = Place::here();
-            let shape = Shape::from(self.shape());
-            let values = self.into_values::<T>("to_array")?;
-            let wrong_rank = || {
-                let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
-                Error::new("to_array", kind, place)
-            };
-            ArrayD::from_shape_vec(IxDyn(&shape), values)
-                .and_then(|array| array.into_dimensionality())
-                .map_err(|_| wrong_rank())
-        })
+        operation("into_array", || self.array_of())
+    }
+
+    /// The elements with their shape.
+    fn array_of<T: Element, D: Dimension>(self) -> Result<ndarray::Array<T, D>> {
+        let shape = Shape::from(self.shape());
+        let values = self.into_values::<T>("to_array")?;
+        let wrong_rank = || {
+            let kind = ErrorKind::WrongRank { expected: rank_of::<D>(), shape: shape.clone() };
+            Error::new("to_array", kind, Place::here())
+        };
+        ArrayD::from_shape_vec(IxDyn(&shape), values)
+            .and_then(|array| array.into_dimensionality())
+            .map_err(|_| wrong_rank())
     }
 
     /// The elements in row-major order, of any shape.

@@ -1,6 +1,7 @@
 //! Cumulative reductions.
 
 use super::axes::AxisNumber;
+use super::dtypes::not_floats;
 use crate::error::{Place, operation};
 use crate::shape::normalize_axis;
 use crate::{Op, ReduceOp, Shape, Tensor};
@@ -253,8 +254,7 @@ impl Tensor {
     pub fn cumlogsumexp_from(&self, axis: impl AxisNumber, direction: Direction) -> Tensor {
         let axis = axis.number();
         operation("cumlogsumexp_from", || {
-            let place = Place::here();
-            if let Some(error) = self.require_float("cumlogsumexp", place) {
+            if let Some(error) = not_floats(&[self]) {
                 return error;
             }
             // Sums of exponentials of distances to the largest so far: a logarithm of a sum would not tell

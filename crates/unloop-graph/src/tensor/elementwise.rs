@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::composed;
 use super::operand::{Elementwise, Operand, expanded, typed};
-use crate::error::{ErrorKind, Place, operation};
+use crate::error::{Place, operation};
 use crate::{BinaryOp, CompareOp, DType, Op, Tensor, UnaryOp};
 
 /// Gives a scalar the shape of what it meets; other shapes stay as they are, for the type rule to
@@ -862,13 +862,5 @@ impl Tensor {
                 None => self.ones_like(),
             })
         })
-    }
-
-    /// Fails unless the dtype is a float; for operations composed of several.
-    pub(crate) fn require_float(&self, op: &'static str, place: Place) -> Option<Tensor> {
-        let dtype = self.dtype();
-        let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
-        (!dtype.is_float() || self.as_error().is_some())
-            .then(|| Tensor::fail(op, kind, place, self))
     }
 }

@@ -89,7 +89,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    xlogy(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log(), 1.0) }
+    xlogy(x, y: Operand) -> Tensor where floats { weighted(x, y, |y| y.log(), 1.0) }
 
     /// `x·ln(1 + y)`, elementwise; 0 where `x` is 0, unless `y` is NaN. The result has the operands'
     /// shape and dtype.
@@ -104,7 +104,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    xlog1py(x, y: Operand) -> Tensor { weighted(x, y, |y| y.log1p(), 0.0) }
+    xlog1py(x, y: Operand) -> Tensor where floats { weighted(x, y, |y| y.log1p(), 0.0) }
 
     /// The elementwise entropy `-x·ln(x)`: 0 at 0, -∞ below. The result has the shape and dtype of
     /// `self`.
@@ -118,7 +118,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    entr(x) -> Tensor {
+    entr(x) -> Tensor where floats {
         let below = x.less(&x.zeros_like());
         let infinite = x.literal(Number::Float(f64::NEG_INFINITY)).broadcast_to(x.shape());
         let safe = below.select(&x.ones_like(), x);
@@ -138,7 +138,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    rel_entr(x, y: Operand) -> Tensor {
+    rel_entr(x, y: Operand) -> Tensor where floats {
         let [inner, outer, both] = inside(x, y, weighted_ratio);
         both.select(&inner, &outer)
     }
@@ -155,8 +155,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
-    kl_div(x, y: Operand) -> Tensor {
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
+    kl_div(x, y: Operand) -> Tensor where floats {
         let [inner, outer, both] = inside(x, y, divergence);
         both.select(&inner, &(outer - x + y))
     }

@@ -129,7 +129,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    gamma_sign(x) -> Tensor {
+    gamma_sign(x) -> Tensor where floats {
         let floor = x.floor();
         let odd = floor.modulo(&(x.ones_like() * 2.0)).not_equal(&x.zeros_like());
         let below = x.less(&x.zeros_like());
@@ -151,7 +151,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    gamma(x) -> Tensor { x.gamma_sign() * x.lgamma().exp() }
+    gamma(x) -> Tensor where floats { x.gamma_sign() * x.lgamma().exp() }
 
     /// The factorial `Γ(x + 1)`, elementwise, by the gamma function: of whole numbers rounded in the
     /// last digits. Of negative numbers 0, as SciPy has it; NaN stays. The result has the shape and
@@ -165,8 +165,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    factorial(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    factorial(x) -> Tensor where floats {
         let negative = x.less(&x.zeros_like());
         let safe = negative.select(&x.zeros_like(), x);
         negative.select(&x.zeros_like(), &(safe + 1.0).lgamma().exp())
@@ -178,7 +178,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    betaln(x, y: Operand) -> Tensor {
+    betaln(x, y: Operand) -> Tensor where floats {
         let positive = x.greater(&x.zeros_like()) & y.greater(&y.zeros_like());
         let one = x.literal(Number::Float(1.0));
         let eight = x.literal(Number::Float(8.0));
@@ -216,7 +216,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    beta(x, y: Operand) -> Tensor {
+    beta(x, y: Operand) -> Tensor where floats {
         let least = x.less_equal(y).select(x, y);
         let small = least.greater(&least.zeros_like()) & least.less(&least.literal(Number::Float(SMALL)));
         let one = x.literal(Number::Float(1.0));
@@ -234,8 +234,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
-    poch(x, m: Operand) -> Tensor {
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
+    poch(x, m: Operand) -> Tensor where floats {
         // Γ(x)/Γ(x) is 1 at poles, too.
         let pole = x.less_equal(&x.zeros_like()) & x.floor().equal(x);
         let none = pole & m.equal(&m.zeros_like());
@@ -271,8 +271,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
-    comb(x, y: Operand) -> Tensor {
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
+    comb(x, y: Operand) -> Tensor where floats {
         let rest = x - y;
         let zero = rest.zeros_like();
         let inside = rest.greater_equal(&zero) & y.greater_equal(&y.zeros_like());
@@ -290,8 +290,8 @@ composed! {
     /// `self`.
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    multigammaln(x, d: usize) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    multigammaln(x, d: usize) -> Tensor where floats {
         let d_float = d as f64;
         let shape = Shape::from(x.shape()).concat(&[d]);
         let half = Tensor::iota(x.dtype(), &shape, x.rank()) * 0.5;

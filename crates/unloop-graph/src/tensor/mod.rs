@@ -15,6 +15,7 @@ mod index;
 mod index_arg;
 mod layout;
 
+mod dtypes;
 mod elementwise;
 mod numeric;
 mod operand;
@@ -50,7 +51,9 @@ use smallvec::{SmallVec, smallvec};
 
 /// Methods that are composed of others: `name(x, arguments) -> Result { body }` with `x` for the
 /// tensor. Errors name the line that calls the method. Arguments of type `Operand` are tensors in the
-/// body, and tensors or numbers for the caller. What is said of all of them, `//!`, stands above.
+/// body, and tensors or numbers for the caller. What is said of all of them, `//!`, stands above. What
+/// stands behind `where` is asked of the tensors first, so that errors name this function: see
+/// [`dtypes`].
 macro_rules! composed {
     // Methods, and functions of operands, are collected one by one.
     (@ [$($head:meta)*] [$($methods:tt)*] [$($functions:tt)*]) => {
@@ -66,6 +69,28 @@ macro_rules! composed {
         $(#[$head])*
         impl crate::tensor::Elementwise {
             crate::tensor::operand::operand_methods! { $($functions)+ }
+        }
+    };
+    (@ $head:tt $methods:tt $functions:tt
+     $(#[$doc:meta])* $name:ident($x:ident $(, $y:ident: Operand)+) -> $result:ty where $takes:ident
+     $body:block $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ $head $methods $functions
+            $(#[$doc])* $name($x $(, $y: Operand)+) -> $result {
+                crate::tensor::dtypes::$takes(&[$x $(, $y)+], || $body)
+            }
+            $($rest)*
+        }
+    };
+    (@ $head:tt $methods:tt $functions:tt
+     $(#[$doc:meta])* $name:ident($x:ident $(, $arg:ident: $ty:ty)*) -> $result:ty where $takes:ident
+     $body:block $($rest:tt)*) => {
+        crate::tensor::composed! {
+            @ $head $methods $functions
+            $(#[$doc])* $name($x $(, $arg: $ty)*) -> $result {
+                crate::tensor::dtypes::$takes(&[$x], || $body)
+            }
+            $($rest)*
         }
     };
     (@ $head:tt [$($methods:tt)*] [$($functions:tt)*]
@@ -106,6 +131,7 @@ use composed;
 pub use arrange::PadMode;
 pub use axes::{AxisList, AxisNumber};
 pub use cumulative::{Direction, associative_scan};
+pub use dtypes::{floats, not_floats};
 pub use index_arg::{AtIndex, DimensionIndex, IndexArg, IndexRange, strided};
 pub use nested::{Nested, TensorList};
 pub use operand::{Elementwise, Given, Operand, operands};

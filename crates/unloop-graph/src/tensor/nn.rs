@@ -2,6 +2,7 @@
 
 use super::axes::{AxisList, AxisNumber};
 use super::composed;
+use super::dtypes::floats;
 use crate::error::{Place, operation};
 use crate::{ErrorKind, Tensor};
 
@@ -121,10 +122,10 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn gelu(&self) -> Tensor {
-        operation("gelu", || self * saturated(self).ndtr())
+        operation("gelu", || floats(&[self], || self * saturated(self).ndtr()))
     }
 
     /// `x·sigmoid(x)`, elementwise, also called swish. <https://arxiv.org/abs/1702.03118> The result
@@ -140,7 +141,7 @@ impl Tensor {
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn silu(&self) -> Tensor {
-        operation("silu", || self * self.sigmoid())
+        operation("silu", || floats(&[self], || self * self.sigmoid()))
     }
 
     /// `ln(1 + exp(x))`, elementwise; does not overflow. The result has the shape and dtype of `self`.
@@ -155,7 +156,7 @@ impl Tensor {
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn softplus(&self) -> Tensor {
-        operation("softplus", || self.logaddexp(&self.zeros_like()))
+        operation("softplus", || floats(&[self], || self.logaddexp(&self.zeros_like())))
     }
 }
 
@@ -172,7 +173,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    log_sigmoid(x) -> Tensor { -(-x).softplus() }
+    log_sigmoid(x) -> Tensor where floats { -(-x).softplus() }
 
     /// `x/(1 + |x|)`, elementwise; from -1 to 1. The result has the shape and dtype of `self`.
     ///
@@ -183,8 +184,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    soft_sign(x) -> Tensor { x / (x.abs() + 1.0) }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    soft_sign(x) -> Tensor where floats { x / (x.abs() + 1.0) }
 
     /// `min(max(x, 0), 6)`, elementwise; the derivatives at 0 and 6 are 0. The result has the shape and
     /// dtype of `self`.
@@ -196,8 +197,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    relu6(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    relu6(x) -> Tensor where floats {
         let six = x.ones_like() * 6.0;
         x.greater_equal(&six).select(&six, &x.relu())
     }
@@ -211,8 +212,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    leaky_relu(x, slope: f64) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    leaky_relu(x, slope: f64) -> Tensor where floats {
         x.greater_equal(&x.zeros_like()).select(x, &(x * slope))
     }
 
@@ -226,7 +227,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` of bool.
-    hard_tanh(x) -> Tensor {
+    hard_tanh(x) -> Tensor where numbers {
         let one = x.ones_like();
         x.greater(&one).select(&one, &x.less(&-&one).select(&-&one, x))
     }
@@ -241,8 +242,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    hard_sigmoid(x) -> Tensor { (x + 3.0).relu6() / 6.0 }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    hard_sigmoid(x) -> Tensor where floats { (x + 3.0).relu6() / 6.0 }
 
     /// `x·hard_sigmoid(x)`, elementwise. <https://arxiv.org/abs/1905.02244> The result has the shape
     /// and dtype of `self`.
@@ -254,8 +255,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    hard_silu(x) -> Tensor { x * x.hard_sigmoid() }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    hard_silu(x) -> Tensor where floats { x * x.hard_sigmoid() }
 
     /// The exponential linear unit, elementwise: `x` above zero, `alpha·(eˣ - 1)` below.
     /// <https://arxiv.org/abs/1511.07289> The result has the shape and dtype of `self`.
@@ -268,7 +269,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    elu(x, alpha: f64) -> Tensor {
+    elu(x, alpha: f64) -> Tensor where floats {
         let positive = x.greater(&x.zeros_like());
         // The exponential of large x is not used, and must not become infinite in derivatives.
         let safe = positive.select(&x.zeros_like(), x);
@@ -285,8 +286,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    celu(x, alpha: f64) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    celu(x, alpha: f64) -> Tensor where floats {
         let zero = x.zeros_like();
         x.maximum(&zero) + (x.minimum(&zero) / alpha).expm1() * alpha
     }
@@ -296,15 +297,15 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    selu(x) -> Tensor { x.elu(1.673_263_242_354_377_2) * 1.050_700_987_355_480_5 }
+    selu(x) -> Tensor where floats { x.elu(1.673_263_242_354_377_2) * 1.050_700_987_355_480_5 }
 
     /// The Gaussian error linear unit by the hyperbolic tangent, elementwise: faster than
     /// [`Tensor::gelu`], within 0.001 of it. <https://arxiv.org/abs/1606.08415> The result has the
     /// shape and dtype of `self`.
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    gelu_tanh(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    gelu_tanh(x) -> Tensor where floats {
         let y = saturated(x);
         let inner = (&y + &y * &y * &y * 0.044_715) * (2.0 / std::f64::consts::PI).sqrt();
         // (tanh(u) + 1)/2, which does not cancel.
@@ -324,7 +325,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for an
     /// axis of odd size; `UnsupportedDType` unless the dtype is f32 or f64.
-    glu(x, axis: impl AxisNumber) -> Tensor {
+    glu(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let n = match x.axis("glu", axis, Place::here()) {
             Ok(at) => x.shape()[at],
@@ -347,8 +348,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    squareplus(x, b: f64) -> Tensor { (x + (x.square() + b).sqrt()) * 0.5 }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    squareplus(x, b: f64) -> Tensor where floats { (x + (x.square() + b).sqrt()) * 0.5 }
 
     /// `x·tanh(softplus(x))`, elementwise. <https://arxiv.org/abs/1908.08681> The result has the shape
     /// and dtype of `self`.
@@ -361,7 +362,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    mish(x) -> Tensor { x * x.softplus().tanh() }
+    mish(x) -> Tensor where floats { x * x.softplus().tanh() }
 
     /// Zero below -1, `x` above 1, the parabola `(x + 1)²/4` between, elementwise. The result has the
     /// shape and dtype of `self`.
@@ -373,8 +374,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    sparse_plus(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    sparse_plus(x) -> Tensor where floats {
         let parabola = (x + 1.0).square() / 4.0;
         let upper = x.greater_equal(&one(x).broadcast_to(x.shape())).select(x, &parabola);
         x.less_equal(&-one(x)).select(&x.zeros_like(), &upper)
@@ -390,8 +391,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    sparse_sigmoid(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    sparse_sigmoid(x) -> Tensor where floats {
         let one = x.ones_like();
         (x * 0.5 + 0.5).maximum(&one.zeros_like()).minimum(&one)
     }
@@ -410,7 +411,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64; `InvalidArgument` for an axis without elements.
-    logmeanexp(x, axis: impl AxisNumber) -> Tensor {
+    logmeanexp(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         match x.axis("logmeanexp", axis, Place::here()) {
             Ok(at) => x.logsumexp(vec![axis]) - (x.shape()[at] as f64).ln(),
@@ -431,7 +432,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    standardize(x, axis: impl AxisNumber, epsilon: f64) -> Tensor {
+    standardize(x, axis: impl AxisNumber, epsilon: f64) -> Tensor where floats {
         let axis = axis.number();
         let centred = x - x.mean_keep(vec![axis]).broadcast();
         let variance = centred.square().mean_keep(vec![axis]) + epsilon;
@@ -452,8 +453,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for queries without axes; `Incompatible` for sizes that do not fit;
-    /// `DTypeMismatch` if the dtypes differ, or are integers; `UnsupportedDType` of bool.
-    attention(q, k: &Tensor, v: &Tensor) -> Tensor {
+    /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
+    attention(q, k: &Tensor, v: &Tensor) -> Tensor where floats {
         let [.., d] = *q.shape() else { return q.mt() };
         (q.matmul(&k.t()) / (d as f64).sqrt()).softmax(-1).matmul(v)
     }

@@ -149,8 +149,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    ndtr(x) -> Tensor { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    ndtr(x) -> Tensor where floats { (x * -FRAC_1_SQRT_2).erfc() * 0.5 }
 
     /// The logarithm of [`Tensor::ndtr`], elementwise, accurate in both tails. The result has the shape
     /// and dtype of `self`. The lower tail is a continued fraction, Abramowitz and Stegun 26.2.14.
@@ -162,8 +162,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    log_ndtr(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    log_ndtr(x) -> Tensor where floats {
         let number = |value: f64| x.literal(Number::Float(value));
         let (upper, lower) = (x.greater(&number(0.0)), x.less(&number(TAIL)));
         // `ln(1 - Φ(-x))` above 0.
@@ -189,8 +189,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    ndtri(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    ndtri(x) -> Tensor where floats {
         let [z] = Tensor::with_derivative(Ndtri, &[x], |x| [normal_quantile(&x[0])]);
         z
     }

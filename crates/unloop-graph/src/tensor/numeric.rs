@@ -1,10 +1,13 @@
 //! Elementwise functions composed of the operations.
 
+use std::borrow::Cow;
 use std::f64::consts::{LN_2, LN_10, PI};
 
 use super::composed;
-use super::operand::{Given, Operand, tensors};
+use super::dtypes::{floats, unequal_shapes};
+use super::operand::{Elementwise, Given, Operand, expanded, tensors, typed};
 use super::slopes::Slopes;
+use crate::error::operation;
 use crate::{DType, ErrorKind, Number, Place, Tensor};
 
 /// `Σ cₖ·uᵏ`, by Horner's rule.
@@ -92,6 +95,23 @@ fn power_transform_slope(log: &Tensor, y: &Tensor, power: &Tensor) -> Tensor {
     near.select(&(near.select(log, &zero).square() * series), &far)
 }
 
+/// `x·2ⁿ`, in three steps, so that no power overflows alone. The first ones leave all digits above the
+/// least normal number, or what remains is zero.
+fn scaled(x: &Tensor, n: &Tensor) -> Tensor {
+    let (least, digits) = if x.dtype() == DType::F32 { (-126i64, 24) } else { (-1022, 53) };
+    let number = |value: i64| Tensor::from(value);
+    let mut left = n.cast(DType::I64).clamp(&number(4 * least), &number(-4 * least));
+    let mut result = x.clone();
+    for _ in 0..3 {
+        let inside = left.clamp(&number(least), &number(1 - least));
+        let below = left.less(&number(least));
+        let step = below.select(&number(least + digits), &inside);
+        result *= step.cast(x.dtype()).exp2();
+        left -= step;
+    }
+    result
+}
+
 /// The constants of a float dtype.
 struct Float {
     bits: DType,
@@ -156,8 +176,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    to_radians(x) -> Tensor { x * (PI / 180.0) }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    to_radians(x) -> Tensor where floats { x * (PI / 180.0) }
 
     /// Degrees of angles in radians, elementwise. The result has the shape and dtype of `self`.
     ///
@@ -168,8 +188,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    to_degrees(x) -> Tensor { x * (180.0 / PI) }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    to_degrees(x) -> Tensor where floats { x * (180.0 / PI) }
 
     /// The normalised cardinal sine `sin(πx)/(πx)`, elementwise; 1 at 0. The result has the shape and
     /// dtype of `self`.
@@ -181,8 +201,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` unless the dtype is f32 or f64.
-    sinc(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    sinc(x) -> Tensor where floats {
         let angle = x * PI;
         let near = angle.abs().less(&angle.ones_like());
         let square = near.select(&angle, &angle.zeros_like()).square();
@@ -203,8 +223,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ, or are integers; `UnsupportedDType` of bool.
-    hypot(x, y: Operand) -> Tensor { length([x, y]) }
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
+    hypot(x, y: Operand) -> Tensor where floats { length([x, y]) }
 
     /// `log₂(2ˣ + 2ʸ)`, elementwise, without overflow on the way. The result has the operands' shape
     /// and dtype.
@@ -218,7 +238,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    logaddexp2(x, y: Operand) -> Tensor {
+    logaddexp2(x, y: Operand) -> Tensor where floats {
         log_sum(x, y, |gap| gap.exp2().log1p() / LN_2)
     }
 
@@ -235,7 +255,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    logaddexp(x, y: Operand) -> Tensor { log_sum(x, y, |gap| gap.exp().log1p()) }
+    logaddexp(x, y: Operand) -> Tensor where floats { log_sum(x, y, |gap| gap.exp().log1p()) }
 }
 
 composed! {
@@ -254,9 +274,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `ShapeMismatch` or `Incompatible` unless the shapes are equal or one is a scalar's;
-    /// `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
-    floor_div(x, y: Operand) -> Tensor {
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
+    floor_div(x, y: Operand) -> Tensor where numbers {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             let quotient = x / y;
@@ -269,8 +289,7 @@ composed! {
         let floor = (&quotient - &floor).greater(&x.literal(Number::Float(0.5))).select(&(&floor + 1.0), &floor);
         let ratio = x / y;
         let signed = floor.equal(&floor.zeros_like()).select(&floor.copy_sign(&ratio), &floor);
-        let by_zero = y.equal(&y.zeros_like()).broadcast_to(signed.shape());
-        by_zero.select(&ratio, &signed).stop_gradient()
+        y.equal(&y.zeros_like()).select(&ratio, &signed).stop_gradient()
     }
 
     /// The remainder of [`Tensor::floor_div`], elementwise: it has the sign of `y` (that of `%` has the
@@ -288,7 +307,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` of bool.
-    modulo(x, y: Operand) -> Tensor {
+    modulo(x, y: Operand) -> Tensor where numbers {
         let (rest, apart) = x.remainder(y);
         if !x.dtype().is_float() {
             return apart.select(&(&rest + y), &rest);
@@ -313,7 +332,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` of bool.
-    sign_bit(x) -> Tensor {
+    sign_bit(x) -> Tensor where numbers {
         if x.dtype().is_int() {
             return x.less(&x.zeros_like());
         }
@@ -322,7 +341,7 @@ composed! {
     }
 
     /// The magnitude of `x` with the sign of `y`, elementwise. The result has the operands' shape and
-    /// the dtype of `x`.
+    /// dtype.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -331,9 +350,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `UnsupportedDType` of
-    /// bool.
-    copy_sign(x, y: Operand) -> Tensor {
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
+    copy_sign(x, y: Operand) -> Tensor where numbers {
         let magnitude = x.abs();
         y.sign_bit().select(&-&magnitude, &magnitude)
     }
@@ -351,7 +370,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    next_after(x, y: Operand) -> Tensor {
+    next_after(x, y: Operand) -> Tensor where floats {
         let Float { bits: dtype, sign, magnitude, .. } = float(x.dtype());
         let bits = x.bitcast(dtype);
         let (zero, one) = (bits.zeros_like(), bits.ones_like());
@@ -366,42 +385,8 @@ composed! {
         (x.is_nan() | y.is_nan()).select(&(x + y), &next)
     }
 
-    /// `x·2ⁿ`, elementwise, for integers `n`, rounded once. The result has the operands' shape and the
-    /// dtype of `x`. `n` is a tensor: a number would have the dtype of `x`, and is refused.
-    ///
-    /// ```
-    /// # use unloop_graph::Tensor;
-    /// let n = Tensor::from([3, -1]);
-    /// assert_eq!(Tensor::from([1.0, 1.0]).ldexp(n).to_vec::<f64>()?, [8.0, 0.5]);
-    /// # Ok::<(), unloop_graph::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Carried: `UnsupportedDType` unless `n` is of integers and `x` f32 or f64; `ShapeMismatch` unless
-    /// the shapes are equal or one is a scalar's.
-    ldexp(x, n: Operand) -> Tensor {
-        if let (true, None) = (!n.dtype().is_int(), n.as_error()) {
-            let kind = ErrorKind::UnsupportedDType { dtype: n.dtype(), expected: "integer exponents" };
-            return Tensor::fail("ldexp", kind, Place::here(), x);
-        }
-        // In three steps, so that no power overflows alone. The first ones leave all digits above the
-        // least normal number, or what remains is zero.
-        let (least, digits) = if x.dtype() == DType::F32 { (-126i64, 24) } else { (-1022, 53) };
-        let number = |value: i64| Tensor::from(value);
-        let mut left = n.cast(DType::I64).clamp(&number(4 * least), &number(-4 * least));
-        let mut result = x.clone();
-        for _ in 0..3 {
-            let inside = left.clamp(&number(least), &number(1 - least));
-            let below = left.less(&number(least));
-            let step = below.select(&number(least + digits), &inside);
-            result *= step.cast(x.dtype()).exp2();
-            left -= step;
-        }
-        result
-    }
-
     /// The step function, elementwise: 0 below zero, 1 above, `at_zero` at 0; NaN stays. The result has
-    /// the shape and dtype of `x`.
+    /// the operands' shape and dtype.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -410,12 +395,12 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `Incompatible` unless `at_zero` has the shape of `x`, or one that broadcasts to it;
-    /// `DTypeMismatch` if the dtypes differ.
-    heaviside(x, at_zero: Operand) -> Tensor {
+    /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
+    /// the dtypes differ; `UnsupportedDType` of bool.
+    heaviside(x, at_zero: Operand) -> Tensor where numbers {
         let zero = x.zeros_like();
         let step = x.greater(&zero).cast(x.dtype());
-        x.equal(&zero).select(&at_zero.broadcast_to(x.shape()), &x.is_nan().select(x, &step))
+        x.equal(&zero).select(at_zero, &x.is_nan().select(x, &step))
     }
 
     /// NaN replaced by 0, infinities by the largest numbers of the dtype, elementwise. The result has
@@ -429,8 +414,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `UnsupportedDType` of bool. Meant for floats.
-    nan_to_num(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    nan_to_num(x) -> Tensor where floats {
         let largest = x.literal(Number::Float(float(x.dtype()).largest));
         let finite = x.clamp(&-&largest, &largest);
         x.is_nan().select(&x.zeros_like(), &finite)
@@ -450,8 +435,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `UnsupportedDType` of bool. Meant for floats.
-    is_infinite(x) -> Tensor { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    is_infinite(x) -> Tensor where floats { x.abs().equal(&x.literal(Number::Float(f64::INFINITY))) }
 
     /// The larger of each pair; the other one where one is NaN ([`Tensor::maximum`] gives NaN). The
     /// result has the operands' shape and dtype.
@@ -465,7 +450,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ.
-    fmax(x, y: Operand) -> Tensor { (x.greater(y) | y.is_nan()).select(x, y) }
+    fmax(x, y: Operand) -> Tensor where anything { (x.greater(y) | y.is_nan()).select(x, y) }
 
     /// The smaller of each pair; the other one where one is NaN ([`Tensor::minimum`] gives NaN). The
     /// result has the operands' shape and dtype.
@@ -479,7 +464,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ.
-    fmin(x, y: Operand) -> Tensor { (x.less(y) | y.is_nan()).select(x, y) }
+    fmin(x, y: Operand) -> Tensor where anything { (x.less(y) | y.is_nan()).select(x, y) }
 
     /// Rounded to a number of decimals, ties to even; a negative number rounds before the point.
     /// Numbers that have no digits there stay as they are. The result has the shape and dtype of
@@ -495,7 +480,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    round_to(x, decimals: i32) -> Tensor {
+    round_to(x, decimals: i32) -> Tensor where floats {
         let scale = 10f64.powi(decimals.saturating_abs());
         let factor = x.literal(Number::Float(scale));
         if decimals < 0 {
@@ -537,11 +522,13 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ, or are not f32 or f64.
+    /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
     is_close(x, y: impl Operand, relative: f64, absolute: f64) -> Tensor {
         let [x, y] = tensors([Given::Tensor(x), y.given()]);
-        let near = (&*x - &*y).abs().less_equal(y.abs() * relative + absolute);
-        x.equal(&*y) | (&near & y.is_finite().broadcast_to(near.shape()))
+        floats(&[&x, &y], || {
+            let near = (&*x - &*y).abs().less_equal(y.abs() * relative + absolute);
+            x.equal(&*y) | (&near & y.is_finite())
+        })
     }
 }
 
@@ -559,7 +546,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    logit(x) -> Tensor { x.log() - (-x).log1p() }
+    logit(x) -> Tensor where floats { x.log() - (-x).log1p() }
 
     /// The modified Bessel function `I₀(x)`, elementwise. The result has the shape and dtype of `self`.
     /// Abramowitz and Stegun 9.6.
@@ -571,8 +558,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    bessel_i0(x) -> Tensor {
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    bessel_i0(x) -> Tensor where floats {
         let near = x.abs().less(&x.literal(Number::Float(2.0)));
         let quarter = near.select(x, &x.zeros_like()).square() / 4.0;
         let series = power_series(&quarter, (0..13).map(|k| inverse_factorial(k).powi(2)));
@@ -590,12 +577,12 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    bessel_i1(x) -> Tensor { x * x.bessel_i1_ratio() }
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
+    bessel_i1(x) -> Tensor where floats { x * x.bessel_i1_ratio() }
 
     /// `I₁(x)/x`, one half at 0.
     #[doc(hidden)]
-    bessel_i1_ratio(x) -> Tensor {
+    bessel_i1_ratio(x) -> Tensor where floats {
         let near = x.abs().less(&x.literal(Number::Float(2.0)));
         let quarter = near.select(x, &x.zeros_like()).square() / 4.0;
         // 1/(2·k!·(k + 1)!)
@@ -610,7 +597,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    log1mexp(x) -> Tensor {
+    log1mexp(x) -> Tensor where floats {
         let small = x.less(&x.literal(Number::Float(LN_2)));
         let (near, far) =
             (small.select(x, &x.ones_like()), small.select(&x.ones_like(), x));
@@ -630,7 +617,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    boxcox(x, y: Operand) -> Tensor {
+    boxcox(x, y: Operand) -> Tensor where floats {
         let slopes = Slopes {
             name: "boxcox",
             in_each: [
@@ -652,7 +639,7 @@ composed! {
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
     /// the dtypes differ; `UnsupportedDType` unless they are f32 or f64.
-    boxcox1p(x, y: Operand) -> Tensor {
+    boxcox1p(x, y: Operand) -> Tensor where floats {
         let slopes = Slopes {
             name: "boxcox1p",
             in_each: [
@@ -678,7 +665,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is an integer.
-    leading_zeros(x) -> Tensor {
+    leading_zeros(x) -> Tensor where integers {
         let width = 8 * x.dtype().size() as i128;
         let shift = |by: i128| x.literal(Number::Int(by)).broadcast_to(x.shape());
         let smeared = (0..width.ilog2()).fold(x.clone(), |bits, k| {
@@ -699,8 +686,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ; `UnsupportedDType` of bool.
-    gcd(x, y: Operand) -> Tensor {
+    /// the dtypes differ; `UnsupportedDType` unless they are integers.
+    gcd(x, y: Operand) -> Tensor where integers {
         // Euclid's algorithm takes the longest for Fibonacci numbers, of which 64 bits hold 92.
         let steps = if x.dtype().size() == 8 { 92 } else { 46 };
         // Of negative numbers, which every magnitude has, unless there are none.
@@ -726,22 +713,84 @@ composed! {
     ///
     /// # Errors
     /// Carried: `ShapeMismatch` unless the shapes are equal or one is a scalar's; `DTypeMismatch` if
-    /// the dtypes differ; `UnsupportedDType` of bool.
-    lcm(x, y: Operand) -> Tensor {
+    /// the dtypes differ; `UnsupportedDType` unless they are integers.
+    lcm(x, y: Operand) -> Tensor where integers {
         let divisor = x.gcd(y);
         let zero = divisor.equal(&divisor.zeros_like());
         (x / zero.select(&divisor.ones_like(), &divisor) * y).abs()
     }
 }
 
+/// # Powers of two
+impl Elementwise {
+    /// `x·2ⁿ`, elementwise, for integers `n`, rounded once. The result has the operands' shape and the
+    /// dtype of `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let x = Tensor::from([1.0, 1.0]);
+    /// assert_eq!(x.ldexp(3).to_vec::<f64>()?, [8.0, 8.0]);
+    /// assert_eq!(x.ldexp(Tensor::from([3, -1])).to_vec::<f64>()?, [8.0, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless `n` is of integers and `x` f32 or f64; `ShapeMismatch` unless
+    /// the shapes are equal or one is a scalar's.
+    #[track_caller]
+    pub fn ldexp(&self, n: impl Operand) -> Tensor {
+        operation("ldexp", || {
+            // The two have no dtype in common: a number has its own.
+            let exponent = typed([n.given()]);
+            let [x, n] = match (n.given().is_broadcast(), exponent) {
+                (true, [n]) => expanded([Cow::Borrowed(&self.0), n]),
+                (false, [n]) => [Cow::Borrowed(&self.0), n],
+            };
+            Tensor::ldexp(&x, &n)
+        })
+    }
+}
+
+/// # Powers of two
 impl Tensor {
+    /// `x·2ⁿ`, elementwise, for integers `n`, rounded once. The result has the operands' shape and the
+    /// dtype of `x`.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// let (x, n) = (Tensor::from([1.0, 1.0]), Tensor::from([3, -1]));
+    /// assert_eq!(Tensor::ldexp(&x, &n).to_vec::<f64>()?, [8.0, 0.5]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Carried: `UnsupportedDType` unless `n` is of integers and `x` f32 or f64; `ShapeMismatch` unless
+    /// the shapes are equal or one is a scalar's.
+    ///
+    /// # Numbers
+    /// The method of this name takes numbers as well; this function of tensors is for transforms.
+    #[track_caller]
+    pub fn ldexp(x: &Tensor, n: &Tensor) -> Tensor {
+        operation("ldexp", || {
+            let expected = "integer exponents";
+            let wrong = || match n.dtype().is_int() || n.as_error().is_some() {
+                true => unequal_shapes(&[x, n]),
+                false => Some(ErrorKind::UnsupportedDType { dtype: n.dtype(), expected }),
+            };
+            floats(&[x], || match wrong() {
+                Some(kind) => Tensor::fail("ldexp", kind, Place::here(), x),
+                None => scaled(x, n),
+            })
+        })
+    }
+
     /// The remainder of truncated division, and where it has not the sign of `y`: there floored
     /// division gives one less.
     #[track_caller]
     fn remainder(&self, y: &Tensor) -> (Tensor, Tensor) {
         let rest = self % y;
         let zero = rest.zeros_like();
-        let apart = rest.less(&zero).not_equal(&y.less(&y.zeros_like()).broadcast_to(rest.shape()));
+        let apart = rest.less(&zero).not_equal(&y.less(&y.zeros_like()));
         let apart = apart & rest.not_equal(&zero) & rest.equal(&rest);
         (rest, apart)
     }

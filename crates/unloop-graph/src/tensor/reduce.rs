@@ -2,6 +2,7 @@
 //! the reduced axes with size 1 (`sum_keep(0)`).
 
 use super::axes::{AxisList, AxisNumber};
+use super::dtypes::floats;
 use crate::error::{ErrorKind, Place, operation};
 use crate::shape::{normalize_axes, normalize_axis};
 use crate::{ArgReduceOp, Axes, DType, Number, Op, ReduceOp, Shape, Tensor};
@@ -51,10 +52,9 @@ impl Tensor {
         place.scope(|| {
             let reduced = match how {
                 Reduction::Op(op) => self.reduce_op(op, axes.clone()),
-                Reduction::Mean => match self.require_float("mean", place) {
-                    Some(error) => error,
-                    None => self.reduce_op(ReduceOp::Sum, axes.clone()) / self.count(&axes),
-                },
+                Reduction::Mean => floats(&[self], || {
+                    self.reduce_op(ReduceOp::Sum, axes.clone()) / self.count(&axes)
+                }),
             };
             match keep {
                 true => reduced.keep(&axes, self.shape()),
@@ -461,10 +461,10 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// Carried: `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
+    /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn safe_norm(&self) -> Tensor {
-        operation("safe_norm", || self.square().sum().sqrt_or_zero())
+        operation("safe_norm", || floats(&[self], || self.square().sum().sqrt_or_zero()))
     }
 
     /// [`Tensor::safe_norm`] along one axis or several, which disappear.
@@ -478,10 +478,12 @@ impl Tensor {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
-    /// given twice; `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
+    /// given twice; `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn safe_norm_axis(&self, axes: impl AxisList) -> Tensor {
-        operation("safe_norm_axis", || self.square().sum_axis(axes).sqrt_or_zero())
+        operation("safe_norm_axis", || {
+            floats(&[self], || self.square().sum_axis(axes).sqrt_or_zero())
+        })
     }
 
     /// [`Tensor::safe_norm`] along one axis or several, which stay with size 1.
@@ -494,10 +496,12 @@ impl Tensor {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `RepeatedAxis` for one
-    /// given twice; `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
+    /// given twice; `UnsupportedDType` unless the dtype is f32 or f64.
     #[track_caller]
     pub fn safe_norm_keep(&self, axes: impl AxisList) -> Tensor {
-        operation("safe_norm_keep", || self.square().sum_keep(axes).sqrt_or_zero())
+        operation("safe_norm_keep", || {
+            floats(&[self], || self.square().sum_keep(axes).sqrt_or_zero())
+        })
     }
 
     /// The square root, without a derivative at 0.

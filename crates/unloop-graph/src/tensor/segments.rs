@@ -13,11 +13,16 @@ fn places(segments: &Tensor, rank: usize) -> Vec<IndexArg> {
 impl Tensor {
     /// What a reduction begins with, one entry a segment.
     #[track_caller]
-    fn of_segments(&self, op: ReduceOp, count: usize) -> Result<Tensor, Tensor> {
+    fn of_segments(
+        &self,
+        name: &'static str,
+        op: ReduceOp,
+        count: usize,
+    ) -> Result<Tensor, Tensor> {
         if let (0, None) = (self.rank(), self.as_error()) {
             let kind =
                 ErrorKind::WrongRank { expected: "entries along an axis", shape: Shape::scalar() };
-            return Err(Tensor::fail("segment_sum", kind, Place::here(), self));
+            return Err(Tensor::fail(name, kind, Place::here(), self));
         }
         let mut shape = Shape::from(self.shape());
         shape.iter_mut().take(1).for_each(|size| *size = count);
@@ -45,7 +50,7 @@ composed! {
     /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
     /// a scalar; `UnsupportedDType` of bool.
     segment_sum(x, segments: &Tensor, count: usize) -> Tensor {
-        x.of_segments(ReduceOp::Sum, count)
+        x.of_segments("segment_sum", ReduceOp::Sum, count)
             .map_or_else(|error| error, |start| start.add_at(places(segments, x.rank()), x))
     }
 
@@ -65,7 +70,7 @@ composed! {
     /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
     /// a scalar; `UnsupportedDType` of bool.
     segment_prod(x, segments: &Tensor, count: usize) -> Tensor {
-        x.of_segments(ReduceOp::Prod, count)
+        x.of_segments("segment_prod", ReduceOp::Prod, count)
             .map_or_else(|error| error, |start| start.mul_at(places(segments, x.rank()), x))
     }
 
@@ -86,7 +91,7 @@ composed! {
     /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
     /// a scalar.
     segment_max(x, segments: &Tensor, count: usize) -> Tensor {
-        x.of_segments(ReduceOp::Max, count)
+        x.of_segments("segment_max", ReduceOp::Max, count)
             .map_or_else(|error| error, |start| start.max_at(places(segments, x.rank()), x))
     }
 
@@ -107,7 +112,7 @@ composed! {
     /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
     /// a scalar.
     segment_min(x, segments: &Tensor, count: usize) -> Tensor {
-        x.of_segments(ReduceOp::Min, count)
+        x.of_segments("segment_min", ReduceOp::Min, count)
             .map_or_else(|error| error, |start| start.min_at(places(segments, x.rank()), x))
     }
 
@@ -126,10 +131,8 @@ composed! {
     /// Carried: `IndexOutOfBounds` for a segment that is not from 0 below `count`; `ShapeMismatch`
     /// unless there is one segment an entry; `IndexDType` unless segments are integers; `WrongRank` of
     /// a scalar; `UnsupportedDType` unless the dtype is f32 or f64.
-    segment_mean(x, segments: &Tensor, count: usize) -> Tensor {
-        x.require_float("segment_mean", Place::here()).unwrap_or_else(|| {
-            x.segment_sum(segments, count) / x.ones_like().segment_sum(segments, count)
-        })
+    segment_mean(x, segments: &Tensor, count: usize) -> Tensor where floats {
+        x.segment_sum(segments, count) / x.ones_like().segment_sum(segments, count)
     }
 
     /// The value of each segment of a vector below which a part `q` (from 0 to 1) of its elements lies,
@@ -149,10 +152,7 @@ composed! {
     /// unless there is one segment an entry; `IndexDType` unless segments are integers;
     /// `InvalidArgument` of what is no vector, or for `q` outside of 0 to 1; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    segment_quantile(x, segments: &Tensor, q: f64, count: usize) -> Tensor {
-        if let Some(error) = x.require_float("segment_quantile", Place::here()) {
-            return error;
-        }
+    segment_quantile(x, segments: &Tensor, q: f64, count: usize) -> Tensor where floats {
         if x.rank() != 1 || !(0.0..=1.0).contains(&q) {
             let message = format!("the {q} quantile of {}; of a vector, q is from 0 to 1", x.ty());
             let kind = ErrorKind::InvalidArgument(message);

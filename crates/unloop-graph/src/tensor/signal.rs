@@ -5,7 +5,7 @@ use std::f64::consts::{PI, TAU};
 
 use super::composed;
 use crate::error::{ErrorKind, Place, operation};
-use crate::{Conv, Tensor, WindowAxis};
+use crate::{Conv, Shape, Tensor, WindowAxis};
 
 /// `f` of the position from 0 to 1 of `n` points; one point alone is 1.
 fn window(n: usize, f: impl Fn(f64) -> f64) -> Tensor {
@@ -102,24 +102,23 @@ impl Tensor {
         })
     }
 
-    /// `Σⱼ x[i + j]·y[j]` with zeros outside of `x`, for every shift at which they overlap.
+    /// `Σⱼ x[i + j]·y[j]` with zeros outside of `x`, for every shift at which they overlap; `y` the other
+    /// way round if it is `flipped`.
     #[track_caller]
-    fn sliding_dot(&self, y: &Tensor) -> Tensor {
+    fn sliding_dot(&self, y: &Tensor, flipped: bool) -> Tensor {
         if let Some(error) = [self, y].into_iter().find(|t| t.as_error().is_some()) {
             return error.clone();
         }
-        let ([m, n], true) = ([self.size(), y.size()], self.rank() == 1 && y.rank() == 1) else {
-            let kind = ErrorKind::InvalidArgument(format!(
-                "takes two vectors, got {} and {}",
-                self.ty(),
-                y.ty()
-            ));
-            return Tensor::fail("convolve", kind, Place::here(), self);
-        };
-        if m == 0 || n == 0 {
-            let kind = ErrorKind::InvalidArgument("takes vectors that are not empty".into());
-            return Tensor::fail("convolve", kind, Place::here(), self);
+        let fail = |kind| Tensor::fail("convolve", kind, Place::here(), self);
+        if let Some(other) = [self, y].into_iter().find(|t| t.rank() != 1) {
+            let shape = Shape::from(other.shape());
+            return fail(ErrorKind::WrongRank { expected: "vectors", shape });
         }
+        let (m, n) = (self.size(), y.size());
+        if m == 0 || n == 0 {
+            return fail(ErrorKind::InvalidArgument("takes vectors that are not empty".into()));
+        }
+        let y = if flipped { y.flip(0) } else { y.clone() };
         let around = n as i64 - 1;
         let windows = vec![WindowAxis::one().padding(around, around)];
         let (x, y) = (self.reshape([1, 1, m]), y.reshape([1, 1, n]));
@@ -140,9 +139,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `InvalidArgument` unless both are vectors and not empty (`AxisOutOfRange` for a scalar
-    /// `y`); `DTypeMismatch` if the dtypes differ; `UnsupportedDType` of bool.
-    convolve(x, y: &Tensor) -> Tensor { x.sliding_dot(&y.flip(&[0])) }
+    /// Carried: `WrongRank` unless both are vectors; `InvalidArgument` for an empty one; `DTypeMismatch`
+    /// if the dtypes differ; `UnsupportedDType` of bool.
+    convolve(x, y: &Tensor) -> Tensor { x.sliding_dot(y, true) }
 
     /// The cross-correlation of two vectors of sizes `m` and `n`, at all `m + n - 1` shifts (NumPy's
     /// mode `full`). Of integers or floats.
@@ -155,9 +154,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `InvalidArgument` unless both are vectors and not empty; `DTypeMismatch` if the dtypes
-    /// differ; `UnsupportedDType` of bool.
-    correlate(x, y: &Tensor) -> Tensor { x.sliding_dot(y) }
+    /// Carried: `WrongRank` unless both are vectors; `InvalidArgument` for an empty one; `DTypeMismatch`
+    /// if the dtypes differ; `UnsupportedDType` of bool.
+    correlate(x, y: &Tensor) -> Tensor { x.sliding_dot(y, false) }
 
     /// Angles in radians along an axis, moved by whole turns so that none is further than `π` from the
     /// one before. Shape and dtype stay.
@@ -171,9 +170,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `DTypeMismatch` or
-    /// `UnsupportedDType` unless the dtype is f32 or f64.
-    unwrap_angles(x, axis: impl AxisNumber) -> Tensor {
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType`
+    /// unless the dtype is f32 or f64.
+    unwrap_angles(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let step = x.diff(1, axis);
         let turn = &step - ((&step + PI) / TAU).floor() * TAU;

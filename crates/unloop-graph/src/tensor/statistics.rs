@@ -2,7 +2,7 @@
 
 use super::axes::AxisNumber;
 use super::composed;
-use crate::{DType, ErrorKind, Number, Place, ReduceOp, Tensor};
+use crate::{DType, ErrorKind, Number, Place, ReduceOp, Shape, Tensor};
 
 composed! {
     //! # Reductions without NaN
@@ -78,7 +78,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    nanmean(x) -> Tensor { x.flatten().nanmean_axis(0) }
+    nanmean(x) -> Tensor where floats { x.flatten().nanmean_axis(0) }
 
     /// The mean along an axis, which disappears, of the elements that are not NaN; the dtype stays; NaN
     /// if all are NaN.
@@ -93,10 +93,9 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    nanmean_axis(x, axis: impl AxisNumber) -> Tensor {
+    nanmean_axis(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
-        x.require_float("nanmean_axis", Place::here())
-            .unwrap_or_else(|| x.nansum_axis(axis) / x.numbers().sum_axis(vec![axis]))
+        x.nansum_axis(axis) / x.numbers().sum_axis(vec![axis])
     }
 
     /// The largest of all elements that are not NaN, a scalar of the same dtype; NaN if all are NaN.
@@ -173,7 +172,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    nanvar(x) -> Tensor { x.flatten().nanvar_axis(0) }
+    nanvar(x) -> Tensor where floats { x.flatten().nanvar_axis(0) }
 
     /// The variance (divided by their number) along an axis, which disappears, of the elements that are
     /// not NaN; the dtype stays; NaN if all are NaN.
@@ -188,7 +187,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    nanvar_axis(x, axis: impl AxisNumber) -> Tensor {
+    nanvar_axis(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let mean = x.nanmean_axis(axis).expand_dims(axis);
         (x - mean.broadcast()).square().nanmean_axis(axis)
@@ -206,7 +205,7 @@ composed! {
     ///
     /// # Errors
     /// Carried: `UnsupportedDType` unless the dtype is f32 or f64.
-    nanstd(x) -> Tensor { x.nanvar().sqrt() }
+    nanstd(x) -> Tensor where floats { x.nanvar().sqrt() }
 
     /// The standard deviation (the square root of the variance) along an axis, which disappears, of the
     /// elements that are not NaN; the dtype stays; NaN if all are NaN.
@@ -221,7 +220,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    nanstd_axis(x, axis: impl AxisNumber) -> Tensor {
+    nanstd_axis(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         x.nanvar_axis(axis).sqrt()
     }
@@ -310,7 +309,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType` unless
     /// the dtype is f32 or f64.
-    variance_ddof(x, axis: impl AxisNumber, ddof: usize) -> Tensor {
+    variance_ddof(x, axis: impl AxisNumber, ddof: usize) -> Tensor where floats {
         let axis = axis.number();
         let n = match x.axis("variance_ddof", axis, Place::here()) {
             Ok(at) => x.shape()[at],
@@ -372,8 +371,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
-    /// without elements, or `q` outside of 0 to 1; `DTypeMismatch` unless the dtype is f32 or f64.
-    quantile(x, q: f64, axis: impl AxisNumber) -> Tensor {
+    /// without elements, or `q` outside of 0 to 1; `UnsupportedDType` unless the dtype is f32 or f64.
+    quantile(x, q: f64, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let at = match x.axis("quantile", axis, Place::here()) {
             Ok(at) => at,
@@ -390,9 +389,6 @@ composed! {
         let entry = |i: usize| sorted.slice_axis(axis, i, i + 1).squeeze(axis);
         let part = position - position.floor();
         let value = entry(0) * (1.0 - part) + entry(high - low) * part;
-        if !x.dtype().is_float() {
-            return value;
-        }
         let nan = value.literal(Number::Float(f64::NAN)).broadcast_to(value.shape());
         x.is_nan().any_axis(vec![axis]).select(&nan, &value)
     }
@@ -408,8 +404,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
-    /// without elements; `DTypeMismatch` unless the dtype is f32 or f64.
-    median(x, axis: impl AxisNumber) -> Tensor {
+    /// without elements; `UnsupportedDType` unless the dtype is f32 or f64.
+    median(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         x.quantile(0.5, axis)
     }
@@ -427,15 +423,12 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
     /// without elements, or `q` outside of 0 to 1; `UnsupportedDType` unless the dtype is f32 or f64.
-    nanquantile(x, q: f64, axis: impl AxisNumber) -> Tensor {
+    nanquantile(x, q: f64, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let at = match x.axis("nanquantile", axis, Place::here()) {
             Ok(at) => at,
             Err(error) => return error,
         };
-        if let Some(error) = x.require_float("nanquantile", Place::here()) {
-            return error;
-        }
         let n = x.shape()[at];
         if n == 0 || !(0.0..=1.0).contains(&q) {
             let message = format!("the {q} quantile of {n} elements; q is from 0 to 1");
@@ -465,7 +458,7 @@ composed! {
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
     /// without elements; `UnsupportedDType` unless the dtype is f32 or f64.
-    nanmedian(x, axis: impl AxisNumber) -> Tensor {
+    nanmedian(x, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         x.nanquantile(0.5, axis)
     }
@@ -484,10 +477,13 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `AxisOutOfRange` of a vector or scalar; `UnsupportedDType` unless the dtype is f32 or
-    /// f64.
-    covariance(x) -> Tensor {
-        let [_, n] = *x.shape() else { return x.mt() };
+    /// Carried: `WrongRank` unless it is a matrix; `UnsupportedDType` unless the dtype is f32 or f64.
+    covariance(x) -> Tensor where floats {
+        let [_, n] = *x.shape() else {
+            let expected = "a matrix, one row a variable";
+            let kind = ErrorKind::WrongRank { expected, shape: Shape::from(x.shape()) };
+            return Tensor::fail("covariance", kind, Place::here(), x);
+        };
         let centred = x - x.mean_keep(1).broadcast();
         centred.matmul(&centred.t()) / (n as f64 - 1.0)
     }
@@ -504,9 +500,8 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `AxisOutOfRange` of a vector or scalar; `UnsupportedDType` unless the dtype is f32 or
-    /// f64.
-    correlation(x) -> Tensor {
+    /// Carried: `WrongRank` unless it is a matrix; `UnsupportedDType` unless the dtype is f32 or f64.
+    correlation(x) -> Tensor where floats {
         let c = x.covariance();
         let scale = c.diagonal(0).sqrt();
         (&c / scale.expand_dims(-1).broadcast()) / scale.broadcast()
@@ -559,8 +554,8 @@ composed! {
     ///
     /// # Errors
     /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `InvalidArgument` for one
-    /// of fewer than two points; `DTypeMismatch` or `UnsupportedDType` unless the dtype is f32 or f64.
-    slope(x, spacing: f64, axis: impl AxisNumber) -> Tensor {
+    /// of fewer than two points; `UnsupportedDType` unless the dtype is f32 or f64.
+    slope(x, spacing: f64, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let at = match x.axis("slope", axis, Place::here()) {
             Ok(at) => at,
@@ -589,9 +584,9 @@ composed! {
     /// ```
     ///
     /// # Errors
-    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `DTypeMismatch` or
-    /// `UnsupportedDType` unless the dtype is f32 or f64.
-    trapezoid(x, spacing: f64, axis: impl AxisNumber) -> Tensor {
+    /// Carried: `AxisOutOfRange` for an axis that the tensor does not have; `UnsupportedDType`
+    /// unless the dtype is f32 or f64.
+    trapezoid(x, spacing: f64, axis: impl AxisNumber) -> Tensor where floats {
         let axis = axis.number();
         let at = match x.axis("trapezoid", axis, Place::here()) {
             Ok(at) => at,

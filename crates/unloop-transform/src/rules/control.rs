@@ -375,14 +375,17 @@ fn taken(rest: &mut &[Tensor], n: usize) -> Vec<Tensor> {
     front.to_vec()
 }
 
+/// The types of operands. One that failed has none of its own, and no program could be made of it.
+pub(super) fn types_of(operands: &[Tensor]) -> Result<Vec<TensorType>> {
+    operands.iter().map(|x| x.check().map(Tensor::ty)).collect()
+}
+
 /// What one step of a scan sees of its operands: the first `whole` as they are, of the others an
 /// entry.
-fn step_types(operands: &[Tensor], whole: usize) -> Vec<TensorType> {
-    let ty = |(i, x): (usize, &Tensor)| match i < whole || x.as_error().is_some() {
-        true => x.ty(),
-        false => entry_type(&x.ty()),
-    };
-    operands.iter().enumerate().map(ty).collect()
+fn step_types(operands: &[Tensor], whole: usize) -> Result<Vec<TensorType>> {
+    let mut types = types_of(operands)?;
+    types[whole..].iter_mut().for_each(|ty| *ty = entry_type(ty));
+    Ok(types)
 }
 
 pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
@@ -414,10 +417,11 @@ fn jvp_switch(
     let tangents: Vec<Tensor> = rule.t.iter().flatten().map(|t| (*t).clone()).collect();
     let linear = tangents.len();
     let inputs: Vec<Tensor> = tangents.into_iter().chain(x[1..].iter().cloned()).collect();
-    let input_types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
-    let made = branches(&switch.branches, &input_types, |branch, params| {
-        let (tangents, point) = params.split_at(linear);
-        marked_tangents(branch, point, &spread(tangents.to_vec(), active), &marked)
+    let made = types_of(&inputs).and_then(|types| {
+        branches(&switch.branches, &types, |branch, params| {
+            let (tangents, point) = params.split_at(linear);
+            marked_tangents(branch, point, &spread(tangents.to_vec(), active), &marked)
+        })
     });
     let op = made.map(|(branches, captured)| {
         let operands = [x[0].clone()].into_iter().chain(inputs).chain(captured);
@@ -448,7 +452,6 @@ pub(crate) fn jvp_while(
     let at = inputs.len();
     inputs.extend_from_slice(&x[shared..]);
     inputs.extend(start.iter().map(|&i| tangent(i)));
-    let types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
     let split = |params: &[Tensor]| -> (Vec<Tensor>, Vec<Option<Tensor>>) {
         let carry = repeat.carry();
         let point = [&params[..shared], &params[at..at + carry]].concat();
@@ -456,6 +459,7 @@ pub(crate) fn jvp_while(
         (point, spread(tangents, &marked))
     };
     let op = (|| {
+        let types = types_of(&inputs)?;
         let condition =
             program(types.clone(), at, |params| eval(&repeat.condition, &split(params).0))?;
         let body = program(types.clone(), at, |params| {
@@ -512,8 +516,7 @@ fn jvp_scan(scan: &Scan, x: &[Tensor], active: &[bool], rule: &Jvp<'_>) -> Vec<O
     // Shared: tangents, values. Passed on: tangents. Entries: tangents, what was noted, values.
     let operands = [&constant[..], &x[..shared], &start, &entries, &noted, &x[whole..]].concat();
     let fixed = constant.len() + shared;
-    let types = step_types(&operands, fixed + start.len());
-    let made = program(types, fixed, |params| {
+    let step = |params: &[Tensor]| {
         let mut rest = params;
         let mut take = |n: usize| taken(&mut rest, n);
         let (constant, shared) = (take(constant.len()), take(shared));
@@ -522,7 +525,9 @@ fn jvp_scan(scan: &Scan, x: &[Tensor], active: &[bool], rule: &Jvp<'_>) -> Vec<O
         let tangents = spread([constant, start, entries].concat(), &marked);
         let point = [shared, carry, values].concat();
         marked_tangents(&scan.body, &point, &tangents, &tangents_out)
-    });
+    };
+    let made =
+        step_types(&operands, fixed + start.len()).and_then(|types| program(types, fixed, step));
     let carry = start.len();
     let op = made.map(|(body, captured)| {
         let inputs = [&operands[..fixed], &captured, &operands[fixed..]].concat();
@@ -570,10 +575,11 @@ fn transpose_switch(
     let given: Vec<bool> = cts.iter().map(Option::is_some).collect();
     let flowing: Vec<Tensor> = cts.iter().flatten().cloned().collect();
     let inputs: Vec<Tensor> = known.iter().chain(&flowing).cloned().collect();
-    let types: Vec<TensorType> = inputs.iter().map(Tensor::ty).collect();
-    let made = branches(&switch.branches, &types, |branch, params| {
-        let (known, flowing) = params.split_at(known.len());
-        backward(branch, &is_linear, known, &spread(flowing.to_vec(), &given))
+    let made = types_of(&inputs).and_then(|types| {
+        branches(&switch.branches, &types, |branch, params| {
+            let (known, flowing) = params.split_at(known.len());
+            backward(branch, &is_linear, known, &spread(flowing.to_vec(), &given))
+        })
     });
     let op = made.map(|(branches, captured)| {
         let operands = [index].into_iter().chain(inputs).chain(captured);
@@ -623,8 +629,7 @@ fn transpose_scan(scan: &Scan, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec
     // Shared: known values. Passed on: cotangents, sums. Entries: cotangents, known values.
     let operands = [&known_shared[..], &carry, &sums, &stacks, &known_entries].concat();
     let (fixed, passed) = (known_shared.len(), carry.len() + sums.len());
-    let types = step_types(&operands, fixed + passed);
-    let made = program(types, fixed, |params| {
+    let step = |params: &[Tensor]| {
         let mut rest = params;
         let mut take = |n: usize| taken(&mut rest, n);
         let (shared, carry, sums) = (take(fixed), take(carry.len()), take(sums.len()));
@@ -636,7 +641,8 @@ fn transpose_scan(scan: &Scan, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> Vec
         let (next, entries) = rest.split_at(scan.carry);
         let sums = sums.iter().zip(constant).map(|(sum, ct)| sum + ct);
         next.iter().cloned().chain(sums).chain(entries.iter().cloned()).collect()
-    });
+    };
+    let made = step_types(&operands, fixed + passed).and_then(|types| program(types, fixed, step));
     let op = made.map(|(body, captured)| {
         let inputs = [&operands[..fixed], &captured, &operands[fixed..]].concat();
         let (shared, reverse) = (fixed + captured.len(), !scan.reverse);

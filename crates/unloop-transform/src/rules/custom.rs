@@ -5,9 +5,11 @@ use std::sync::Arc;
 use unloop_graph::op::{
     Deferred, Derivative, DerivativeRule, Host, Pullback, REVERSE_ONLY, Scan, WithDerivative,
 };
-use unloop_graph::{Axes, Graph, Op, Place, ReduceOp, Result, Tensor, TensorType};
+use unloop_graph::{
+    Axes, Error, ErrorKind, Graph, Op, Place, ReduceOp, Result, Tensor, TensorType,
+};
 
-use super::control::{apply_all, batched_types, program, run_batched};
+use super::control::{apply_all, batched_types, program, run_batched, types_of};
 use super::{Batched, Jvp, Operand, unsupported};
 use crate::interpret::eval;
 use crate::linear::transpose_graph;
@@ -102,11 +104,11 @@ impl Stacked {
         each: &[bool],
         f: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
     ) -> Result<Vec<Tensor>> {
-        let example = |(x, each): (&Tensor, &bool)| match each {
-            true => unloop_graph::op::entry_type(&x.ty()),
-            false => x.ty(),
+        let example = |(ty, each): (TensorType, &bool)| match each {
+            true => unloop_graph::op::entry_type(&ty),
+            false => ty,
         };
-        let types = inputs.iter().zip(each).map(example).collect();
+        let types = types_of(inputs)?.into_iter().zip(each).map(example).collect();
         let (graph, captured) = program(types, 0, f)?;
         let all = [&captured[..], inputs].concat();
         let each = [&vec![false; captured.len()][..], each].concat();
@@ -218,7 +220,10 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
     match op {
         Op::WithDerivative(custom) => jvp_custom(custom, rule),
         Op::Host(host) => match host.0.jvp(rule.x, rule.t, rule.y) {
-            Some(tangents) => tangents.into_iter().map(Some).collect(),
+            Some(tangents) => {
+                let types: Vec<TensorType> = rule.y.iter().map(Tensor::ty).collect();
+                checked(host, tangents.into_iter().map(Some).collect(), &types)
+            }
             None => {
                 let what = format!("the derivative of `{}`, which gives no rule", host.0.name());
                 rule.y.iter().map(|y| Some(unsupported(what.clone(), y))).collect()
@@ -232,6 +237,20 @@ pub(super) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         }
         _ => unreachable!("`{op}` has no rule of its own"),
     }
+}
+
+/// Derivatives that a user's rule gave, or what is wrong with them.
+fn checked(host: &Host, given: Vec<Option<Tensor>>, types: &[TensorType]) -> Vec<Option<Tensor>> {
+    let fails = |(x, ty): (&Option<Tensor>, &TensorType)| {
+        x.as_ref().is_some_and(|x| x.as_error().is_none() && x.ty() != *ty)
+    };
+    if given.len() == types.len() && !given.iter().zip(types).any(fails) {
+        return given;
+    }
+    let found: Vec<TensorType> = given.iter().flatten().map(Tensor::ty).collect();
+    let message = format!("its derivative gives {found:?} where {types:?} are needed");
+    let error = Error::new(host.0.name(), ErrorKind::InvalidArgument(message), Place::here());
+    types.iter().map(|ty| Some(Tensor::error_like(error.clone(), ty.clone()))).collect()
 }
 
 fn jvp_custom(custom: &WithDerivative, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
@@ -319,8 +338,11 @@ pub(super) fn transpose(op: &Op, cts: &[Option<Tensor>], x: &[Operand<'_>]) -> V
         }
         Op::WithDerivative(custom) => transpose_custom(custom, op, cts, x),
         Op::Host(host) => {
-            let given = host.0.transpose(cts, &known(x));
-            given.unwrap_or_else(|| x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect())
+            let types: Vec<TensorType> = x.iter().map(Operand::ty).collect();
+            match host.0.transpose(cts, &known(x)) {
+                Some(given) => checked(host, given, &types),
+                None => x.iter().map(|x| x.is_linear().then(|| x.value(op))).collect(),
+            }
         }
         Op::AllGather(_) => {
             // Every example's result has this example's operand at its position.

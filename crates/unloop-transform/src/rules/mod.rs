@@ -147,6 +147,14 @@ impl Jvp<'_> {
         self.t[i].map_or_else(|| self.x[i].zeros_like(), Tensor::clone)
     }
 
+    /// The tangents if an operand, its tangent or a result failed: that error, for all that have one.
+    fn failed(&self) -> Option<Vec<Option<Tensor>>> {
+        let all = self.x.iter().chain(self.t.iter().flatten()).copied().chain(self.y);
+        let failed = all.into_iter().find(|x| x.as_error().is_some())?;
+        let tangent = |y: &Tensor| y.dtype().is_float().then(|| failed.clone());
+        Some(self.y.iter().map(tangent).collect())
+    }
+
     /// The rule of an operation linear in all its operands together: itself, on the tangents.
     fn linear(&self, op: &Op) -> Tensor {
         let tangents: Vec<Tensor> = (0..self.x.len()).map(|i| self.tangent(i)).collect();
@@ -164,6 +172,27 @@ pub(crate) fn jvp(op: &Op, rule: &Jvp<'_>) -> Vec<Option<Tensor>> {
         | Op::StopGradient
         | Op::SearchSorted { .. }
         | Op::ArgReduce { .. } => vec![None],
+        // Their rules look at shapes, and what failed has none of its own.
+        Op::Gather(_)
+        | Op::Scatter(_)
+        | Op::Reduce { .. }
+        | Op::Cumulative { .. }
+        | Op::Dot(_)
+        | Op::WithDerivative(_)
+        | Op::Pullback(_)
+        | Op::Host(_)
+        | Op::AllGather(_)
+        | Op::Cholesky { .. }
+        | Op::Lu
+        | Op::Qr { .. }
+        | Op::Svd { .. }
+        | Op::Eigh
+        | Op::TriangularSolve(_)
+        | Op::Solve { .. }
+            if rule.failed().is_some() =>
+        {
+            rule.failed().unwrap_or_default()
+        }
         Op::Unary(op) => vec![elementwise::jvp_unary(*op, rule)],
         Op::Binary(op) => vec![elementwise::jvp_binary(*op, rule)],
         Op::Select => vec![Some(elementwise::jvp_select(rule))],

@@ -1,7 +1,7 @@
 //! The matrix exponential.
 
 use unloop_graph::op::Derivative;
-use unloop_graph::{DType, Tensor, operation};
+use unloop_graph::{DType, Tensor, floats, operation};
 use unloop_transform::{jvp, while_loop};
 
 use super::{epsilon, number, square};
@@ -13,7 +13,7 @@ use super::{epsilon, number, square};
 /// of it is known, and it is NaN.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for what is no square matrix; `DTypeMismatch` for a dtype
+/// Carried by the result: `InvalidArgument` for what is no square matrix; `UnsupportedDType` for a dtype
 /// that is no float.
 ///
 /// ```
@@ -27,8 +27,7 @@ use super::{epsilon, number, square};
 pub fn expm(a: &Tensor) -> Tensor {
     operation("expm", || match square("expm", a) {
         Err(error) => error,
-        Ok(0) => a.clone(),
-        Ok(_) => derivative(&[a]),
+        Ok(n) => floats(&[a], || if n == 0 { a.clone() } else { derivative(&[a]) }),
     })
 }
 

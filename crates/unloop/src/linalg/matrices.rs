@@ -1,6 +1,6 @@
 //! Matrices with a name, and solvers that take a factorisation.
 
-use unloop_graph::{DType, Tensor, operation};
+use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
 
 use super::{invalid, square};
 use crate::Complex;
@@ -297,8 +297,8 @@ pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) 
 /// and `x` has its shape. A singular `a` gives infinities or NaN, not an error.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for factors that are no square matrix; `DTypeMismatch` for
-/// two dtypes.
+/// Carried by the result: `InvalidArgument` for factors that are no square matrix; `Incompatible` for a `b`
+/// of another shape; `DTypeMismatch` for two dtypes.
 ///
 /// ```
 /// use unloop::{Tensor, linalg::lu_solve};
@@ -311,6 +311,12 @@ pub fn eigh_tridiagonal(diagonal: &Tensor, beside: &Tensor) -> (Tensor, Tensor) 
 pub fn lu_solve((packed, _, permutation): &(Tensor, Tensor, Tensor), b: &Tensor) -> Tensor {
     operation("lu_solve", || match square("lu_solve", packed) {
         Err(error) => error,
+        Ok(n) if b.as_error().is_none() && !matches!(*b.shape(), [m] | [m, _] if m == n) => {
+            let (left, right) = (Shape::from(packed.shape()), Shape::from(b.shape()));
+            let why = "the right-hand side is a vector or columns of as many rows as the matrix";
+            let kind = ErrorKind::Incompatible { left, right, why: why.into() };
+            Tensor::error(Error::new("lu_solve", kind, Place::here()))
+        }
         Ok(_) => {
             let unit = TriangularSolve { lower: true, transpose: false, unit_diagonal: true };
             let column = b.rank() == 1;

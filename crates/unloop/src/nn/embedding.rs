@@ -25,8 +25,8 @@ impl Embedding {
     /// Normal vectors whose squared length is 1 in the mean, in f32 or f64: `[count, size]`.
     ///
     /// # Errors
-    /// Carried by the vectors: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one
-    /// key.
+    /// Carried by the vectors: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for
+    /// what is not one key.
     #[track_caller]
     pub fn new(key: &Key, dtype: DType, count: usize, size: usize) -> Embedding {
         operation("Embedding::new", || {

@@ -1,7 +1,7 @@
 //! Losses of one example, as scalars: `vmap` gives those of a batch, and `.mean()` their mean. Predictions
 //! and targets have one shape, any, and one dtype, f32 or f64.
 
-use unloop_graph::{Tensor, operation};
+use unloop_graph::{Tensor, floats, operation};
 
 use crate::linalg::invalid;
 
@@ -45,7 +45,7 @@ pub fn mean_absolute_error(prediction: &Tensor, target: &Tensor) -> Tensor {
 ///
 /// # Errors
 /// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for a target of other shape or dtype;
-/// `DTypeMismatch` also for a dtype that is no float.
+/// `UnsupportedDType` for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, nn};
@@ -56,9 +56,11 @@ pub fn mean_absolute_error(prediction: &Tensor, target: &Tensor) -> Tensor {
 #[track_caller]
 pub fn huber(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
     operation("huber", || {
-        let error = (prediction - target).abs();
-        let inner = error.minimum(delta);
-        (inner.square() * 0.5 + (error - inner) * delta).mean()
+        floats(&[prediction, target], || {
+            let error = (prediction - target).abs();
+            let inner = error.minimum(delta);
+            (inner.square() * 0.5 + (error - inner) * delta).mean()
+        })
     })
 }
 
@@ -88,7 +90,7 @@ pub fn log_cosh(prediction: &Tensor, target: &Tensor) -> Tensor {
 ///
 /// # Errors
 /// Carried by the result: `ShapeMismatch` and `DTypeMismatch` for signs of other shape or dtype;
-/// `DTypeMismatch` also for a dtype that is no float.
+/// `UnsupportedDType` for a dtype that is no float.
 ///
 /// ```
 /// use unloop::{Tensor, nn};
@@ -98,7 +100,7 @@ pub fn log_cosh(prediction: &Tensor, target: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn hinge(score: &Tensor, sign: &Tensor) -> Tensor {
-    operation("hinge", || (1.0 - score * sign).relu().mean())
+    operation("hinge", || floats(&[score, sign], || (1.0 - score * sign).relu().mean()))
 }
 
 /// The cross-entropy of answers yes or no, from the logits of yes: the mean of

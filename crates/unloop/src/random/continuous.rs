@@ -1,9 +1,9 @@
 //! Continuous distributions.
 
-use unloop_graph::{DType, Operand, Place, Shape, Tensor, operands, operation};
+use unloop_graph::{DType, Operand, Place, Shape, Tensor, floats, operation};
 
 use super::discrete::signs;
-use super::{Key, gamma, invalid, loggamma, split, unit};
+use super::{Key, drawn, gamma, invalid, loggamma, not_a_vector, split, unit};
 
 /// The distance from 1 to the next smaller number.
 fn below_one(dtype: DType) -> f64 {
@@ -27,7 +27,8 @@ fn between(key: &Key, dtype: DType, shape: &Shape, low: f64, high: f64) -> Tenso
 /// Numbers in `[0, 1)`, each as likely as the others, in f32 or f64.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -42,8 +43,8 @@ pub fn uniform(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers in `[low, high)`, in the dtype of the bounds, which are scalars or of the result's shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -58,11 +59,8 @@ pub fn uniform_between(
     high: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let [low, high] = &operation("uniform_between", || operands([&low, &high]));
-    let (shape, place) = (shape.into(), Place::of("uniform_between"));
-    place.scope(|| {
-        let low = low.broadcast_to(&shape);
-        let numbers = unit(key, low.dtype(), &shape) * (high - &low) + &low;
+    drawn("uniform_between", [&low, &high], shape, |[low, high], shape| {
+        let numbers = unit(key, low.dtype(), shape) * (high - &low) + &low;
         low.maximum(&numbers)
     })
 }
@@ -71,7 +69,8 @@ pub fn uniform_between(
 /// function.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -93,8 +92,8 @@ pub fn normal(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// result's shape.
 ///
 /// # Errors
-/// Carried by the result: `UnsupportedDType` for bounds other than f32 and f64; `InvalidArgument` for what is
-/// not one key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -109,15 +108,11 @@ pub fn truncated_normal(
     high: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let [low, high] = &operation("truncated_normal", || operands([&low, &high]));
-    let (shape, place) = (shape.into(), Place::of("truncated_normal"));
-    place.scope(|| {
+    drawn("truncated_normal", [&low, &high], shape, |[low, high], shape| {
         let root = std::f64::consts::SQRT_2;
-        let u = uniform_between(key, &(low / root).erf(), &(high / root).erf(), &shape);
-        let inside = |x: &Tensor, towards: f64| {
-            x.stop_gradient().next_after(&scalar(x.dtype(), towards)).broadcast_to(&shape)
-        };
-        (u.erf_inv() * root).clamp(&inside(low, f64::INFINITY), &inside(high, f64::NEG_INFINITY))
+        let u = uniform_between(key, (&low / root).erf(), (&high / root).erf(), shape);
+        let inside = |x: &Tensor, towards: f64| x.stop_gradient().next_after(towards);
+        (u.erf_inv() * root).clamp(inside(&low, f64::INFINITY), inside(&high, f64::NEG_INFINITY))
     })
 }
 
@@ -126,8 +121,9 @@ pub fn truncated_normal(
 /// [`Tensor::cholesky`] does.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a mean that is no vector of f32 or f64, and for what is not
-/// one key; `WrongRank` for a covariance that is no square matrix; `Incompatible` for one of another size.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for a mean
+/// that is no vector, and for what is not one key; `WrongRank` for a covariance that is no square matrix;
+/// `Incompatible` for one of another size.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -156,7 +152,8 @@ pub fn multivariate_normal(
 /// Numbers of the exponential distribution with mean 1, of the density `e^(-x)` for `x ≥ 0`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -174,7 +171,8 @@ pub fn exponential(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard Gumbel distribution, `-ln(-ln u)` for uniform `u`; the mean is Euler's constant.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -191,7 +189,8 @@ pub fn gumbel(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the Laplace distribution with mean 0 and scale 1, of the density `e^(-|x|)/2`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -211,7 +210,8 @@ pub fn laplace(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard logistic distribution, `ln(u/(1 - u))` for uniform `u`: mean 0, variance `π²/3`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -231,7 +231,8 @@ pub fn logistic(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Numbers of the standard Cauchy distribution, of the density `1/(π·(1 + x²))`; there is no mean.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -254,8 +255,8 @@ pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// density `b/x^(b+1)`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -265,16 +266,15 @@ pub fn cauchy(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn pareto(key: &Key, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [b] = &operation("pareto", || operands([&b]));
-    operation("pareto", || (exponential(key, b.dtype(), shape) / b).exp())
+    drawn("pareto", [&b], shape, |[b], shape| (exponential(key, b.dtype(), shape) / b).exp())
 }
 
 /// Numbers of the Rayleigh distribution with a scale, a scalar or of the shape: lengths of normal vectors in
 /// the plane, times the scale.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -284,16 +284,18 @@ pub fn pareto(key: &Key, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn rayleigh(key: &Key, scale: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [scale] = &operation("rayleigh", || operands([&scale]));
-    operation("rayleigh", || scale * (uniform(key, scale.dtype(), shape).log() * -2.0).sqrt())
+    drawn("rayleigh", [&scale], shape, |[scale], shape| {
+        let u = uniform(key, scale.dtype(), shape);
+        scale * (u.log() * -2.0).sqrt()
+    })
 }
 
 /// Numbers of the Weibull distribution of minima with a scale and a shape parameter (`concentration`):
 /// `scale·e^(1/concentration)` of exponential `e`. Parameters are scalars or of the result's shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -308,11 +310,8 @@ pub fn weibull_min(
     concentration: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let [scale, concentration] = &operation("weibull_min", || operands([&scale, &concentration]));
-    let (shape, place) = (shape.into(), Place::of("weibull_min"));
-    place.scope(|| {
-        let power = concentration.recip().broadcast_to(&shape);
-        exponential(key, scale.dtype(), &shape).pow(&power) * scale
+    drawn("weibull_min", [&scale, &concentration], shape, |[scale, concentration], shape| {
+        exponential(key, scale.dtype(), shape).pow(concentration.recip()) * scale
     })
 }
 
@@ -320,8 +319,8 @@ pub fn weibull_min(
 /// the logarithm, a scalar or of the shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -331,14 +330,16 @@ pub fn weibull_min(
 /// ```
 #[track_caller]
 pub fn lognormal(key: &Key, sigma: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [sigma] = &operation("lognormal", || operands([&sigma]));
-    operation("lognormal", || (normal(key, sigma.dtype(), shape) * sigma).exp())
+    drawn("lognormal", [&sigma], shape, |[sigma], shape| {
+        (normal(key, sigma.dtype(), shape) * sigma).exp()
+    })
 }
 
 /// Numbers of the Maxwell distribution: lengths of normal vectors in three dimensions.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -354,8 +355,8 @@ pub fn maxwell(key: &Key, dtype: DType, shape: impl Into<Shape>) -> Tensor {
 /// Maxwell numbers with random signs, times `scale`, plus `loc`; both are scalars or of the result's shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -370,12 +371,10 @@ pub fn double_sided_maxwell(
     scale: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let [loc, scale] = &operation("double_sided_maxwell", || operands([&loc, &scale]));
-    let (shape, place) = (shape.into(), Place::of("double_sided_maxwell"));
-    place.scope(|| {
+    drawn("double_sided_maxwell", [&loc, &scale], shape, |[loc, scale], shape| {
         let [size, sign] = split(key);
-        let sign = signs(&sign, loc.dtype(), shape.clone());
-        sign * maxwell(&size, loc.dtype(), &shape) * scale + loc
+        let sign = signs(&sign, loc.dtype(), shape);
+        sign * maxwell(&size, loc.dtype(), shape) * scale + loc
     })
 }
 
@@ -383,8 +382,8 @@ pub fn double_sided_maxwell(
 /// result's shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -400,11 +399,8 @@ pub fn triangular(
     right: impl Operand,
     shape: impl Into<Shape>,
 ) -> Tensor {
-    let [left, mode, right] = &operation("triangular", || operands([&left, &mode, &right]));
-    let (shape, place) = (shape.into(), Place::of("triangular"));
-    place.scope(|| {
-        let [left, mode, right] = [left, mode, right].map(|x| x.broadcast_to(&shape));
-        let u = unit(key, left.dtype(), &shape);
+    drawn("triangular", [&left, &mode, &right], shape, |[left, mode, right], shape| {
+        let u = unit(key, left.dtype(), shape);
         let whole = &right - &left;
         // The root of one side only: that of the other may be 0, where it has no derivative.
         let is_below = u.less(&((&mode - &left) / &whole));
@@ -417,8 +413,8 @@ pub fn triangular(
 /// Numbers of the Wald (inverse Gaussian) distribution with a mean, a scalar or of the shape, and scale 1.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -428,13 +424,10 @@ pub fn triangular(
 /// ```
 #[track_caller]
 pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [mean] = &operation("wald", || operands([&mean]));
-    let (shape, place) = (shape.into(), Place::of("wald"));
-    place.scope(|| {
+    drawn("wald", [&mean], shape, |[mean], shape| {
         let [k1, k2] = split(key);
-        let mean = mean.broadcast_to(&shape);
-        let y = normal(&k1, mean.dtype(), &shape).square();
-        let z = unit(&k2, mean.dtype(), &shape);
+        let y = normal(&k1, mean.dtype(), shape).square();
+        let z = unit(&k2, mean.dtype(), shape);
         let root = (4.0 * &mean * &y + mean.square() * y.square()).sqrt();
         let x = &mean + mean.square() * &y / 2.0 - &mean / 2.0 * root;
         z.less_equal(&(&mean / (&mean + &x))).select(&x, &(mean.square() / &x))
@@ -445,8 +438,8 @@ pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// parameters are scalars or of the shape. Differentiable in them.
 ///
 /// # Errors
-/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
-/// is not one key; `Incompatible` for a parameter of another shape.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -456,11 +449,9 @@ pub fn wald(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [a, b] = &operation("beta", || operands([&a, &b]));
-    let (shape, place) = (shape.into(), Place::of("beta"));
-    place.scope(|| {
+    drawn("beta", [&a, &b], shape, |[a, b], shape| {
         let [key_a, key_b] = split(key);
-        let (x, y) = (loggamma(&key_a, a, &shape), loggamma(&key_b, b, &shape));
+        let (x, y) = (loggamma(&key_a, a, shape), loggamma(&key_b, b, shape));
         // Scaled by the larger, so that nothing is lost where both are small.
         let most = x.maximum(&y);
         let (x, y) = ((x - &most).exp(), (y - &most).exp());
@@ -472,8 +463,8 @@ pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>
 /// shape `[…]`. The elements of each sum to 1. Differentiable in `alpha`.
 ///
 /// # Errors
-/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
-/// is not one key.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64; `WrongRank` unless they
+/// are a vector; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -485,10 +476,13 @@ pub fn beta(key: &Key, a: impl Operand, b: impl Operand, shape: impl Into<Shape>
 #[track_caller]
 pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
     let shape = shape.into().concat(alpha.shape());
-    operation("dirichlet", || match alpha.size() {
-        // Points without coordinates.
-        0 if alpha.as_error().is_none() => Tensor::zeros(alpha.dtype(), shape),
-        _ => loggamma(key, alpha, shape).softmax(-1),
+    operation("dirichlet", || {
+        floats(&[alpha], || match alpha.rank() {
+            // Points without coordinates.
+            1 if alpha.size() == 0 => Tensor::zeros(alpha.dtype(), shape),
+            1 => loggamma(key, alpha.broadcast_to(&shape), &shape).softmax(-1),
+            _ => not_a_vector("dirichlet", alpha),
+        })
     })
 }
 
@@ -496,8 +490,8 @@ pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// is `df`. Differentiable in it.
 ///
 /// # Errors
-/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
-/// is not one key; `Incompatible` for a parameter of another shape.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -507,16 +501,15 @@ pub fn dirichlet(key: &Key, alpha: &Tensor, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn chisquare(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [df] = &operation("chisquare", || operands([&df]));
-    operation("chisquare", || loggamma(key, &(df / 2.0), shape).exp() * 2.0)
+    drawn("chisquare", [&df], shape, |[df], shape| loggamma(key, df / 2.0, shape).exp() * 2.0)
 }
 
 /// Numbers of Student's t distribution with `df` degrees of freedom, a scalar or of the shape. Differentiable
 /// in it.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -526,12 +519,10 @@ pub fn chisquare(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor
 /// ```
 #[track_caller]
 pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [df] = &operation("t", || operands([&df]));
-    let (shape, place) = (shape.into(), Place::of("t"));
-    place.scope(|| {
+    drawn("t", [&df], shape, |[df], shape| {
         let [key_n, key_g] = split(key);
         let half = df / 2.0;
-        normal(&key_n, df.dtype(), &shape) * (&half / gamma(&key_g, &half, &shape)).sqrt()
+        normal(&key_n, half.dtype(), shape) * (&half / gamma(&key_g, &half, shape)).sqrt()
     })
 }
 
@@ -539,8 +530,8 @@ pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// are scalars or of the shape. Differentiable in them.
 ///
 /// # Errors
-/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
-/// is not one key; `Incompatible` for a parameter of another shape.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::random;
@@ -550,12 +541,10 @@ pub fn t(key: &Key, df: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn f(key: &Key, above: impl Operand, below: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [above, below] = &operation("f", || operands([&above, &below]));
-    let (shape, place) = (shape.into(), Place::of("f"));
-    place.scope(|| {
+    drawn("f", [&above, &below], shape, |[above, below], shape| {
         let [key_below, key_above] = split(key);
-        let quotient = |key: &Key, df: &Tensor| chisquare(key, df, &shape) / df;
-        quotient(&key_above, above) / quotient(&key_below, below)
+        let quotient = |key: &Key, df: &Tensor| chisquare(key, df, shape) / df;
+        quotient(&key_above, &above) / quotient(&key_below, &below)
     })
 }
 
@@ -563,7 +552,8 @@ pub fn f(key: &Key, above: impl Operand, below: impl Operand, shape: impl Into<S
 /// one with variance 1/2 for `p = 2`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -577,8 +567,7 @@ pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shap
     place.scope(|| {
         let [size, sign] = split(key);
         let size = gamma(&size, &scalar(dtype, p.recip()), &shape);
-        signs(&sign, dtype, shape.clone())
-            * size.pow(&scalar(dtype, p.recip()).broadcast_to(&shape))
+        signs(&sign, dtype, &shape) * size.pow(&scalar(dtype, p.recip()).broadcast_to(&shape))
     })
 }
 
@@ -586,7 +575,8 @@ pub fn generalized_normal(key: &Key, p: f64, dtype: DType, shape: impl Into<Shap
 /// `[…]`. Barthe et al., *A probabilistic approach to the geometry of the ℓₚⁿ-ball*, 2005.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -611,7 +601,8 @@ pub fn ball(key: &Key, d: usize, p: f64, dtype: DType, shape: impl Into<Shape>) 
 /// generate random matrices from the classical compact groups*, 2007.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for a dtype other than f32 and f64, and for what is not one key.
+/// Carried by the result: `UnsupportedDType` for a dtype other than f32 and f64; `InvalidArgument` for what
+/// is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};

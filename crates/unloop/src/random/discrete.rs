@@ -1,9 +1,9 @@
 //! Discrete distributions, permutations and choices.
 
-use unloop_graph::{AxisNumber, DType, Operand, Place, Shape, Tensor, operands, operation};
+use unloop_graph::{AxisNumber, DType, Operand, Place, Shape, Tensor, floats, operands, operation};
 use unloop_transform::while_loop;
 
-use super::{Key, bits, gumbel, invalid, split, uniform};
+use super::{Key, bits, drawn, gumbel, invalid, not_a_vector, split, uniform};
 
 /// Integers in `[low, high)` of dtype i32; all of them `low` where that interval is empty. Slightly biased
 /// unless `high - low` is a power of two, by at most `(high - low)/2⁶⁴`.
@@ -36,8 +36,8 @@ pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tenso
 /// Bools, `true` with probability `p`, a scalar or of the shape.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -48,8 +48,7 @@ pub fn randint(key: &Key, low: i32, high: i32, shape: impl Into<Shape>) -> Tenso
 /// ```
 #[track_caller]
 pub fn bernoulli(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [p] = &operation("bernoulli", || operands([&p]));
-    operation("bernoulli", || uniform(key, p.dtype(), shape).less(p))
+    drawn("bernoulli", [&p], shape, |[p], shape| uniform(key, p.dtype(), shape).less(p))
 }
 
 /// -1 or 1, each with probability 1/2, of dtype i32.
@@ -65,12 +64,12 @@ pub fn bernoulli(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor 
 /// ```
 #[track_caller]
 pub fn rademacher(key: &Key, shape: impl Into<Shape>) -> Tensor {
-    operation("rademacher", || signs(key, DType::F32, shape.into()).cast(DType::I32))
+    operation("rademacher", || signs(key, DType::F32, &shape.into()).cast(DType::I32))
 }
 
 /// -1 or 1, from uniform numbers of a dtype.
 #[track_caller]
-pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
+pub(super) fn signs(key: &Key, dtype: DType, shape: &Shape) -> Tensor {
     bernoulli(key, &Tensor::from(0.5f32).cast(dtype), shape).cast(dtype) * 2.0 - 1.0
 }
 
@@ -79,8 +78,8 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 /// `1/p`.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for parameters other than f32 and f64, and for what is not one
-/// key; `Incompatible` or `ShapeMismatch` for parameters of other shapes.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::{DType, random};
@@ -90,14 +89,12 @@ pub(super) fn signs(key: &Key, dtype: DType, shape: Shape) -> Tensor {
 /// ```
 #[track_caller]
 pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [p] = &operation("geometric", || operands([&p]));
-    operation("geometric", || {
+    drawn("geometric", [&p], shape, |[p], shape| {
         let u = uniform(key, p.dtype(), shape);
         let u = u.equal(&u.zeros_like()).select(&u.ones_like(), &u);
-        let count = (u.log() / (-p).log1p()).floor() + 1.0;
+        let count = (u.log() / (-&p).log1p()).floor() + 1.0;
         // The cast saturates.
-        let is_probability = p.greater_equal(&p.zeros_like()).broadcast_to(count.shape());
-        is_probability.select(&count, &count.zeros_like()).cast(DType::I32)
+        p.greater_equal(&p.zeros_like()).select(&count, &count.zeros_like()).cast(DType::I32)
     })
 }
 
@@ -106,8 +103,8 @@ pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor 
 /// Gumbel trick: the largest of the logits with noise of [`gumbel`] added.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for logits other than f32 and f64 or without an element along
-/// the last axis, and for what is not one key; `AxisOutOfRange` for a scalar.
+/// Carried by the result: `UnsupportedDType` for logits other than f32 and f64; `WrongRank` for a scalar;
+/// `InvalidArgument` for logits without an element along the last axis, and for what is not one key.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -118,8 +115,13 @@ pub fn geometric(key: &Key, p: impl Operand, shape: impl Into<Shape>) -> Tensor 
 #[track_caller]
 pub fn categorical(key: &Key, logits: &Tensor, shape: impl Into<Shape>) -> Tensor {
     operation("categorical", || {
-        let noise = gumbel(key, logits.dtype(), shape.into().concat(logits.shape()));
-        (noise + logits.broadcast()).argmax_axis(-1)
+        floats(&[logits], || match logits.rank() {
+            0 => not_a_vector("categorical", logits),
+            _ => {
+                let noise = gumbel(key, logits.dtype(), shape.into().concat(logits.shape()));
+                (noise + logits.broadcast()).argmax_axis(-1)
+            }
+        })
     })
 }
 
@@ -206,7 +208,8 @@ pub fn choice(key: &Key, n: usize, shape: impl Into<Shape>) -> Tensor {
 /// Positions along a vector of weights `[n]`, as i64, with probabilities proportional to them.
 ///
 /// # Errors
-/// Carried by the result: `InvalidArgument` for weights other than f32 and f64, and for what is not one key;
+/// Carried by the result: `UnsupportedDType` for weights other than f32 and f64; `InvalidArgument` for what
+/// is not one key;
 /// `WrongRank` for a matrix of weights; `IndexOutOfBounds` for no weights.
 ///
 /// ```
@@ -265,12 +268,10 @@ pub fn choice_without_replacement(key: &Key, n: usize, count: usize) -> Tensor {
 /// ```
 #[track_caller]
 pub fn poisson(key: &Key, mean: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [mean] = &operation("poisson", || operands([&mean]));
-    let (shape, place) = (shape.into(), Place::of("poisson"));
-    place.scope(|| {
-        // In single precision, whatever the dtype, as JAX has it.
-        let mean = mean.cast(DType::F32).broadcast_to(&shape);
-        let like = |value: f64| Tensor::full(&*shape, value).cast(mean.dtype());
+    // In single precision, whatever the dtype, as JAX has it.
+    let mean = operation("poisson", || operands([&mean]).map(|x| x.cast(DType::F32)));
+    drawn("poisson", [&mean[0]], shape, |[mean], shape| {
+        let like = |value: f64| Tensor::full(shape, value).cast(mean.dtype());
         let small = mean.is_nan() | mean.less(&like(10.0));
         let few = knuth(key, &small.select(&mean, &like(0.0)));
         let many = rejection(key, &small.select(&like(1e5), &mean));

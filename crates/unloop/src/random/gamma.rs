@@ -1,17 +1,17 @@
 //! The gamma distribution. Marsaglia and Tsang, *A simple method for generating gamma variables*
 //! (2000); derivatives in the parameter by those of the distribution function.
 
-use unloop_graph::{BinaryOp, Op, Operand, Place, Shape, Tensor, operands, operation};
+use unloop_graph::{BinaryOp, Op, Operand, Place, Shape, Tensor};
 use unloop_transform::{at_once, custom_jvp, vmap, while_loop};
 
-use super::{Key, exponential, normal, split, split_stack, uniform};
+use super::{Key, drawn, exponential, normal, split, split_stack, uniform};
 
 /// Numbers of the gamma distribution with a parameter `a`, a scalar or of the shape, and scale 1: of a
 /// density proportional to `x^(a-1)·e^(-x)`; the mean is `a`. Differentiable in `a`.
 ///
 /// # Errors
-/// Carried by the result: `DTypeMismatch` for parameters other than f32 and f64; `InvalidArgument` for what
-/// is not one key; `Incompatible` for a parameter of another shape.
+/// Carried by the result: `UnsupportedDType` for parameters other than f32 and f64, `DTypeMismatch` for two
+/// dtypes; `Incompatible` for parameters of other shapes; `InvalidArgument` for what is not one key.
 ///
 /// ```
 /// use unloop::{Tensor, random};
@@ -21,8 +21,7 @@ use super::{Key, exponential, normal, split, split_stack, uniform};
 /// ```
 #[track_caller]
 pub fn gamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [a] = &operation("gamma", || operands([&a]));
-    operation("gamma", || sample(key, a, shape.into(), false))
+    drawn("gamma", [&a], shape, |[a], shape| sample(key, &a, shape, false))
 }
 
 /// The logarithm of numbers of [`gamma`], accurate where these are too small for the dtype.
@@ -38,15 +37,14 @@ pub fn gamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
 /// ```
 #[track_caller]
 pub fn loggamma(key: &Key, a: impl Operand, shape: impl Into<Shape>) -> Tensor {
-    let [a] = &operation("loggamma", || operands([&a]));
-    operation("loggamma", || sample(key, a, shape.into(), true))
+    drawn("loggamma", [&a], shape, |[a], shape| sample(key, &a, shape, true))
 }
 
 #[track_caller]
-fn sample(key: &Key, a: &Tensor, shape: Shape, log_space: bool) -> Tensor {
+fn sample(key: &Key, a: &Tensor, shape: &Shape, log_space: bool) -> Tensor {
     let place = Place::here();
     place.scope(|| {
-        let a = a.broadcast_to(&shape).flatten();
+        let a = a.flatten();
         if a.as_error().is_some() || a.size() == 0 {
             return a.reshape(shape);
         }

@@ -6,7 +6,7 @@
 //! 1, 2, 3*, 2011), counting as JAX does, so that keys, bits and uniform numbers are JAX's, bit by bit.
 //!
 //! Functions take one key and the shape of the result: `()`, `3`, `(2, 3)`, a slice. A dtype is f32 or f64.
-//! Parameters are numbers or tensors, scalars or of the result's shape, and give the dtype. Errors are
+//! Parameters are numbers or tensors, scalars or of just the result's shape, and give the dtype. Errors are
 //! carried by the result.
 //!
 //! ```
@@ -44,7 +44,9 @@ pub use discrete::{
 pub use gamma::{gamma, loggamma};
 
 use unloop_derive::Tree;
-use unloop_graph::{DType, Error, ErrorKind, Place, Shape, Tensor, operation};
+use unloop_graph::{
+    DType, Error, ErrorKind, Operand, Place, Shape, Tensor, floats, operands, operation,
+};
 use unloop_transform::at_once;
 
 /// A key: what random numbers are made of. A tree of one tensor, so that it is an argument of any
@@ -127,6 +129,19 @@ fn threefry(key: &Key, high: &Tensor, low: &Tensor) -> (Tensor, Tensor) {
     (x, y)
 }
 
+/// The error of what is not one key.
+#[track_caller]
+fn not_a_key(key: &Key) -> Option<Tensor> {
+    match (key.words.as_error(), &*key.words.ty().shape, key.words.dtype()) {
+        (Some(error), ..) => Some(Tensor::error(error.clone())),
+        (None, [2], DType::U32) => None,
+        _ => Some(invalid(format!(
+            "a key of type {}; one key is u32[2], and a stack of keys goes through vmap",
+            key.words.ty()
+        ))),
+    }
+}
+
 /// Both words for the counters `0, 1, …` along the elements of a shape.
 #[track_caller]
 fn words(key: &Key, shape: &Shape) -> (Tensor, Tensor) {
@@ -137,15 +152,8 @@ fn words(key: &Key, shape: &Shape) -> (Tensor, Tensor) {
             return (error.clone(), error);
         }
     };
-    let wrong = match (key.words.as_error(), &*key.words.ty().shape, key.words.dtype()) {
-        (Some(error), ..) => Some(Tensor::error(error.clone())),
-        (None, [2], DType::U32) if u32::try_from(size).is_ok() => None,
-        (None, [2], DType::U32) => Some(invalid(format!("{size} numbers of one key; split it"))),
-        _ => Some(invalid(format!(
-            "a key of type {}; one key is u32[2], and a stack of keys goes through vmap",
-            key.words.ty()
-        ))),
-    };
+    let too_many = || invalid(format!("{size} numbers of one key; split it"));
+    let wrong = not_a_key(key).or_else(|| u32::try_from(size).is_err().then(too_many));
     if let Some(error) = wrong {
         return (error.clone(), error);
     }
@@ -160,6 +168,40 @@ fn words(key: &Key, shape: &Shape) -> (Tensor, Tensor) {
         },
         (key,),
     )
+}
+
+/// Numbers of a distribution with parameters, of which a scalar goes with any shape; others have the shape
+/// asked for, as `draw` is given all of them. Their one dtype, f32 or f64, is that of the numbers.
+#[track_caller]
+fn drawn<const N: usize>(
+    name: &'static str,
+    parameters: [&dyn Operand; N],
+    shape: impl Into<Shape>,
+    draw: impl FnOnce([Tensor; N], &Shape) -> Tensor,
+) -> Tensor {
+    operation(name, || {
+        let (parameters, shape) = (operands(parameters), shape.into());
+        let fits = |x: &Tensor| x.rank() == 0 || x.shape() == &*shape || x.as_error().is_some();
+        match parameters.iter().find(|x| !fits(x)) {
+            Some(other) => {
+                let why = "parameters are scalars or have the shape asked for, as \
+                           .broadcast_to(shape) gives it";
+                let (left, right) = (Shape::from(other.shape()), shape);
+                let kind = ErrorKind::Incompatible { left, right, why: why.into() };
+                Tensor::error(Error::new(name, kind, Place::here()))
+            }
+            None => floats(&parameters.each_ref(), || {
+                draw(parameters.each_ref().map(|x| x.broadcast_to(&shape)), &shape)
+            }),
+        }
+    })
+}
+
+/// The error of a parameter that stands for several numbers.
+#[track_caller]
+fn not_a_vector(name: &'static str, x: &Tensor) -> Tensor {
+    let kind = ErrorKind::WrongRank { expected: "a vector", shape: Shape::from(x.shape()) };
+    Tensor::error(Error::new(name, kind, Place::here()))
 }
 
 #[track_caller]
@@ -211,8 +253,8 @@ pub fn split_stack(key: &Key, count: usize) -> Key {
 /// keys; of the number the lower 32 bits count.
 ///
 /// # Errors
-/// Carried by the key: `IndexCount` for a stack of keys, which goes through `vmap`; those of `key` and
-/// `number`.
+/// Carried by the key: `InvalidArgument` for what is not one key (a stack goes through `vmap`);
+/// `UnsupportedDType` for a number that is no integer, `WrongRank` for several.
 ///
 /// ```
 /// use unloop::random;
@@ -221,8 +263,24 @@ pub fn split_stack(key: &Key, count: usize) -> Key {
 /// ```
 #[track_caller]
 pub fn fold_in(key: &Key, number: impl Into<Tensor>) -> Key {
-    let number = number.into().cast(DType::U32);
-    let place = Place::of("fold_in");
+    let (number, place) = (number.into(), Place::of("fold_in"));
+    let (dtype, shape) = (number.dtype(), Shape::from(number.shape()));
+    let kind = match shape.rank() {
+        _ if !dtype.is_int() => {
+            Some(ErrorKind::UnsupportedDType { dtype, expected: "i32, i64 and u32" })
+        }
+        0 => None,
+        _ => Some(ErrorKind::WrongRank { expected: "a scalar", shape }),
+    };
+    let wrong = match (number.as_error(), kind) {
+        (Some(_), _) => Some(number.clone()),
+        (None, Some(kind)) => Some(Tensor::error(Error::new("fold_in", kind, place))),
+        (None, None) => place.scope(|| not_a_key(key)),
+    };
+    if let Some(words) = wrong {
+        return Key { words };
+    }
+    let number = number.cast(DType::U32);
     at_once(
         |key: &Key, number: &Tensor| {
             place.scope(|| {
@@ -262,6 +320,9 @@ fn unit(key: &Key, dtype: DType, shape: &Shape) -> Tensor {
             let upper = x.cast(dtype) * f64::exp2(20.0);
             (upper + y.shift_right_logical(&number(12)).cast(dtype)) * f64::exp2(-52.0)
         }
-        _ => invalid(format!("random numbers of dtype {dtype}; take f32 or f64")),
+        _ => {
+            let kind = ErrorKind::UnsupportedDType { dtype, expected: "f32 and f64" };
+            Tensor::error(Error::new("random", kind, Place::here()))
+        }
     }
 }
