@@ -309,7 +309,7 @@ impl Plan {
             let (ns, arena_bytes) = (plan.ns(), plan.arena_bytes);
             let (tasks, homes) = (std::mem::take(&mut plan.tasks), plan.homes.clone());
             plan.set_stages(stages, simd)?;
-            if GAIN * plan.stages.iter().map(|stage| stage.run.ns()).sum::<f64>() < ns {
+            if plan.stages.iter().map(|stage| stage.run.ns()).sum::<f64>() < ns {
                 return Ok(plan);
             }
             plan.stages.clear();

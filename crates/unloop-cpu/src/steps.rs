@@ -10,6 +10,10 @@ use crate::parallel::for_ranges;
 use crate::simd::{Simd, TileFn, fill, gather_run, scatter_run};
 use crate::space::Rows;
 
+/// Predicted nanoseconds of finding the position in a row, however short. (100,000 rows of 32: 27 ms on one
+/// processor.)
+const ROW_NS: f64 = 50.0;
+
 /// Positions of extreme elements along an axis.
 pub(crate) struct ArgReduce {
     find: TileFn,
@@ -46,8 +50,9 @@ impl ArgReduce {
 
     /// Predicted nanoseconds, of one thread.
     pub fn ns(&self) -> f64 {
-        let elements = self.outer * self.inner * self.extent;
-        elements as f64 * if self.inner == 1 { 0.2 } else { 1.5 }
+        let rows = self.outer * self.inner;
+        let element = if self.inner == 1 { 0.2 } else { 1.5 };
+        rows as f64 * (ROW_NS + self.extent as f64 * element)
     }
 
     /// # Safety

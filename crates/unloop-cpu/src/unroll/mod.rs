@@ -22,7 +22,7 @@ use crate::stages::{Region, Stage, Worth, stages};
 use crate::sums;
 use memory::Examples;
 use scalars::Layout;
-use tape::Tape;
+use tape::{GROUP, Tape};
 
 /// The axis of the examples.
 const LANES: AxisId = AxisId(0);
@@ -101,6 +101,9 @@ const MAX_PRODUCTS: usize = 512;
 
 /// Predicted nanoseconds of a step of a plan on few numbers.
 pub(crate) const STEP_NS: f64 = 100.0;
+
+/// Predicted nanoseconds of a program whose tile is worth being cut for more threads.
+const SHARED_NS: f64 = 100_000.0;
 
 /// Predicted nanoseconds of one instruction, however few examples there are.
 const CALL_NS: f64 = 4.0;
@@ -275,6 +278,11 @@ impl Unrolled {
         let fit = KEPT_BYTES / (emitted.widest * emitted.kept.max(1));
         let width = wide.min((fit / 16 * 16).max(FEWEST_KEPT)).min(examples);
         let sum = |cost: fn(&Expr, DType) -> f64| total(&nest, &nest.body, cost);
+        // Few examples of which each takes long are shared among threads.
+        let threads = rayon::current_num_threads();
+        let share = examples.div_ceil(threads).next_multiple_of(GROUP);
+        let is_long = sum(cost) > SHARED_NS;
+        let width = if outer < threads && is_long { width.min(share) } else { width };
         let each = sum(|_, _| 1.0) / (outer * examples).max(1) as f64;
         let all = graph.inputs().iter().chain(graph.output_types());
         // What alone may fail here, at its own line.
