@@ -14,6 +14,39 @@ use syn::{
 /// the other fields must be trees.
 ///
 /// `#[tree(crate = "path")]` on the type names the crate that has `Tree`, if it is not `::unloop`.
+///
+/// `#[tree(rows = Row)]` on a struct says that its fields are the columns of rows of type `Row`, a struct of
+/// plain numbers that has fields of the same names. Then an iterator of rows (or of references to them)
+/// collects into the struct, and `Vec<Row>` is made of it by `TryFrom<&Self>`. A column is a `Tensor`, of
+/// numbers or arrays of them, or a struct that has rows itself.
+///
+/// ```
+/// use unloop::prelude::*;
+///
+/// #[derive(Clone, Debug, PartialEq)]
+/// struct Call {
+///     strike: f64,
+///     count: i32,
+/// }
+///
+/// #[derive(Tree)]
+/// #[tree(rows = Call)]
+/// struct Calls {
+///     strike: Tensor,
+///     count: Tensor,
+/// }
+///
+/// let rows = vec![Call { strike: 90.0, count: 3 }, Call { strike: 110.0, count: 5 }];
+/// let calls: Calls = rows.iter().collect();
+/// assert_eq!(calls.strike.to_vec::<f64>()?, [90.0, 110.0]);
+/// assert_eq!(Vec::<Call>::try_from(&calls)?, rows);
+/// # Ok::<(), unloop::Error>(())
+/// ```
+///
+/// # Errors
+/// Of `TryFrom`: those that a column carries; `DTypeMismatch` and `WrongRank` for one that does not hold the
+/// numbers of the row's field, `InvalidArgument` for columns of different lengths; `TracedValue` inside a
+/// transform.
 #[proc_macro_derive(Tree, attributes(tree))]
 pub fn derive_tree(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -38,8 +71,9 @@ struct Shape {
 }
 
 fn expand(input: DeriveInput) -> Result<TokenStream> {
-    let krate = crate_path(&input)?;
+    let Attributes { krate, rows } = attributes(&input)?;
     let name = &input.ident;
+    let rows = rows.map(|row| conversions(&input, &row, &krate)).transpose()?;
     let mut generics = input.generics.clone();
     let shapes: Vec<Shape> = match &input.data {
         Data::Struct(data) => vec![shape(quote!(Self), name.to_string(), &data.fields)?],
@@ -111,6 +145,77 @@ fn expand(input: DeriveInput) -> Result<TokenStream> {
                 match self { #(#structure,)* }
             }
         }
+
+        #rows
+    })
+}
+
+/// The conversions between a struct of columns and its rows.
+fn conversions(input: &DeriveInput, row: &Type, krate: &Path) -> Result<TokenStream> {
+    let name = &input.ident;
+    let (Data::Struct(data), true) = (&input.data, input.generics.params.is_empty()) else {
+        return Err(Error::new_spanned(name, "`rows` is for a struct without parameters"));
+    };
+    let mut fields = Vec::new();
+    for field in &data.fields {
+        match &field.ident {
+            Some(ident) if !is_static(field)? => fields.push(ident),
+            _ => {
+                let message = "with `rows`, every field has a name and is a column";
+                return Err(Error::new_spanned(field, message));
+            }
+        }
+    }
+    let values: Vec<Ident> = (0..fields.len()).map(|i| format_ident!("field_{i}")).collect();
+    let names = fields.iter().map(|field| field.to_string());
+    let label = name.to_string();
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::core::iter::FromIterator<#row> for #name {
+            fn from_iter<I: ::core::iter::IntoIterator<Item = #row>>(rows: I) -> Self {
+                #(let mut #values = ::std::vec::Vec::new();)*
+                for row in rows {
+                    #(#values.push(row.#fields);)*
+                }
+                #name { #(#fields: ::core::iter::Iterator::collect(#values.into_iter())),* }
+            }
+        }
+
+        #[automatically_derived]
+        impl<'row> ::core::iter::FromIterator<&'row #row> for #name {
+            fn from_iter<I: ::core::iter::IntoIterator<Item = &'row #row>>(rows: I) -> Self {
+                #(let mut #values = ::std::vec::Vec::new();)*
+                for row in rows {
+                    #(#values.push(::core::clone::Clone::clone(&row.#fields));)*
+                }
+                #name { #(#fields: ::core::iter::Iterator::collect(#values.into_iter())),* }
+            }
+        }
+
+        #[automatically_derived]
+        impl ::core::convert::TryFrom<&#name> for ::std::vec::Vec<#row> {
+            type Error = #krate::Error;
+
+            #[track_caller]
+            fn try_from(columns: &#name) -> ::core::result::Result<Self, #krate::Error> {
+                #(let #values: ::std::vec::Vec<_> =
+                    ::core::convert::TryFrom::try_from(&columns.#fields)?;)*
+                let counts = [#((#names, #values.len())),*];
+                let count = counts.first().map_or(0, |first| first.1);
+                if let Some(other) = counts.iter().find(|other| other.1 != count) {
+                    return ::core::result::Result::Err(#krate::Error::invalid(
+                        #label,
+                        ::std::format!(
+                            "{} has {count} rows, {} has {}; all columns must have the same",
+                            counts[0].0, other.0, other.1
+                        ),
+                    ));
+                }
+                #(let mut #values = #values.into_iter();)*
+                let row = |_| ::core::option::Option::Some(#row { #(#fields: #values.next()?),* });
+                ::core::result::Result::Ok((0..count).map_while(row).collect())
+            }
+        }
     })
 }
 
@@ -157,21 +262,32 @@ fn is_static(field: &Field) -> Result<bool> {
     Ok(found)
 }
 
-/// The crate that has `Tree`.
-fn crate_path(input: &DeriveInput) -> Result<Path> {
-    let mut path: Path = parse_quote!(::unloop);
+/// What a type's attributes say.
+struct Attributes {
+    /// The crate that has `Tree`.
+    krate: Path,
+    /// The type of the rows of a struct of columns.
+    rows: Option<Type>,
+}
+
+fn attributes(input: &DeriveInput) -> Result<Attributes> {
+    let mut found = Attributes { krate: parse_quote!(::unloop), rows: None };
     for attribute in input.attrs.iter().filter(|a| a.path().is_ident("tree")) {
-        attribute.parse_nested_meta(|meta| match meta.path.is_ident("crate") {
-            true => {
-                path = meta.value()?.parse::<syn::LitStr>()?.parse()?;
-                Ok(())
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("crate") {
+                found.krate = meta.value()?.parse::<syn::LitStr>()?.parse()?;
+            } else if meta.path.is_ident("rows") {
+                found.rows = Some(meta.value()?.parse()?);
+            } else {
+                return Err(meta.error(
+                    "a type takes only `#[tree(crate = \"…\")]` and `#[tree(rows = …)]`; \
+                     `#[tree(static)]` goes on a field",
+                ));
             }
-            false => Err(meta.error(
-                "a type takes only `#[tree(crate = \"…\")]`; `#[tree(static)]` goes on a field",
-            )),
+            Ok(())
         })?;
     }
-    Ok(path)
+    Ok(found)
 }
 
 /// Bounds the type parameters that occur in fields that are trees by `Tree`.

@@ -17,6 +17,8 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     place: Place,
+    /// Where the function that was made at `place` was called.
+    called: Option<&'static Location<'static>>,
 }
 
 /// The result of anything that may fail.
@@ -148,7 +150,7 @@ pub enum ErrorKind {
     },
     /// A gradient of something that is not a scalar.
     #[error(
-        "the function returns shape {shape}; grad needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
+        "the function returns shape {shape}; a gradient needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
     )]
     NonScalar {
         /// The shape returned.
@@ -272,11 +274,40 @@ impl Error {
     /// # Panics
     /// Always, when [`ErrorMode::Panic`] is set.
     pub fn new(op: &'static str, kind: ErrorKind, place: Place) -> Error {
-        let error = Error(Arc::new(Inner { place: place.or_op(op), kind }));
+        let error = Error(Arc::new(Inner { place: place.or_op(op), kind, called: None }));
         if PANIC.load(Ordering::Relaxed) {
             panic!("{error}");
         }
         error
+    }
+
+    /// An error of a function of one's own, which refuses an argument: of kind `InvalidArgument`, with
+    /// the function's name and the line where this stands. With `#[track_caller]` on the function it is the
+    /// line of the function's caller. [`Tensor::error`](crate::Tensor::error) makes a result of it.
+    ///
+    /// ```
+    /// # use unloop_graph::{Error, Tensor};
+    /// /// The density of waiting times.
+    /// #[track_caller]
+    /// fn exponential(x: &Tensor, rate: f64) -> Tensor {
+    ///     if rate <= 0.0 {
+    ///         let message = format!("the rate must be positive, but is {rate}");
+    ///         return Tensor::error(Error::invalid("exponential", message));
+    ///     }
+    ///     (x * -rate).exp() * rate
+    /// }
+    ///
+    /// let error = exponential(&Tensor::from(1.0), -1.0).sum().item::<f64>().unwrap_err();
+    /// assert_eq!(error.op(), "exponential");
+    /// assert_eq!(error.kind().to_string(), "the rate must be positive, but is -1");
+    /// assert_eq!(error.location().map(|at| at.line()), Some(line!() - 3));
+    /// ```
+    ///
+    /// # Panics
+    /// Always, when [`ErrorMode::Panic`] is set.
+    #[track_caller]
+    pub fn invalid(op: &'static str, message: impl Into<String>) -> Error {
+        Error::new(op, ErrorKind::InvalidArgument(message.into()), Place::of(op))
     }
 
     /// The same error; one that no line is known of happened inside of the call at `place`.
@@ -285,8 +316,19 @@ impl Error {
         match (site.line, place.0) {
             (None, Some(outer)) => {
                 let inner = site.op.filter(|&op| Some(op) != outer.op);
-                let kind = self.0.kind.clone();
-                Error(Arc::new(Inner { place: Place(Some(Site { inner, ..outer })), kind }))
+                let (kind, called) = (self.0.kind.clone(), self.0.called);
+                Error(Arc::new(Inner { place: Place(Some(Site { inner, ..outer })), kind, called }))
+            }
+            _ => self,
+        }
+    }
+
+    /// The same error; of a function that a transform made, with the line where it was called.
+    pub fn or_called_at(self, line: &'static Location<'static>) -> Error {
+        match (self.site().makes_function, self.0.called) {
+            (true, None) => {
+                let (kind, place) = (self.0.kind.clone(), self.0.place);
+                Error(Arc::new(Inner { place, kind, called: Some(line) }))
             }
             _ => self,
         }
@@ -328,7 +370,8 @@ impl Error {
     }
 
     /// The line of the user's program where the operation stands, when known: that of a method which is
-    /// handed to the standard library by its name is not.
+    /// handed to the standard library by its name is not. Of a function that a transform made it is the
+    /// line where it was made.
     ///
     /// ```
     /// # use unloop_graph::Tensor;
@@ -337,6 +380,17 @@ impl Error {
     /// ```
     pub fn location(&self) -> Option<&'static Location<'static>> {
         self.0.place.line()
+    }
+
+    /// The line where a function that a transform made, at [`Error::location`], was called, if by its
+    /// method `try_call` (or `graph`): a plain call does not tell its line.
+    ///
+    /// ```
+    /// # use unloop_graph::Tensor;
+    /// assert_eq!(Tensor::from([1.0]).sum_axis(5).check().unwrap_err().called_at(), None);
+    /// ```
+    pub fn called_at(&self) -> Option<&'static Location<'static>> {
+        self.0.called
     }
 
     fn site(&self) -> Site {
@@ -348,7 +402,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.op())?;
         if let Some(at) = self.location() {
-            write!(f, " at {}:{}:{}", at.file(), at.line(), at.column())?;
+            let made = if self.site().makes_function { " made" } else { "" };
+            write!(f, "{made} at {}:{}:{}", at.file(), at.line(), at.column())?;
+        }
+        if let Some(at) = self.called_at() {
+            write!(f, ", called at {}:{}:{}", at.file(), at.line(), at.column())?;
         }
         if let Some(inner) = self.inner_op() {
             write!(f, ", in `{inner}`")?;
@@ -379,6 +437,8 @@ pub struct Site {
     pub op: Option<&'static str>,
     /// What `op` called in turn, when it is composed of others.
     pub inner: Option<&'static str>,
+    /// Whether `op` makes a function, which is called elsewhere, as transforms do.
+    pub makes_function: bool,
 }
 
 thread_local! {
@@ -408,6 +468,17 @@ impl Place {
                 Place(Some(Site { inner: Some(op), ..site }))
             }
             place => place.or_op(op),
+        }
+    }
+
+    /// The place of a call of the public function `op` that makes a function, as transforms do. Errors of
+    /// that function's arguments say that it was made there.
+    #[track_caller]
+    pub fn of_maker(op: &'static str) -> Place {
+        let is_inside = CURRENT.get().0.is_some();
+        match Place::of(op) {
+            Place(Some(site)) if !is_inside => Place(Some(Site { makes_function: true, ..site })),
+            place => place,
         }
     }
 

@@ -98,9 +98,8 @@ pub trait Tree: Sized {
     }
 
     /// Trees of one structure as one: each tensor is the stack of theirs, along a new axis 0, over
-    /// which `vmap` runs a function of one of them. Rows of plain numbers become a struct of arrays
-    /// with the numbers as scalars: `Call::stack(rows.iter().map(|row| Call { strike: row.strike.into()
-    /// }))`.
+    /// which `vmap` runs a function of one of them. Rows of plain numbers collect into a struct of arrays
+    /// that has `#[tree(rows = Row)]`: see the derive macro.
     ///
     /// ```
     /// # use unloop_graph::{Tensor, Tree};

@@ -459,12 +459,15 @@ pub fn cond<X: Tree, Y: Tree>(
             ),
         },
     };
-    choose("cond", index, &[&on_false, &on_true], x, place)
+    let branches: [&dyn Fn(&X) -> Y; 2] = [&on_false, &on_true];
+    choose("cond", index, &branches, x, place)
 }
 
 /// Branch number `index`, an integer scalar from 0, applied to `x`; a number below 0 means the first,
 /// one too large the last branch. Only that branch is computed. All of them give a tree of the same
 /// structure, shapes and dtypes. [`cond`] chooses between two by a bool.
+///
+/// The branches are `Sync`, so that a list of them may be captured by a function that is transformed.
 ///
 /// # Errors
 /// Carried by the result: `InvalidArgument` for a number that is not an integer scalar, and for results
@@ -473,15 +476,21 @@ pub fn cond<X: Tree, Y: Tree>(
 /// ```
 /// # use unloop_graph::Tensor;
 /// # use unloop_transform::switch;
-/// let branches: [&dyn Fn(&Tensor) -> Tensor; 3] = [&|x| x + 1.0, &|x| x * 10.0, &|x| -x];
+/// # use unloop_transform::vmap;
+/// type Branch<'a> = &'a (dyn Fn(&Tensor) -> Tensor + Sync);
+/// let branches: [Branch; 3] = [&|x| x + 1.0, &|x| x * 10.0, &|x| -x];
 /// let y = switch(&Tensor::from(1), &branches, &Tensor::from(3.0));
 /// assert_eq!(y.item::<f64>()?, 30.0);
+///
+/// let each = vmap(|i: &Tensor, x: &Tensor| switch(i, &branches, x), 0);
+/// let y = each(&Tensor::from([0, 2]), &Tensor::from([3.0, 4.0]));
+/// assert_eq!(y.to_vec::<f64>()?, [4.0, -4.0]);
 /// # Ok::<(), unloop_graph::Error>(())
 /// ```
 #[track_caller]
 pub fn switch<X: Tree, Y: Tree, const N: usize>(
     index: &Tensor,
-    branches: &[&dyn Fn(&X) -> Y; N],
+    branches: &[&(dyn Fn(&X) -> Y + Sync); N],
     x: &X,
 ) -> Y {
     const { assert!(N > 0, "switch needs a branch") };
@@ -499,7 +508,7 @@ pub fn switch<X: Tree, Y: Tree, const N: usize>(
             place,
         ),
     };
-    choose("switch", number, branches, x, place)
+    choose("switch", number, &branches.map(|branch| branch as &dyn Fn(&X) -> Y), x, place)
 }
 
 fn choose<X: Tree, Y: Tree>(

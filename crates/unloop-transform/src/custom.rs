@@ -51,7 +51,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    Custom::from_function(CustomJvp { f, rule, place: Place::of("custom_jvp") })
+    Custom::from_function(CustomJvp { f, rule, place: Place::of_maker("custom_jvp") })
 }
 
 struct CustomJvp<F, G> {
@@ -183,7 +183,11 @@ where
     Y: Tree + 'f,
     Kept: Tree + 'f,
 {
-    CustomReverse::from_function(CustomVjp { forward, backward, place: Place::of("custom_vjp") })
+    CustomReverse::from_function(CustomVjp {
+        forward,
+        backward,
+        place: Place::of_maker("custom_vjp"),
+    })
 }
 
 struct CustomVjp<F, G> {
@@ -261,7 +265,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    Custom::from_function(Checkpoint { f, place: Place::of("checkpoint") })
+    Custom::from_function(Checkpoint { f, place: Place::of_maker("checkpoint") })
 }
 
 struct Checkpoint<F> {

@@ -51,7 +51,7 @@ where
 {
     Jvp::from_function(Forward {
         f,
-        place: Place::of("jvp"),
+        place: Place::of_maker("jvp"),
         args: std::marker::PhantomData::<fn(Args)>,
     })
 }
@@ -140,7 +140,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + Clone + Send + Sync + 'static,
 {
-    Vjp::from_function(VjpOf { f, place: Place::of("vjp") })
+    Vjp::from_function(VjpOf { f, place: Place::of_maker("vjp") })
 }
 
 /// Takes cotangents of a function's result (of type `R`) to those of its arguments (`P`: one tree, or a
@@ -272,7 +272,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + Clone + Send + Sync + 'static,
 {
-    Linearize::from_function(LinearizeOf { f, place: Place::of("linearize") })
+    Linearize::from_function(LinearizeOf { f, place: Place::of_maker("linearize") })
 }
 
 struct LinearizeOf<F> {
@@ -412,7 +412,7 @@ where
     X: Tree + Clone + Send + Sync + 'f,
     R: Tree + Send + Sync + 'f,
 {
-    let (like, place) = (x.clone(), Place::of("linear_transpose"));
+    let (like, place) = (x.clone(), Place::of_maker("linear_transpose"));
     move |ct: &R| {
         try_transpose(&f, &like, ct, place)
             .unwrap_or_else(|e| like.map_leaves(|leaf| Tensor::error_like(e.clone(), leaf.ty())))

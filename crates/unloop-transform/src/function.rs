@@ -214,7 +214,8 @@ macro_rules! callable {
             /// Calls the function with a tuple of references.
             ///
             /// # Errors
-            /// The first error that a tensor of the result carries.
+            /// The first error that a tensor of the result carries. One of the arguments has the line of
+            /// this call, too.
             ///
             /// What every transform returns has this method:
             ///
@@ -227,9 +228,11 @@ macro_rules! callable {
             /// assert!(sum.try_call((&x, &y)).is_err());
             /// # Ok::<(), unloop_graph::Error>(())
             /// ```
+            #[track_caller]
             pub fn try_call(&self, args: Args::Refs<'_>) -> unloop_graph::Result<R> {
+                let line = std::panic::Location::caller();
                 let result = self.function.call(args);
-                result.check()?;
+                result.check().map_err(|e| e.or_called_at(line))?;
                 Ok(result)
             }
 
@@ -248,14 +251,18 @@ macro_rules! callable {
             /// println!("{graph}");
             /// # Ok::<(), unloop_graph::Error>(())
             /// ```
+            #[track_caller]
             pub fn graph(&self, args: Args::Refs<'_>) -> unloop_graph::Result<unloop_graph::Graph> {
+                let line = std::panic::Location::caller();
                 $crate::interpret::graph_of::<Args, R>(&*self.function, args)
+                    .map_err(|e| e.or_called_at(line))
             }
 
             /// [`graph`](Self::graph) as a drawing in the language of Graphviz (`dot -Tsvg` draws it).
             ///
             /// # Errors
             /// Those of [`graph`](Self::graph).
+            #[track_caller]
             pub fn graph_dot(&self, args: Args::Refs<'_>) -> unloop_graph::Result<String> {
                 Ok(self.graph(args)?.to_graphviz())
             }

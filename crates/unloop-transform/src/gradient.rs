@@ -166,7 +166,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    gradient(Shared::new(f), First, Place::of("grad"))
+    gradient(Shared::new(f), First, Place::of_maker("grad"))
 }
 
 fn gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
@@ -199,7 +199,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Grad<'f, Args, R> {
     /// ```
     #[track_caller]
     pub fn wrt<S: Selection<Args> + 'f>(&self, select: S) -> Grad<'f, Args, S::Output> {
-        gradient(self.source.clone(), select, Place::of("grad"))
+        gradient(self.source.clone(), select, Place::of_maker("grad"))
     }
 }
 
@@ -222,7 +222,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    value_and_gradient(Shared::new(f), First, Place::of("value_and_grad"))
+    value_and_gradient(Shared::new(f), First, Place::of_maker("value_and_grad"))
 }
 
 fn value_and_gradient<'f, Args: Arguments + 'f, S: Selection<Args> + 'f>(
@@ -254,7 +254,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> ValueAndGrad<'f, Args, R> {
         &self,
         select: S,
     ) -> ValueAndGrad<'f, Args, (Tensor, S::Output)> {
-        value_and_gradient(self.source.clone(), select, Place::of("value_and_grad"))
+        value_and_gradient(self.source.clone(), select, Place::of_maker("value_and_grad"))
     }
 }
 
@@ -283,8 +283,12 @@ where
     F: Function<Args, Output = (Tensor, A)> + 'f,
     A: Tree + 'f,
 {
-    let reverse =
-        Reverse { f, select: First, name: "grad_with_aux", place: Place::of("grad_with_aux") };
+    let reverse = Reverse {
+        f,
+        select: First,
+        name: "grad_with_aux",
+        place: Place::of_maker("grad_with_aux"),
+    };
     GradWithAux::from_function(Then(reverse, |((_, aux), gradient)| (gradient, aux)))
 }
 
@@ -311,7 +315,7 @@ where
     F: Function<Args, Output = (Tensor, A)> + 'f,
     A: Tree + 'f,
 {
-    let (name, place) = ("value_and_grad_with_aux", Place::of("value_and_grad_with_aux"));
+    let (name, place) = ("value_and_grad_with_aux", Place::of_maker("value_and_grad_with_aux"));
     GradWithAux::from_function(Reverse { f, select: First, name, place })
 }
 

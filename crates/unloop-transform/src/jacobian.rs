@@ -1,7 +1,7 @@
 //! `jacfwd`, `jacrev`, `hessian` and `hvp`: whole matrices of derivatives, one pass for every element,
 //! all passes at once or in chunks.
 
-use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree, operation};
+use unloop_graph::{DType, ErrorKind, Place, Result, Shape, Tensor, TensorType, Tree};
 
 use crate::control::scan;
 use crate::function::{Shared, callable};
@@ -57,7 +57,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    jacobian(JacobianOf::new(Shared::new(f), Mode::Forward, Place::of("jacfwd")))
+    jacobian(JacobianOf::new("jacfwd", f, Mode::Forward, Place::of_maker("jacfwd")))
 }
 
 /// The same as [`jacfwd`] by reverse mode: one pass an element of the result, all at once; prefer it
@@ -82,7 +82,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    jacobian(JacobianOf::new(Shared::new(f), Mode::Reverse, Place::of("jacrev")))
+    jacobian(JacobianOf::new("jacrev", f, Mode::Reverse, Place::of_maker("jacrev")))
 }
 
 /// [`jacfwd`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
@@ -108,7 +108,11 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    JacobianTree::from_function(TreeOf { f, mode: Mode::Forward, place: Place::of("jacfwd_tree") })
+    JacobianTree::from_function(TreeOf {
+        f,
+        mode: Mode::Forward,
+        place: Place::of_maker("jacfwd_tree"),
+    })
 }
 
 /// [`jacrev`] of a function whose result is a tree: one Jacobian for each tensor of the result, in
@@ -133,7 +137,11 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    JacobianTree::from_function(TreeOf { f, mode: Mode::Reverse, place: Place::of("jacrev_tree") })
+    JacobianTree::from_function(TreeOf {
+        f,
+        mode: Mode::Reverse,
+        place: Place::of_maker("jacrev_tree"),
+    })
 }
 
 /// The second derivatives of a scalar function in its first argument, a tensor: its shape is the
@@ -156,7 +164,8 @@ where
     Args: Arguments<First = Tensor> + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    operation("hessian", || jacfwd(grad(f)))
+    let place = Place::of_maker("hessian");
+    jacobian(JacobianOf::new("hessian", place.scope(|| grad(f)), Mode::Forward, place))
 }
 
 /// [`hessian`] in a first argument that is a tree: for each of its tensors, in order, the second
@@ -188,7 +197,7 @@ where
     Args: Arguments + 'f,
     F: Function<Args, Output = Tensor> + 'f,
 {
-    operation("hessian_tree", || jacfwd_tree(grad(f)))
+    Place::of_maker("hessian_tree").scope(|| jacfwd_tree(grad(f)))
 }
 
 /// The Hessian of a scalar function times a direction, without the Hessian: `hvp(f)(&x, &v)` is
@@ -213,12 +222,14 @@ pub fn hvp<'f, X>(
 where
     X: Tree + Send + Sync + 'f,
 {
-    let push = operation("hvp", || crate::jvp(grad(f)));
+    let push = Place::of_maker("hvp").scope(|| crate::jvp(grad(f)));
     move |x: &X, v: &X| push(x, v).1
 }
 
 /// What a Jacobian is made of.
 struct JacobianOf<'f, Args: Signature> {
+    /// The function that made it.
+    name: &'static str,
     f: Shared<'f, Args, Tensor>,
     mode: Mode,
     /// Passes at once.
@@ -226,9 +237,14 @@ struct JacobianOf<'f, Args: Signature> {
     place: Place,
 }
 
-impl<'f, Args: Arguments> JacobianOf<'f, Args> {
-    fn new(f: Shared<'f, Args, Tensor>, mode: Mode, place: Place) -> Self {
-        JacobianOf { f, mode, chunk: None, place }
+impl<'f, Args: Arguments + 'f> JacobianOf<'f, Args> {
+    fn new(
+        name: &'static str,
+        f: impl Function<Args, Output = Tensor> + 'f,
+        mode: Mode,
+        place: Place,
+    ) -> Self {
+        JacobianOf { name, f: Shared::new(f), mode, chunk: None, place }
     }
 }
 
@@ -258,8 +274,10 @@ impl<'f, Args: Arguments + 'f> Jacobian<'f, Args, Args::First> {
     /// assert_eq!(j.to_vec::<f64>()?[24], 8.0);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
+    #[track_caller]
     pub fn chunks(self, size: usize) -> Jacobian<'f, Args, Args::First> {
-        jacobian(JacobianOf { chunk: Some(size), ..self.how })
+        let place = Place::of_maker(self.how.name);
+        jacobian(JacobianOf { chunk: Some(size), place, ..self.how })
     }
 }
 
@@ -270,7 +288,10 @@ impl<Args: Arguments> Function<Args> for JacobianOf<'_, Args> {
         let like = Args::first(args);
         jacobians::<Args, Tensor>(&self.f, args, self.mode, self.chunk, self.place)
             .and_then(|mut all| like.with_leaves(&all.swap_remove(0)))
-            .unwrap_or_else(|e| like.map_leaves(|x| Tensor::error_like(e.clone(), x.ty())))
+            .unwrap_or_else(|e| {
+                let e = e.or_at(self.place);
+                like.map_leaves(|x| Tensor::error_like(e.clone(), x.ty()))
+            })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `jit`: a function compiled once for each structure, shapes and dtypes of its arguments.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +44,7 @@ where
     F::Output: Tree + Send + Sync + 'f,
 {
     let counts = Arc::new(Counts::default());
-    let place = Place::of("jit");
+    let place = Place::of_maker("jit");
     let compiler = Compiler { f, programs: Mutex::default(), counts: counts.clone(), place };
     Jit::from_function(compiler, counts)
 }
@@ -99,8 +100,9 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     ///
     /// # Errors
     /// The error that an argument, or the function's result, carries.
+    #[track_caller]
     pub fn explain(&self, args: Args::Refs<'_>) -> Result<Explanation> {
-        let call = traced::<Args, R>(&*self.function, args)?;
+        let call = self.traced(args)?;
         let captured: Vec<Tensor> = call.captured().collect();
         let known = Tensor::arrays(&captured).unwrap_or_default();
         let mut explanation = backend::explain(&call.program.graph, &known)?;
@@ -123,11 +125,18 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Jit<'f, Args, R> {
     ///
     /// # Errors
     /// The error that an argument, or the function's result, carries; what compiling reports.
+    #[track_caller]
     pub fn plan(&self, args: Args::Refs<'_>) -> Result<Plan> {
-        let call = traced::<Args, R>(&*self.function, args)?;
+        let call = self.traced(args)?;
         let captured: Vec<Tensor> = call.captured().collect();
         let known = Tensor::arrays(&captured).unwrap_or_default();
         Ok(Plan { program: backend::compile(&call.program.graph, &known)?.0 })
+    }
+
+    #[track_caller]
+    fn traced(&self, args: Args::Refs<'_>) -> Result<Call<R>> {
+        let line = Location::caller();
+        traced::<Args, R>(&*self.function, args).map_err(|e| e.or_called_at(line))
     }
 }
 

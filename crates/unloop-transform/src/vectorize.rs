@@ -42,7 +42,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    let place = Place::of("vectorize");
+    let place = Place::of_maker("vectorize");
     let f = SharedFunction::new(f);
     Vectorize::from_function(Looped { f, signature: Signature::parse(signature), place })
 }

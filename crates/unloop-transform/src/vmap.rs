@@ -51,7 +51,7 @@ where
     F: Function<Args> + 'f,
     F::Output: Tree + 'f,
 {
-    vmap_specs(function::Shared::new(f), axes.into_axes(), Place::of("vmap"))
+    vmap_specs(function::Shared::new(f), axes.into_axes(), Place::of_maker("vmap"))
 }
 
 /// [`vmap`] with axes as they are.
@@ -85,7 +85,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// ```
     #[track_caller]
     pub fn out_axis(self, axis: impl AxisNumber) -> Vmap<'f, Args, R> {
-        lifted(Lift { out_axis: axis.number(), place: Place::of("vmap"), ..self.how })
+        lifted(Lift { out_axis: axis.number(), place: Place::of_maker("vmap"), ..self.how })
     }
 
     /// Names the mapped axis, so that the function can ask all examples for something:
@@ -119,7 +119,7 @@ impl<'f, Args: Arguments + 'f, R: Tree + 'f> Vmap<'f, Args, R> {
     /// ```
     #[track_caller]
     pub fn chunks(self, size: usize) -> Vmap<'f, Args, R> {
-        lifted(Lift { chunk: Some(size), place: Place::of("vmap"), ..self.how })
+        lifted(Lift { chunk: Some(size), place: Place::of_maker("vmap"), ..self.how })
     }
 }
 

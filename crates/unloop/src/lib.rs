@@ -48,7 +48,8 @@
 //! | fit a model: Adam, L-BFGS, schedules | [`optim`] |
 //! | walk over data in shuffled batches | [`data::Batches`] |
 //! | hand a tree to a library that knows vectors only, and back | [`ravel`] |
-//! | make one struct of arrays of many structs of numbers, and back | [`Tree::stack`], [`Tree::unstack`] |
+//! | make one struct of arrays of many structs of numbers, and back | `#[tree(rows = Row)]` of the [derive macro](derive@Tree); of tensors [`Tree::stack`], [`Tree::unstack`] |
+//! | refuse arguments in a function of my own | [`Error::invalid`], [`Tensor::error`] |
 //! | know whether a matrix has a Cholesky factor | [`Tensor::try_cholesky`], [`Tensor::is_positive_definite`] |
 //! | see what will be computed | `vmap(f, axes).graph((&x,))`, `.graph_dot((&x,))` |
 //! | see how it is rewritten, and why | [`Jit::explain`], [`set_rewriting`] |

@@ -146,7 +146,7 @@ fn control() -> Vec<Function> {
         [Differentiable] fn cond(x: Anything, on: Condition) =>
             cond(on, |x: &Tensor| x.clone(), |x: &Tensor| x.flip([0; 0]), x);
         [Differentiable] fn switch(x: Anything, which: Position) => {
-            let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&|x| x.clone(), &|x| x.flip([0; 0])];
+            let branches: [&(dyn Fn(&Tensor) -> Tensor + Sync); 2] = [&|x| x.clone(), &|x| x.flip([0; 0])];
             switch(which, &branches, x)
         };
         [Differentiable] fn associative_scan(x: RankedNumbers) =>

@@ -258,7 +258,7 @@ fn apply(how: How, sources: &[Tensor], bodies: &[Program], noise: Option<&Noise>
         }
         How::Switch => {
             let which = is_far_from_zero(x).cast(DType::I64).sum();
-            let branches: [&dyn Fn(&Tensor) -> Tensor; 3] =
+            let branches: [&(dyn Fn(&Tensor) -> Tensor + Sync); 3] =
                 [&|x| body(0, &[x]), &|x| body(1, &[x]), &|x| body(2, &[x])];
             switch(&which, &branches, x).leaves()
         }

@@ -265,7 +265,7 @@ fn nested_switches(depth: usize, x: &Tensor) -> Tensor {
         return x.sin();
     }
     let deeper = |x: &Tensor| nested_switches(depth - 1, x) + 1.0;
-    let branches: [&dyn Fn(&Tensor) -> Tensor; 2] = [&deeper, &|x| x.clone()];
+    let branches: [&(dyn Fn(&Tensor) -> Tensor + Sync); 2] = [&deeper, &|x| x.clone()];
     switch(&Tensor::from(0), &branches, x)
 }
 

@@ -230,6 +230,15 @@ fn choices() -> Result<()> {
     let y = vmap(pick, 0)(&Tensor::from([0i64, 1, 2]), &x);
     assert_eq!(y.to_vec::<f64>()?, [4.0, -3.0, 0.0]);
     assert_eq!(pick(&Tensor::from(9), &x.at(0)).item::<f64>()?, -4.0);
+    // Branches that are captured.
+    let branches: [&(dyn Fn(&Tensor) -> Tensor + Sync); 3] =
+        [&|x| x.clone(), &|x| x * &k, &Tensor::square];
+    let pick = |i: &Tensor, x: &Tensor| switch(i, &branches, x);
+    let (i, expected) = (Tensor::from([0i64, 1, 2]), [4.0, -3.0, 0.0]);
+    assert_eq!(vmap(pick, 0)(&i, &x).to_vec::<f64>()?, expected);
+    assert_eq!(jit(vmap(pick, 0))(&i, &x).to_vec::<f64>()?, expected);
+    let slopes = vmap(grad(pick).wrt(1), 0)(&i, &x);
+    assert_eq!(slopes.to_vec::<f64>()?, [1.0, 3.0, 0.0]);
     Ok(())
 }
 

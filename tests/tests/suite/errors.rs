@@ -17,9 +17,17 @@ macro_rules! fails {
         let text = error.kind().to_string();
         assert_eq!(text, $message);
         let inner = error.inner_op().map_or(String::new(), |inner| format!(", in `{inner}`"));
+        // What transforms make is called elsewhere.
+        let made = if ["grad", "vmap"].contains(&$op) { " made" } else { "" };
         assert_eq!(
             error.to_string(),
-            format!("`{}` at {}:{}:{}{inner}: {text}", $op, at.file(), at.line(), at.column())
+            format!(
+                "`{}`{made} at {}:{}:{}{inner}: {text}",
+                $op,
+                at.file(),
+                at.line(),
+                at.column()
+            )
         );
         error
     }};
@@ -156,13 +164,63 @@ fn indices_out_of_bounds() -> Result<()> {
     Ok(())
 }
 
+/// Two indices that are tensors are refused, with a way out that works.
+#[test]
+fn pairs_of_index_tensors() -> Result<()> {
+    let (i, j) = (Tensor::from([1i64, 0, 1]), Tensor::from([2i64, 3, 2]));
+    let x = Tensor::iota(DType::F64, 12, 0).reshape([3, 4]);
+    let v = Tensor::from([1.0, 2.0, 4.0]);
+    fails!(
+        x.at((&i, &j)),
+        "at",
+        "at most one index may be a tensor with axes, as it is a puzzle which axes of two would go \
+         together: for pairs of positions say each(|[k]| x.at((i.at(k), j.at(k)))), for all \
+         combinations take one axis after the other, x.at((&i, ..)).at((.., &j))"
+    );
+    let pairs = each(|[k]| x.at((i.at(k), j.at(k))));
+    assert_eq!(pairs.to_vec::<f64>()?, [6.0, 3.0, 6.0]);
+    let all = x.at((&i, ..)).at((.., &j));
+    assert_eq!(all.to_vec::<f64>()?, [6.0, 7.0, 6.0, 2.0, 3.0, 2.0, 6.0, 7.0, 6.0]);
+    fails!(
+        x.add_at((&i, &j), &v),
+        "add_at",
+        "at most one index may be a tensor with axes, as it is a puzzle which axes of two would go \
+         together: for pairs of positions number them, x.reshape([12]).add_at(&i * 4 + &j, v).reshape([3, 4])"
+    );
+    let added = x.reshape([12]).add_at(&i * 4 + &j, &v).reshape([3, 4]);
+    let mut expected = x.to_vec::<f64>()?;
+    expected[6] += 5.0;
+    expected[3] += 2.0;
+    assert_eq!(added.to_vec::<f64>()?, expected);
+    let stack = Tensor::iota(DType::F64, 24, 0).reshape([2, 3, 4]);
+    fails!(
+        stack.set((1, &i, &j), &v),
+        "set",
+        "at most one index may be a tensor with axes, as it is a puzzle which axes of two would go \
+         together: for pairs of positions number them, x.reshape([2, 12]).set((.., &i * 4 + &j), v).reshape([2, 3, 4])"
+    );
+    let both = Tensor::stack([&v, &v], 0);
+    let set = stack.reshape([2, 12]).set((.., &i * 4 + &j), &both).reshape([2, 3, 4]);
+    assert_eq!(set.at((1, 0, 3)).item::<f64>()?, 2.0);
+    let set = stack.reshape([2, 12]).set((1, &i * 4 + &j), &v).reshape([2, 3, 4]);
+    assert_eq!((set.at((0, 0, 3)).item::<f64>()?, set.at((1, 0, 3)).item::<f64>()?), (3.0, 2.0));
+    // Axes that are not neighbours.
+    let far = stack.max_at((&i.at(..1), 0, &j.at(..1)), 50.0).check().unwrap_err().clone();
+    assert!(far.to_string().contains(".move_axis and .reshape"), "{far}");
+    let near = stack.move_axis(2, 1).reshape([8, 3]).max_at((&i * 4 + &j, 0), 50.0);
+    let near = near.reshape([2, 4, 3]).move_axis(1, 2);
+    assert_eq!(near.shape(), [2, 3, 4]);
+    assert_eq!(near.at((1, 0, 2)).item::<f64>()?, 50.0);
+    Ok(())
+}
+
 #[test]
 fn derivatives() {
     let x = zeros(&[3]);
     fails!(
         grad(|x: &Tensor| x.sin())(&x),
         "grad",
-        "the function returns shape [3]; grad needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
+        "the function returns shape [3]; a gradient needs a scalar: reduce it (.sum(), .mean()), or use jacrev, jacfwd or vjp"
     );
     let i = Tensor::from([1i32, 2]);
     fails!(
@@ -476,6 +534,116 @@ fn composed_functions_are_named_in_transforms() {
     let gelu = vmap(|x: &Tensor| x.hypot(&zeros(&[5])), 0);
     let error = error_of(gelu(&x));
     assert_eq!((error.op(), error.inner_op()), ("hypot", None), "{error}");
+}
+
+/// Errors of arguments say where a transform made the function, and where `try_call` called it.
+#[test]
+fn makers_and_callers() {
+    let (a, b) = (zeros(&[5, 3]), zeros(&[4, 3]));
+    let lifted = vmap(|a: &Tensor, b: &Tensor| a + b, 0);
+    let made = line!() - 1;
+    let error = error_of(lifted.try_call((&a, &b)));
+    let called = line!() - 1;
+    let lines = |e: &Error| [e.location(), e.called_at()].map(|at| at.map(|at| at.line()));
+    assert_eq!(lines(&error), [Some(made), Some(called)], "{error}");
+    let at = |line: u32| format!("at {}:{line}:", file!());
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("`vmap` made {}", at(made))), "{text}");
+    assert!(text.contains(&format!(", called {}", at(called))), "{text}");
+    // A plain call hides its line.
+    assert_eq!(lines(&error_of(lifted(&a, &b))), [Some(made), None]);
+    // What prints programs is called, too; what is inside of a compiled function keeps its maker.
+    let error = error_of(jit(&lifted).try_call((&a, &b)));
+    assert_eq!(lines(&error), [Some(made), Some(line!() - 1)], "{error}");
+    let error = lifted.graph((&a, &b)).unwrap_err();
+    assert_eq!(lines(&error), [Some(made), Some(line!() - 1)], "{error}");
+    let error = jit(&lifted).plan((&a, &b)).err().unwrap();
+    assert_eq!(lines(&error), [Some(made), Some(line!() - 1)], "{error}");
+    // An operation inside of the function has a line of its own, and is enough.
+    let error = error_of(vmap(|a: &Tensor| a + zeros(&[7]), 0).try_call((&a,)));
+    assert_eq!((error.op(), lines(&error)), ("add", [Some(line!() - 1), None]), "{error}");
+    // An error that an argument carries is its own.
+    let carried = &a + &b;
+    let error = error_of(vmap(|a: &Tensor| a.sin(), 0).try_call((&carried,)));
+    assert_eq!((error.op(), lines(&error)), ("add", [Some(line!() - 2), None]), "{error}");
+}
+
+/// Transforms that are made of others have their own names.
+#[test]
+fn derivatives_are_named() {
+    let x = zeros(&[3]);
+    let (f, pair) = (|x: &Tensor| x.sin(), |x: &Tensor| (x.sin(), x.clone()));
+    let wrong: Vec<(&str, Tensor)> = vec![
+        ("grad", grad(f)(&x)),
+        ("value_and_grad", value_and_grad(f)(&x).1),
+        ("grad_with_aux", unloop::grad_with_aux(pair)(&x).0),
+        ("value_and_grad_with_aux", unloop::value_and_grad_with_aux(pair)(&x).1),
+        ("hvp", unloop::hvp(f)(&x, &x)),
+        ("hessian", hessian(f)(&x)),
+        ("hessian", hessian(f).chunks(2)(&x)),
+        ("hessian_tree", unloop::hessian_tree(f)(&x).swap_remove(0)),
+        ("hvp", unloop::hvp(|x: &Tensor| x.sum())(&x, &zeros(&[4]))),
+        ("hessian", hessian(|x: &Tensor| x.sum())(&Tensor::from([1]))),
+        ("jacfwd", jacfwd(|x: &Tensor| x.argmax())(&x)),
+        ("jacrev", jacrev(|x: &Tensor| x.argmax())(&x)),
+        ("jacrev", jacrev(|x: &Tensor| x.clone()).chunks(0)(&x)),
+        ("jacfwd", jacfwd(Tensor::cholesky)(&x)),
+        ("jacfwd_tree", unloop::jacfwd_tree(|x: &Tensor| x.argmax())(&x).swap_remove(0)),
+        ("jacrev_tree", unloop::jacrev_tree(|x: &Tensor| x.argmax())(&x).swap_remove(0)),
+        ("jvp", jvp(f)(&x, &zeros(&[4])).1),
+        ("vjp", vjp(f)(&x).1(&zeros(&[4]))),
+        ("linearize", unloop::linearize(f)(&x).1(&zeros(&[4]))),
+        ("linear_transpose", unloop::linear_transpose(|x: &Tensor| x * 2.0, &x)(&zeros(&[4]))),
+    ];
+    let here = line!();
+    for (name, result) in &wrong {
+        let error = result.check().expect_err(name).clone();
+        assert_eq!(error.op(), *name, "{error}");
+        let at = error.location().unwrap_or_else(|| panic!("no place: {error}"));
+        assert!(at.file().ends_with("errors.rs") && at.line().abs_diff(here) < 30, "{error}");
+        assert!(error.to_string().starts_with(&format!("`{name}` made at ")), "{error}");
+    }
+}
+
+/// A library refuses arguments as unloop does.
+#[test]
+fn errors_of_ones_own() -> Result<()> {
+    #[track_caller]
+    fn density(x: &Tensor, rate: f64) -> Tensor {
+        match rate > 0.0 {
+            true => (x * -rate).exp() * rate,
+            false => {
+                let message = format!("the rate must be positive, but is {rate}");
+                Tensor::error(Error::invalid("density", message))
+            }
+        }
+    }
+    #[track_caller]
+    fn checked(x: &Tensor, rate: f64) -> Result<Tensor> {
+        let x = x.check()?;
+        match x.rank() {
+            1 => Ok(density(x, rate)),
+            _ => Err(Error::invalid("checked", "x must be a vector")),
+        }
+    }
+    let x = Tensor::from([1.0, 2.0]);
+    fails!(density(&x, -1.0), "density", "the rate must be positive, but is -1");
+    fails!(checked(&x.sum(), 1.0), "checked", "x must be a vector");
+    assert!(checked(&x, 1.0)?.check().is_ok());
+    // Inside of transforms as outside; what follows passes it on.
+    for result in [
+        vmap(|x: &Tensor| density(x, 0.0), 0)(&x),
+        jit(|x: &Tensor| density(x, 0.0).exp())(&x),
+        grad(|x: &Tensor| density(x, 0.0).sum())(&x),
+        vmap(grad(|x: &Tensor| density(x, 0.0)), 0)(&x),
+        scan(|c: &Tensor, x: &Tensor| (c + density(x, 0.0), c.clone()), &x.sum(), &x).0,
+    ] {
+        let error = error_of(result);
+        assert_eq!((error.op(), error.inner_op(), error.called_at()), ("density", None, None));
+        assert!(error.location().is_some_and(|at| at.file().ends_with("errors.rs")), "{error}");
+        assert!(error.kind().to_string().contains("must be positive"), "{error}");
+    }
+    Ok(())
 }
 
 /// The standard library calls what is passed by its name, and hides the user's line: errors point at the

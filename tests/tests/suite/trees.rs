@@ -140,3 +140,85 @@ fn axes_of_parts_of_a_tree() {
     let expected = vmap(|r: &Tensor| 2.0 * (r * &one).sum(), 0)(&rows);
     assert_close(&y, &expected, "axes by child");
 }
+
+#[derive(Clone, Debug, PartialEq)]
+struct Step {
+    time: f64,
+    level: f32,
+    count: i32,
+    is_last: bool,
+    position: [f64; 3],
+    leg: Leg,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Leg {
+    length: f64,
+}
+
+#[derive(Tree, Clone)]
+#[tree(rows = Step)]
+struct Steps {
+    time: Tensor,
+    level: Tensor,
+    count: Tensor,
+    is_last: Tensor,
+    position: Tensor,
+    leg: Legs,
+}
+
+#[derive(Tree, Clone)]
+#[tree(rows = Leg)]
+struct Legs {
+    length: Tensor,
+}
+
+#[test]
+fn rows_of_numbers_become_columns_and_back() -> Result<()> {
+    let step = |i: i32| Step {
+        time: f64::from(i) * 0.5,
+        level: i as f32,
+        count: i,
+        is_last: i == 2,
+        position: [f64::from(i), 1.0, 2.0],
+        leg: Leg { length: f64::from(i) * 3.0 },
+    };
+    for n in [0usize, 1, 3, 1000] {
+        let rows: Vec<Step> = (0..n as i32).map(step).collect();
+        let steps: Steps = rows.iter().collect();
+        assert_eq!((steps.time.dtype(), steps.time.shape()), (DType::F64, &[n][..]));
+        assert_eq!((steps.level.dtype(), steps.count.dtype()), (DType::F32, DType::I32));
+        assert_eq!((steps.is_last.dtype(), steps.position.shape()), (DType::Bool, &[n, 3][..]));
+        assert_eq!(steps.leg.length.shape(), [n]);
+        assert_eq!(Vec::<Step>::try_from(&steps)?, rows);
+        let moved: Steps = rows.clone().into_iter().filter(|step| step.count > 0).collect();
+        let back: Vec<Step> = (&moved).try_into()?;
+        assert_eq!(back, rows.get(1..).unwrap_or_default());
+        if n > 0 {
+            // A function of one step runs over all.
+            let f = |s: &Steps| s.position.sum() * &s.leg.length;
+            let y = vmap(f, 0)(&steps).to_vec::<f64>()?;
+            assert_eq!(y[n - 1], (n as f64 + 2.0) * (n as f64 - 1.0) * 3.0);
+        }
+    }
+    // Columns that are no columns of such rows.
+    let steps: Steps = [step(0), step(1)].iter().collect();
+    let fails = |steps: &Steps| Vec::<Step>::try_from(steps).unwrap_err();
+    let short = Steps { time: Tensor::from([1.0]), ..steps.clone() };
+    let error = Vec::<Step>::try_from(&short).unwrap_err();
+    assert_eq!((error.op(), error.location().unwrap().line()), ("Steps", line!() - 1), "{error}");
+    assert!(error.to_string().contains("time has 1 rows, level has 2"), "{error}");
+    let wrong = fails(&Steps { time: steps.time.cast(DType::F32), ..steps.clone() });
+    assert!(matches!(wrong.kind(), unloop::ErrorKind::DTypeMismatch { .. }), "{wrong}");
+    let wrong = fails(&Steps { time: Tensor::from([[1.0, 2.0]]), ..steps.clone() });
+    assert!(matches!(wrong.kind(), unloop::ErrorKind::WrongRank { .. }), "{wrong}");
+    let wrong = fails(&Steps { position: steps.position.t(), ..steps.clone() });
+    assert!(matches!(wrong.kind(), unloop::ErrorKind::WrongRank { .. }), "{wrong}");
+    let failed = fails(&steps.map_leaves(|x| x.sum_axis(7)));
+    assert_eq!(failed.op(), "sum_axis");
+    // Iterators of numbers collect into tensors, too.
+    let squares: Tensor = (0..4).map(|i| f64::from(i * i)).collect();
+    assert_eq!(squares.to_vec::<f64>()?, [0.0, 1.0, 4.0, 9.0]);
+    assert_eq!([1.5f32, 2.5].into_iter().collect::<Tensor>().dtype(), DType::F32);
+    Ok(())
+}

@@ -85,6 +85,62 @@ impl<T: Element, const L: usize, const M: usize, const N: usize> From<[[[T; N]; 
     }
 }
 
+/// A vector (rank 1).
+impl<T: Element> FromIterator<T> for Tensor {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Tensor {
+        vector(values.into_iter().collect())
+    }
+}
+
+/// A matrix (rank 2) from its rows.
+impl<T: Element, const N: usize> FromIterator<[T; N]> for Tensor {
+    fn from_iter<I: IntoIterator<Item = [T; N]>>(rows: I) -> Tensor {
+        let rows: Vec<[T; N]> = rows.into_iter().collect();
+        Array::new([rows.len(), N].into(), rows.concat()).into()
+    }
+}
+
+/// The elements of a vector (rank 1).
+impl<T: Element> TryFrom<&Tensor> for Vec<T> {
+    type Error = Error;
+
+    #[track_caller]
+    fn try_from(tensor: &Tensor) -> Result<Vec<T>> {
+        operation("try_from", || {
+            let values = tensor.to_vec()?;
+            match tensor.rank() {
+                1 => Ok(values),
+                _ => Err(wrong_rank("a vector", tensor)),
+            }
+        })
+    }
+}
+
+/// The rows of a matrix (rank 2).
+impl<T: Element, const N: usize> TryFrom<&Tensor> for Vec<[T; N]> {
+    type Error = Error;
+
+    #[track_caller]
+    fn try_from(tensor: &Tensor) -> Result<Vec<[T; N]>> {
+        operation("try_from", || {
+            let values = tensor.to_vec()?;
+            match tensor.shape() {
+                &[rows, columns] if columns == N => {
+                    let row = |i: usize| std::array::from_fn(|j| values[i * N + j]);
+                    Ok((0..rows).map(row).collect())
+                }
+                _ => Err(wrong_rank("a matrix with as many columns as a row has", tensor)),
+            }
+        })
+    }
+}
+
+#[track_caller]
+fn wrong_rank(expected: &'static str, tensor: &Tensor) -> Error {
+    let kind = ErrorKind::WrongRank { expected, shape: tensor.shape().into() };
+    Error::new("try_from", kind, Place::here())
+}
+
 /// An owned ndarray; its elements are moved, not copied, unless they have gaps or run backwards.
 impl<T: Element, D: Dimension> From<ArrayBase<OwnedRepr<T>, D>> for Tensor {
     fn from(array: ndarray::Array<T, D>) -> Tensor {

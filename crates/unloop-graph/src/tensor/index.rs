@@ -28,6 +28,51 @@ fn failed_index(args: &[IndexArg]) -> Option<Tensor> {
     })
 }
 
+/// Whether an index reads or writes.
+#[derive(Clone, Copy)]
+enum Access<'a> {
+    Read,
+    /// By the method of this name.
+    Write(&'a str),
+}
+
+impl Access<'_> {
+    /// Why two indices may not be tensors with axes, and the way out; they stand at the given axes.
+    fn refuse_pairs(self, shape: &[usize], axes: &[usize]) -> ErrorKind {
+        let way_out = match (self, axes) {
+            (Access::Read, _) => {
+                "for pairs of positions say each(|[k]| x.at((i.at(k), j.at(k)))), for all \
+                 combinations take one axis after the other, x.at((&i, ..)).at((.., &j))"
+                    .to_string()
+            }
+            (Access::Write(op), &[first, second]) if second == first + 1 => {
+                let mut merged = shape.to_vec();
+                let size = merged.remove(second);
+                merged[first] *= size;
+                let mut index = vec![".."; merged.len()];
+                let numbers = format!("&i * {size} + &j");
+                index[first] = &numbers;
+                let index = match &index[..] {
+                    [one] => one.to_string(),
+                    all => format!("({})", all.join(", ")),
+                };
+                format!(
+                    "for pairs of positions number them, \
+                     x.reshape({merged:?}).{op}({index}, v).reshape({shape:?})"
+                )
+            }
+            (Access::Write(op), _) => format!(
+                "for pairs of positions make one axis of the two, by .move_axis and .reshape, and \
+                 number them: .{op}(&i * size + &j, v), with the size of the second axis"
+            ),
+        };
+        ErrorKind::InvalidArgument(format!(
+            "at most one index may be a tensor with axes, as it is a puzzle which axes of two would go \
+             together: {way_out}"
+        ))
+    }
+}
+
 /// An index, axis by axis, split into what is known and what is computed.
 struct Plan {
     /// The known window: start, limit, step an axis; whole for computed axes.
@@ -45,6 +90,7 @@ impl Plan {
         shape: &[usize],
         args: SmallVec<[IndexArg; 4]>,
         outside: Outside,
+        access: Access<'_>,
     ) -> Result<Plan, ErrorKind> {
         if args.len() != shape.len() {
             return Err(ErrorKind::IndexCount { given: args.len(), shape: shape.into() });
@@ -111,13 +157,10 @@ impl Plan {
                 IndexArg::Loop(index) => plan.loops.push((axis, index)),
             }
         }
-        let tensors = plan.computed.iter().filter(|(_, t)| t.rank() > 0).count();
-        if tensors > 1 {
-            return Err(ErrorKind::InvalidArgument(
-                "at most one index may be a tensor with axes: where two would stand, which of their \
-                 axes go together is a puzzle; use `each` with .at for both"
-                    .into(),
-            ));
+        let with_axes = plan.computed.iter().filter(|(_, t)| t.rank() > 0);
+        let with_axes: Axes = with_axes.map(|(axis, _)| *axis).collect();
+        if with_axes.len() > 1 {
+            return Err(access.refuse_pairs(shape, &with_axes));
         }
         Ok(plan)
     }
@@ -338,7 +381,7 @@ impl Tensor {
         if let Some(error) = failed_index(&args) {
             return error;
         }
-        let mut plan = match Plan::new(self.shape(), args, outside) {
+        let mut plan = match Plan::new(self.shape(), args, outside, Access::Read) {
             Ok(plan) => plan,
             Err(kind) => return Tensor::fail(op, kind, place, self),
         };
@@ -397,6 +440,17 @@ impl Tensor {
     /// let at = Tensor::from([0, 2, 0]);
     /// let x = Tensor::from([0, 0, 0]).add_at(&at, Tensor::from([1, 2, 3]));
     /// assert_eq!(x.to_vec::<i32>()?, [4, 0, 2]);
+    /// # Ok::<(), unloop_graph::Error>(())
+    /// ```
+    ///
+    /// Pairs of positions are numbered, row by row:
+    ///
+    /// ```
+    /// # use unloop_graph::{DType, Tensor};
+    /// // How often each pair of a row and a column is there.
+    /// let (i, j) = (Tensor::from([0, 1, 1]), Tensor::from([2, 0, 0]));
+    /// let counts = Tensor::zeros(DType::I32, 2 * 3).add_at(&i * 3 + &j, 1).reshape([2, 3]);
+    /// assert_eq!(counts.to_vec::<i32>()?, [0, 0, 1, 2, 0, 0]);
     /// # Ok::<(), unloop_graph::Error>(())
     /// ```
     ///
@@ -493,7 +547,7 @@ impl Tensor {
             let kind = ErrorKind::DTypeMismatch { left: self.dtype(), right: value.dtype() };
             return Tensor::fail(op, kind, place, self);
         }
-        let mut plan = match Plan::new(self.shape(), args, Outside::Error) {
+        let mut plan = match Plan::new(self.shape(), args, Outside::Error, Access::Write(op)) {
             Ok(plan) => plan,
             Err(kind) => return Tensor::fail(op, kind, place, self),
         };
