@@ -2,7 +2,7 @@
 //! [`Tensor::polynomial`] evaluates one. `[1.0, 2.0, 4.0]` is `x² + 2x + 4`; coefficients are vectors `[n]`
 //! of one dtype.
 
-use unloop_graph::{Place, Tensor, operation};
+use unloop_graph::{Place, Tensor, floats, operation};
 
 use crate::linalg::{invalid, lstsq};
 
@@ -133,7 +133,7 @@ pub fn derivative(p: &Tensor) -> Tensor {
 /// The integral of a polynomial that is zero at zero, `[n + 1]` of `[n]` in f32 or f64.
 ///
 /// # Errors
-/// Carried by the result: `ShapeMismatch` for coefficients that are no vector; `DTypeMismatch` for ones
+/// Carried by the result: `ShapeMismatch` for coefficients that are no vector; `UnsupportedDType` for ones
 /// that are no floats.
 ///
 /// ```
@@ -144,9 +144,12 @@ pub fn derivative(p: &Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn integral(p: &Tensor) -> Tensor {
-    let place = Place::of("integral");
-    let zero = Tensor::zeros(p.dtype(), [1]);
-    place.scope(|| Tensor::concatenate(&[&(p / (powers(p) + 1.0)), &zero], 0))
+    operation("integral", || {
+        floats(&[p], || {
+            let zero = Tensor::zeros(p.dtype(), [1]);
+            Tensor::concatenate(&[&(p / (powers(p) + 1.0)), &zero], 0)
+        })
+    })
 }
 
 /// The polynomial, with the leading coefficient 1, that has these roots: `[n + 1]` coefficients of `[n]`

@@ -55,7 +55,7 @@ fn derivatives_that_there_are_not_come_out_of_loops() -> Result<()> {
         }),
         ("cond", |x, failed| cond(&Tensor::from(true), scanned, scanned, &(x * failed))),
         ("switch", |x, failed| {
-            let branches = [&scanned as &dyn Fn(&Tensor) -> Tensor; 2];
+            let branches = [&scanned as &(dyn Fn(&Tensor) -> Tensor + Sync); 2];
             switch(&Tensor::from(1), &branches, &(x * failed))
         }),
         ("checkpoint", |x, failed| {
