@@ -381,7 +381,8 @@ fn methods() -> BTreeSet<String> {
             let listed = operation.is_some_and(|op| {
                 let (family, _) = op.split_once('(').unwrap_or((op, ""));
                 op.starts_with(char::is_uppercase) && family.chars().all(char::is_alphanumeric)
-            }) && name.starts_with(char::is_lowercase);
+            }) && name.starts_with(char::is_lowercase)
+                && !["true", "false"].contains(&&name[..]);
             let composed = rest.starts_with("(x") && rest.contains("-> ") && rest.contains('{');
             if !name.is_empty() && (line.starts_with("pub fn ") || listed || composed) {
                 names.insert(name);

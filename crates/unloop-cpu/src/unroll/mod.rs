@@ -282,7 +282,7 @@ impl Unrolled {
         let threads = rayon::current_num_threads();
         let share = examples.div_ceil(threads).next_multiple_of(GROUP);
         let is_long = sum(cost) > SHARED_NS;
-        let width = if outer < threads && is_long { width.min(share) } else { width };
+        let shared = if outer < threads && is_long { width.min(share) } else { width };
         let each = sum(|_, _| 1.0) / (outer * examples).max(1) as f64;
         let all = graph.inputs().iter().chain(graph.output_types());
         // What alone may fail here, at its own line.
@@ -296,7 +296,7 @@ impl Unrolled {
             dtype: graph.output_types().next().map_or(DType::F64, |ty| ty.dtype),
         };
         Unrolled {
-            tape: Tape::new(emitted, nest.axes.len(), width, simd),
+            tape: Tape::new(emitted, nest.axes.len(), shared, simd),
             examples: [outer, examples],
             ns: sum(cost),
             calls: each * (outer * examples.div_ceil(width.max(1))) as f64,
