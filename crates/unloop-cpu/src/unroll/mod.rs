@@ -93,7 +93,7 @@ const SMALL_MATRIX: usize = 36;
 const MAX_BESIDE: usize = 64;
 
 /// Elements of a row, at most, whose reduction gains from having an example in each lane: longer ones fill
-/// vectors by themselves.
+/// vectors by themselves (eight of the widest).
 const SHORT_ROW: usize = 64;
 
 /// Products that an example sums, at most.
@@ -102,7 +102,8 @@ const MAX_PRODUCTS: usize = 512;
 /// Predicted nanoseconds of a step of a plan on few numbers.
 pub(crate) const STEP_NS: f64 = 100.0;
 
-/// Predicted nanoseconds of a program whose tile is worth being cut for more threads.
+/// Predicted nanoseconds of a program whose tile is worth being cut for more threads: several times what
+/// starting them takes.
 const SHARED_NS: f64 = 100_000.0;
 
 /// Predicted nanoseconds of one instruction, however few examples there are.
