@@ -1,5 +1,7 @@
 //! Kernels: what every backend runs. A graph is cut into steps; elementwise operations, views and
-//! reductions fuse into [`Kernel`]s over an index space, everything else stays a step of its own.
+//! reductions fuse into [`Kernel`]s over an index space, everything else stays a step of its own. A
+//! [`Nest`] is a kernel as loops: it prints, checks and evaluates itself, and programs that run with an
+//! example in each lane are made as nests.
 
 mod access;
 mod build;
