@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use smallvec::SmallVec;
 use unloop_graph::error::Place;
 use unloop_graph::{DType, Error, ErrorKind, Graph, Op, Result, Shape, TensorType, ValueId};
-use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, Uses};
+use unloop_kernel::{Expr, ExprId, Kernel, Load, Step, Strided, Uses, footprint};
 
 use crate::control::Control;
 use crate::cumulative::CumulativeStep;
@@ -422,8 +422,19 @@ impl Lowering<'_> {
         bytes(&self.types[v.index()]) * self.parts >= LARGE_RESULT && is_result()
     }
 
-    /// Bytes of the values that a step reads and writes.
+    /// Bytes of the values that a step reads and writes, of each what a kernel reads or writes of it.
     fn bytes_of(&self, step: &Step) -> usize {
+        if let Step::Kernel(kernel) = step {
+            let mut read: BTreeMap<usize, usize> = BTreeMap::new();
+            for load in &kernel.loads {
+                let bytes = footprint(kernel, load) * load.dtype.size();
+                *read.entry(self.root[load.source.value.index()]).or_default() += bytes;
+            }
+            let read: usize =
+                read.iter().map(|(&v, &bytes)| bytes.min(self.types[v].bytes())).sum();
+            let written: usize = kernel.space[..kernel.kept()].iter().product();
+            return read + written * kernel.dtype().size();
+        }
         let (reads, writes) = self.uses(step);
         let size = |&v: &usize| self.types[v].bytes();
         reads.iter().chain(&writes).map(size).sum()

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 use unloop_graph::{ErrorKind, Shape, TensorType};
-use unloop_kernel::{Kernel, Load, Strided};
+use unloop_kernel::{Kernel, Load, Strided, is_packed, runs_by_rows};
+pub(crate) use unloop_kernel::{ROW_NS, inner_axis, layout_cost, rows_cost};
 
 use crate::lowering::copy_kernel;
 use crate::memory::{Addresses, SharedPtr};
@@ -29,54 +30,6 @@ pub(crate) struct Map {
     /// Whether the result is written past the caches.
     past_caches: bool,
     ns: f64,
-}
-
-/// Predicted nanoseconds of starting a row, and of each strided element.
-pub(crate) const ROW_NS: f64 = 20.0;
-const INST_NS: f64 = 6.0;
-pub(crate) const STRIDED_NS: f64 = 0.7;
-
-/// The predicted nanoseconds of running a kernel with `inner` cut into tiles, apart from what does
-/// not depend on the choice.
-pub(crate) fn layout_cost(kernel: &Kernel, inner: usize) -> f64 {
-    let total: usize = kernel.space.iter().product();
-    let extent = kernel.space[inner].max(1);
-    let tiles = (total / extent) as f64 * (extent as f64 / 512.0).ceil();
-    let strided = |load: &Load| match load.source.strides[inner] {
-        0 | 1 => 0,
-        // Read once with strides, and written.
-        _ if is_packed(kernel, load, inner) => 2 * footprint(kernel, load),
-        _ => total,
-    };
-    let mut elements: usize = kernel.loads.iter().map(strided).sum();
-    if kernel.store.strides.get(inner).is_some_and(|&stride| stride != 0 && stride != 1) {
-        elements += total;
-    }
-    tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64) + elements as f64 * STRIDED_NS
-}
-
-/// The elements of memory that a load reads, each once.
-fn footprint(kernel: &Kernel, load: &Load) -> usize {
-    let axes = load.source.strides.iter().zip(&kernel.space);
-    axes.filter(|(stride, _)| **stride != 0).map(|(_, extent)| extent).product()
-}
-
-/// How often elements must be read for it to pay that they are first laid side by side.
-const REUSE: usize = 8;
-
-/// Whether a load is copied before, so that elements along the inner axis lie side by side.
-fn is_packed(kernel: &Kernel, load: &Load, inner: usize) -> bool {
-    let total: usize = kernel.space.iter().product();
-    !matches!(load.source.strides[inner], 0 | 1)
-        && load.windows.is_empty()
-        && total >= REUSE * footprint(kernel, load)
-}
-
-/// The axis that is cut into tiles.
-pub(crate) fn inner_axis(kernel: &Kernel) -> usize {
-    (0..kernel.space.len())
-        .min_by(|&a, &b| layout_cost(kernel, a).total_cmp(&layout_cost(kernel, b)))
-        .unwrap_or(0)
 }
 
 /// A copy that a kernel reads instead of what one of its loads names.
@@ -120,23 +73,6 @@ pub(crate) fn packs(kernel: &Kernel) -> Vec<Pack> {
     loads.map(pack).collect()
 }
 
-/// The predicted nanoseconds of running a kernel with several rows of its last axis in each tile, or
-/// infinite where rows are too long for that.
-pub(crate) fn rows_cost(kernel: &Kernel) -> f64 {
-    let total: usize = kernel.space.iter().product();
-    let extent = kernel.space.last().copied().unwrap_or(1);
-    if extent == 0 || extent > 64 || total / extent < 8 {
-        return f64::INFINITY;
-    }
-    let copied =
-        |l: &&Load| !l.is_row_major(&kernel.space) && l.source.strides.iter().any(|&s| s != 0);
-    let loads = kernel.loads.iter().filter(copied).count() as f64;
-    let rows = (total / extent) as f64;
-    let tiles = total as f64 / 512.0;
-    rows * (4.0 + loads * (4.0 + 0.2 * extent as f64))
-        + tiles * (ROW_NS + INST_NS * kernel.exprs.len() as f64)
-}
-
 /// The outer axes of a kernel: streams are the loads, then the store.
 pub(crate) fn rows(kernel: &Kernel, outer: &[usize]) -> Rows {
     let stride = |axis: usize| -> SmallVec<[isize; 8]> {
@@ -172,10 +108,7 @@ impl Map {
         buffer: impl Fn(unloop_graph::ValueId) -> usize,
     ) -> Map {
         let inner = inner_axis(kernel);
-        // Results of several rows lie side by side only if all of the result does.
-        let is_whole = kernel.store.offset == 0
-            && kernel.store.strides[..] == Shape::from(&kernel.space[..]).strides()[..];
-        let by_rows = is_whole && rows_cost(kernel) < layout_cost(kernel, inner);
+        let by_rows = runs_by_rows(kernel);
         let (inner, tiling, cost) = match by_rows {
             true => (kernel.space.len() - 1, Tiling::Rows, rows_cost(kernel)),
             false => (inner, Tiling::InOrder, layout_cost(kernel, inner)),

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use smallvec::{SmallVec, smallvec};
 use unloop_graph::op::Pad;
-use unloop_graph::{Graph, Node, Op, Shape, ValueId};
+use unloop_graph::{Graph, Node, Number, Op, Scalar, Shape, ValueId};
 
 use crate::access::{Access, Along, FIXED, identity, through};
+use crate::cut::{Cut, Part, Pieces, copied, losing};
 use crate::ir::{Expr, ExprId, Exprs, Kernel, Load, Reduction, Strided, Window, load_number};
 use crate::regions::{Class, Regions};
 use crate::rowwise::{Rowwise, fuse};
@@ -99,70 +100,136 @@ pub fn roots(graph: &Graph, steps: &[Step]) -> Vec<usize> {
     roots
 }
 
+/// How often it is tried which concatenations and paddings need not lie in memory, before all do.
+const ROUNDS: usize = 4;
+
 /// Fuses a graph into steps, in order. Linear in the size of the graph.
 pub fn build(graph: &Graph) -> Vec<Step> {
     let producer = graph.producers();
-    let regions = Regions::new(graph, &producer);
-    let mut in_memory = vec![true; graph.inputs().len()];
-    in_memory.resize(graph.value_count(), false);
-    for (i, node) in graph.nodes().iter().enumerate() {
-        node.results().for_each(|v| in_memory[v as usize] = regions.in_memory[i]);
-    }
-    let builder =
-        Builder { graph, producer: &producer, class: &regions.class, in_memory: &in_memory };
-    let mut steps = Vec::new();
-    for (i, node) in graph.nodes().iter().enumerate() {
-        if !regions.in_memory[i] {
-            continue;
+    let mut solid = vec![false; graph.nodes().len()];
+    for round in 1.. {
+        let regions = Regions::new(graph, &producer, &solid);
+        let mut pieces = Vec::new();
+        let steps = Builder::new(graph, &producer, &regions).steps(&mut pieces);
+        let losing = losing(graph, &pieces);
+        if losing.is_empty() {
+            return fuse(graph, steps);
         }
-        match regions.class[i] {
-            Class::Elementwise | Class::Leaf | Class::Pad => {
-                steps.push(Step::Kernel(builder.map(node)));
-            }
-            Class::View => {
-                let kernel = builder.map(node);
-                steps.push(match kernel.copied(graph) {
-                    Some(of) => Step::Alias { node: i, of },
-                    None => Step::Kernel(kernel),
-                });
-            }
-            Class::Reduce => steps.push(Step::Kernel(builder.reduce(node))),
-            Class::Concatenate => steps.extend(builder.concatenate(node).map(Step::Kernel)),
-            Class::Dot => {
-                let operands = [0, 1].map(|k| builder.view(node.operands[k]));
-                steps.push(Step::Dot { node: i, operands, then: None });
-            }
-            Class::Alias => steps.push(Step::Alias { node: i, of: node.operands[0] }),
-            Class::Opaque => steps.push(Step::Op { node: i }),
+        losing.into_iter().for_each(|node| solid[node] = true);
+        if round == ROUNDS {
+            solid.fill(true);
         }
     }
-    fuse(graph, steps)
+    unreachable!("nothing is cut if all lies in memory")
 }
 
 struct Builder<'a> {
     graph: &'a Graph,
     producer: &'a [Option<usize>],
-    class: &'a [Class],
-    in_memory: &'a [bool],
+    regions: &'a Regions,
+    in_memory: Vec<bool>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(graph: &'a Graph, producer: &'a [Option<usize>], regions: &'a Regions) -> Builder<'a> {
+        let mut in_memory = vec![true; graph.inputs().len()];
+        in_memory.resize(graph.value_count(), false);
+        for (i, node) in graph.nodes().iter().enumerate() {
+            node.results().for_each(|v| in_memory[v as usize] = regions.in_memory[i]);
+        }
+        Builder { graph, producer, regions, in_memory }
+    }
+
+    /// The steps, and the results among them that are computed in boxes.
+    fn steps(&self, cut: &mut Vec<Pieces>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for (i, node) in self.graph.nodes().iter().enumerate() {
+            if !self.regions.in_memory[i] {
+                continue;
+            }
+            match self.regions.class[i] {
+                Class::Elementwise
+                | Class::Leaf
+                | Class::View
+                | Class::Pad
+                | Class::Concatenate => {
+                    let pieces = self.map(i, node);
+                    let copied = match &pieces.kernels[..] {
+                        [kernel] if !node.operands.is_empty() => kernel.copied(self.graph),
+                        _ => None,
+                    };
+                    match copied {
+                        Some(of) => steps.push(Step::Alias { node: i, of }),
+                        None => steps.extend(pieces.kernels.iter().cloned().map(Step::Kernel)),
+                    }
+                    if !pieces.read.is_empty() {
+                        cut.push(pieces);
+                    }
+                }
+                Class::Reduce => steps.push(Step::Kernel(self.reduce(node))),
+                Class::Dot => {
+                    let operands = [0, 1].map(|k| self.view(node.operands[k]));
+                    steps.push(Step::Dot { node: i, operands, then: None });
+                }
+                Class::Alias => steps.push(Step::Alias { node: i, of: node.operands[0] }),
+                Class::Opaque => steps.push(Step::Op { node: i }),
+            }
+        }
+        steps
+    }
+
     fn shape(&self, v: ValueId) -> &Shape {
         &self.graph.ty(v).shape
     }
 
     /// The operation that computes a value, unless it lies in memory.
-    fn virtual_node(&self, v: ValueId) -> Option<(&Node, Class)> {
+    fn virtual_node(&self, v: ValueId) -> Option<(usize, &Node)> {
         let i = self.producer[v.index()]?;
-        (!self.in_memory[v.index()]).then(|| (&self.graph.nodes()[i], self.class[i]))
+        (!self.in_memory[v.index()]).then(|| (i, &self.graph.nodes()[i]))
     }
 
-    /// A kernel that computes one element of the result for each index.
-    fn map(&self, node: &Node) -> Kernel {
+    /// Kernels that compute one element of the result for each index.
+    fn map(&self, i: usize, node: &Node) -> Pieces {
         let shape = self.shape(node.first);
-        let mut body = Body::new(self, shape);
-        let result = body.compute(node, &identity(shape.rank()));
-        body.finish(result, None, store(node.first, shape))
+        if shape.contains(&0) {
+            return Pieces::of(self.nothing(node));
+        }
+        let otherwise = match self.regions.class[i] {
+            // Each operand has a kernel of its own.
+            Class::Concatenate => {
+                node.operands.iter().filter(|v| !self.shape(**v).contains(&0)).count()
+            }
+            _ => 1,
+        };
+        let mut pieces = Pieces { otherwise, ..Pieces::default() };
+        let mut parts = vec![Part::whole(shape)];
+        while let Some(part) = parts.pop() {
+            let mut body = Body::new(self, &part.extents, &mut pieces);
+            match body.compute(i, node, &part.access()) {
+                Ok(result) => {
+                    let kernel = body.finish(result, None, part.store(node.first, shape));
+                    pieces.kernels.push(kernel);
+                }
+                Err(cut) => {
+                    let [before, after] = part.cut(cut);
+                    parts.extend([after, before]);
+                }
+            }
+            if pieces.is_too_many() {
+                break;
+            }
+        }
+        pieces
+    }
+
+    /// A kernel of a result without elements.
+    fn nothing(&self, node: &Node) -> Kernel {
+        let ty = self.graph.ty(node.first);
+        let mut pieces = Pieces::default();
+        let mut body = Body::new(self, &ty.shape, &mut pieces);
+        let zero = Expr::Constant(Scalar::new(ty.dtype, Number::Int(0)));
+        let zero = body.program.add(zero, ty.dtype);
+        body.finish(zero, None, Part::whole(&ty.shape).store(node.first, &ty.shape))
     }
 
     fn reduce(&self, node: &Node) -> Kernel {
@@ -178,27 +245,28 @@ impl Builder<'_> {
         for (position, &axis) in order.iter().enumerate() {
             access[axis] = Along { axis: Some(position), scale: 1, offset: 0 };
         }
-        let mut body = Body::new(self, &order.iter().map(|&a| shape[a]).collect());
-        let result = body.value(operand, &access);
+        let space: SmallVec<[usize; 6]> = order.iter().map(|&a| shape[a]).collect();
+        let mut pieces = Pieces::default();
+        let mut body = Body::new(self, &space, &mut pieces);
+        let Ok(result) = body.value(operand, &access) else {
+            unreachable!("what a reduction reads is not cut")
+        };
         let reduction = Reduction { op: *op, axes: axes.len() };
-        body.finish(result, Some(reduction), store(node.first, self.shape(node.first)))
+        let kept = self.shape(node.first);
+        body.finish(result, Some(reduction), Part::whole(kept).store(node.first, kept))
     }
 
-    fn concatenate<'b>(&'b self, node: &'b Node) -> impl Iterator<Item = Kernel> + 'b {
-        let whole = store(node.first, self.shape(node.first));
-        let Op::Concatenate { axis } = node.op else {
-            unreachable!("{} is no concatenation", node.op.name())
-        };
-        let mut start = 0;
-        node.operands.iter().map(move |&v| {
-            let shape = self.shape(v);
-            let mut body = Body::new(self, shape);
-            let result = body.value(v, &identity(shape.rank()));
-            let mut part = whole.clone();
-            part.offset = start as isize * part.strides[axis];
-            start += shape[axis];
-            body.finish(result, None, part)
-        })
+    /// Predicted nanoseconds of laying in memory what need not lie there where a concatenation or a padding
+    /// is cut.
+    fn saved(&self, i: usize, node: &Node) -> f64 {
+        let inner = node.operands[0];
+        let of = |v: ValueId, axis: usize| copied(self.graph.ty(v), axis);
+        if let Op::Concatenate { axis } = node.op {
+            return node.operands.iter().map(|&v| of(v, axis)).sum();
+        }
+        let (base, _) = self.base(inner, identity(self.shape(inner).rank()));
+        let result = if self.regions.in_memory[i] { 0.0 } else { of(node.first, 0) };
+        result + self.virtual_node(base).map_or(0.0, |_| of(inner, 0))
     }
 
     /// Follows views down to memory.
@@ -210,16 +278,14 @@ impl Builder<'_> {
 
     /// The value below views, and the access to it.
     fn base(&self, mut v: ValueId, mut access: Access) -> (ValueId, Access) {
-        while let Some((node, Class::View)) = self.virtual_node(v) {
+        while let Some((i, node)) = self.virtual_node(v)
+            && self.regions.class[i] == Class::View
+        {
             v = node.operands[0];
             access = through(&node.op, &access, self.shape(v));
         }
         (v, access)
     }
-}
-
-fn store(value: ValueId, shape: &Shape) -> Strided {
-    Strided { value, offset: 0, strides: shape.strides() }
 }
 
 /// A value in memory through an access, with one stride an axis of the space.
@@ -243,16 +309,21 @@ struct Body<'a> {
     program: Exprs<Expr>,
     /// Values computed before, by how they are accessed.
     values: HashMap<(ValueId, Access), ExprId>,
+    /// Where it is told which concatenations and paddings are read, and how many of them are being read.
+    pieces: &'a mut Pieces,
+    depth: usize,
 }
 
 impl<'a> Body<'a> {
-    fn new(builder: &'a Builder<'a>, space: &Shape) -> Body<'a> {
+    fn new(builder: &'a Builder<'a>, space: &[usize], pieces: &'a mut Pieces) -> Body<'a> {
         Body {
             builder,
-            space: space.iter().copied().collect(),
+            space: SmallVec::from_slice(space),
             loads: Vec::new(),
             program: Exprs::new(),
             values: HashMap::new(),
+            pieces,
+            depth: 0,
         }
     }
 
@@ -263,13 +334,23 @@ impl<'a> Body<'a> {
     }
 
     /// The expression of a value. Its depth is bounded by the size of a region.
-    fn value(&mut self, v: ValueId, access: &Access) -> ExprId {
+    fn value(&mut self, v: ValueId, access: &Access) -> Result<ExprId, Cut> {
         let (v, access) = self.builder.base(v, access.clone());
         if let Some(&id) = self.values.get(&(v, access.clone())) {
-            return id;
+            return Ok(id);
         }
         let id = match self.builder.virtual_node(v) {
-            Some((node, _)) => self.compute(node, &access),
+            Some((i, node)) => {
+                let is_cut = self.builder.regions.class[i] == Class::Concatenate;
+                if is_cut {
+                    let builder = self.builder;
+                    self.pieces.reads(i, self.depth, || builder.saved(i, node));
+                    self.depth += 1;
+                }
+                let id = self.compute(i, node, &access)?;
+                self.depth -= usize::from(is_cut);
+                id
+            }
             None => {
                 let ty = self.builder.graph.ty(v);
                 let source = strided(v, &ty.shape, &access, self.space.len());
@@ -278,10 +359,10 @@ impl<'a> Body<'a> {
             }
         };
         self.values.insert((v, access), id);
-        id
+        Ok(id)
     }
 
-    fn compute(&mut self, node: &Node, access: &Access) -> ExprId {
+    fn compute(&mut self, i: usize, node: &Node, access: &Access) -> Result<ExprId, Cut> {
         let ty = self.builder.graph.ty(node.first);
         let x = |body: &mut Self, k: usize| body.value(node.operands[k], access);
         let expr = match &node.op {
@@ -291,14 +372,22 @@ impl<'a> Body<'a> {
                 let axis = axis.unwrap_or(0);
                 Expr::Iota { axis, scale, offset, dtype: ty.dtype }
             }
-            Op::Unary(op) => Expr::Unary(*op, x(self, 0)),
-            Op::Binary(op) => Expr::Binary(*op, x(self, 0), x(self, 1)),
-            Op::Compare(op) => Expr::Compare(*op, x(self, 0), x(self, 1)),
-            Op::Select => Expr::Select(x(self, 0), x(self, 1), x(self, 2)),
-            Op::Clamp => Expr::Clamp(x(self, 0), x(self, 1), x(self, 2)),
-            Op::Convert(dtype) => Expr::Convert(*dtype, x(self, 0)),
-            Op::Bitcast(dtype) => Expr::Bitcast(*dtype, x(self, 0)),
-            Op::Pad(pad) => return self.pad(node, pad, access),
+            Op::Unary(op) => Expr::Unary(*op, x(self, 0)?),
+            Op::Binary(op) => Expr::Binary(*op, x(self, 0)?, x(self, 1)?),
+            Op::Compare(op) => Expr::Compare(*op, x(self, 0)?, x(self, 1)?),
+            Op::Select => {
+                let condition = x(self, 0)?;
+                // A mask that is padded is known in a box.
+                if let Expr::Constant(value) = self.program.exprs[condition.index()] {
+                    return x(self, if value.number() == Number::Bool(true) { 1 } else { 2 });
+                }
+                Expr::Select(condition, x(self, 1)?, x(self, 2)?)
+            }
+            Op::Clamp => Expr::Clamp(x(self, 0)?, x(self, 1)?, x(self, 2)?),
+            Op::Convert(dtype) => Expr::Convert(*dtype, x(self, 0)?),
+            Op::Bitcast(dtype) => Expr::Bitcast(*dtype, x(self, 0)?),
+            Op::Concatenate { axis } => return self.operand(node, *axis, access),
+            Op::Pad(pad) => return self.pad(i, node, pad, access),
             // A view that lies in memory: a copy.
             op => {
                 let operand = node.operands[0];
@@ -306,45 +395,97 @@ impl<'a> Body<'a> {
                 return self.value(operand, &access);
             }
         };
-        self.program.add(expr, ty.dtype)
+        Ok(self.program.add(expr, ty.dtype))
     }
 
-    /// A load with windows. Every padded axis follows an axis of the space one to one.
-    fn pad(&mut self, node: &Node, pad: &Pad, access: &Access) -> ExprId {
+    /// The operand that a concatenation is here.
+    fn operand(&mut self, node: &Node, axis: usize, access: &Access) -> Result<ExprId, Cut> {
+        let mut start = 0;
+        for &v in &node.operands {
+            let end = start + self.builder.shape(v)[axis] as isize;
+            if (start..end).contains(&access[axis].offset) {
+                Part::stays(&self.space, access[axis], &(start..end))?;
+                let mut inner = access.clone();
+                inner[axis].offset -= start;
+                return self.value(v, &inner);
+            }
+            start = end;
+        }
+        unreachable!("each position of a concatenation is one of an operand")
+    }
+
+    /// What is padded or the fill, or a load with windows, which follow axes of the space one to one.
+    fn pad(&mut self, i: usize, node: &Node, pad: &Pad, access: &Access) -> Result<ExprId, Cut> {
         let graph = self.builder.graph;
         let (v, fill) = (node.operands[0], node.operands[1]);
         let fill = self.builder.producer[fill.index()].map(|i| &graph.nodes()[i].op);
-        let fill = match fill {
-            Some(Op::Constant(value)) => Some(*value),
-            _ => None,
+        let Some(Op::Constant(fill)) = fill else {
+            unreachable!("kernels pad with constants only")
         };
-        let out = self.builder.shape(node.first);
-        let mut windows: SmallVec<[Window; 2]> = SmallVec::new();
-        let mut inner = access.clone();
-        for (a, pad) in pad.0.iter().enumerate() {
-            let (size, step) = (self.builder.shape(v)[a] as i64, pad.interior as i64 + 1);
-            let Some(axis) = access[a].axis else { continue };
-            // The first element that is not cut off, and one past the last.
-            let first = (-pad.low).max(0).div_euclid(step)
-                + i64::from((-pad.low).max(0).rem_euclid(step) != 0);
-            let low = (pad.low + first * step).max(0);
-            let high = (pad.low + (size - 1) * step + 1).min(out[a] as i64).max(low);
-            let whole = low == 0 && high == out[a] as i64 && step == 1 && size > 0;
-            inner[a].offset = first as isize;
-            if !whole {
-                let high = if size == 0 { low } else { high };
-                let (low, high) = (low as usize, high as usize);
-                windows.push(Window { axis, low, high, step: step as usize });
+        let dtype = graph.ty(v).dtype;
+        if self.builder.regions.plain[i] {
+            let mut inner = access.clone();
+            let mut windows: SmallVec<[Window; 2]> = SmallVec::new();
+            for (a, pad) in pad.0.iter().enumerate() {
+                let Along { axis: Some(axis), scale: 1, offset } = access[a] else {
+                    unreachable!("windows count along axes of the space")
+                };
+                // Positions of the result count from the part's start.
+                let (low, extent) = (pad.low - offset as i64, self.space[axis] as i64);
+                let (size, step) = (self.builder.shape(v)[a] as i64, pad.interior as i64 + 1);
+                // The first element that is not cut off, and one past the last.
+                let first = -(low.min(0).div_euclid(step));
+                let low = low + first * step;
+                let high = (low + (size - 1 - first) * step + 1).min(extent).max(low);
+                if size == 0 || low >= high {
+                    return Ok(self.program.add(Expr::Constant(*fill), dtype));
+                }
+                inner[a].offset = first as isize;
+                if low > 0 || high < extent || step > 1 {
+                    let (low, high, step) = (low as usize, high as usize, step as usize);
+                    windows.push(Window { axis, low, high, step });
+                }
+            }
+            let (base, inner) = self.builder.base(v, inner);
+            if self.builder.virtual_node(base).is_none() {
+                let source = strided(base, self.builder.shape(base), &inner, self.space.len());
+                let fill = (!windows.is_empty()).then_some(*fill);
+                return Ok(self.load(Load { source, dtype, windows, fill }));
             }
         }
-        let dtype = graph.ty(v).dtype;
-        let (base, inner) = self.builder.base(v, inner);
-        let source = strided(base, self.builder.shape(base), &inner, self.space.len());
-        self.load(Load { source, dtype, windows, fill })
+        let builder = self.builder;
+        self.pieces.reads(i, self.depth, || builder.saved(i, node));
+        let mut inner = access.clone();
+        let mut is_cut = Ok(());
+        for (a, pad) in pad.0.iter().enumerate() {
+            let (low, along) = (pad.low as isize, access[a]);
+            let high = low + self.builder.shape(v)[a] as isize;
+            let range = if along.offset < low {
+                isize::MIN / 2..low
+            } else if along.offset >= high {
+                high..isize::MAX / 2
+            } else {
+                low..high
+            };
+            let is_fill = range != (low..high);
+            match Part::stays(&self.space, along, &range) {
+                // Nothing else matters here.
+                Ok(()) if is_fill => {
+                    return Ok(self.program.add(Expr::Constant(*fill), dtype));
+                }
+                stays => is_cut = is_cut.and(stays),
+            }
+            inner[a].offset -= low;
+        }
+        is_cut?;
+        self.depth += 1;
+        let id = self.value(v, &inner)?;
+        self.depth -= 1;
+        Ok(id)
     }
 
     fn finish(self, result: ExprId, reduction: Option<Reduction>, store: Strided) -> Kernel {
         let Body { space, loads, program: Exprs { exprs, dtypes, .. }, .. } = self;
-        Kernel { space, loads, exprs, dtypes, result, reduction, store }
+        Kernel { space, loads, exprs, dtypes, result, reduction, store }.pruned()
     }
 }

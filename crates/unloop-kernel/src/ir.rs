@@ -225,6 +225,32 @@ impl Kernel {
         (self.reduction.is_none() && is_whole).then_some(load.source.value)
     }
 
+    /// The same without expressions and loads that the result does not need.
+    pub(crate) fn pruned(mut self) -> Kernel {
+        let mut needed = vec![false; self.exprs.len()];
+        needed[self.result.index()] = true;
+        for (i, expr) in self.exprs.iter().enumerate().rev() {
+            if needed[i] {
+                expr.operands().iter().for_each(|x| needed[x.index()] = true);
+            }
+        }
+        if needed.iter().all(|&needed| needed) {
+            return self;
+        }
+        let (mut loads, mut program) = (Vec::new(), Exprs::new());
+        let mut ids = vec![ExprId(0); needed.len()];
+        for (i, expr) in self.exprs.iter().enumerate().filter(|(i, _)| needed[*i]) {
+            let expr = match expr {
+                Expr::Load(load) => Expr::Load(load_number(&mut loads, self.loads[*load].clone())),
+                expr => expr.with_operands(|x| ids[x.index()]),
+            };
+            ids[i] = program.add(expr, self.dtypes[i]);
+        }
+        self.result = ids[self.result.index()];
+        (self.loads, self.exprs, self.dtypes) = (loads, program.exprs, program.dtypes);
+        self
+    }
+
     /// The number of leading axes of the space that the result has.
     pub fn kept(&self) -> usize {
         self.space.len() - self.reduction.map_or(0, |r| r.axes)

@@ -6,12 +6,15 @@
 mod access;
 mod build;
 mod collapse;
+mod cost;
+mod cut;
 mod ir;
 mod nest;
 mod regions;
 mod rowwise;
 
 pub use build::{Step, Uses, build, roots};
+pub use cost::{ROW_NS, footprint, inner_axis, is_packed, layout_cost, rows_cost, runs_by_rows};
 pub use ir::{Expr, ExprId, Kernel, Load, Reduction, Strided, Window};
 pub use nest::{
     AxisId, Buffer, BufferId, Carried, Index, Kind, Loop, Lowered, Nest, Read, Role, Stmt,

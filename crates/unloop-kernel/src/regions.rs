@@ -16,13 +16,13 @@ pub(crate) enum Class {
     Leaf,
     /// Only changes how its operand is indexed.
     View,
-    /// Padding with a constant: a view with windows.
+    /// Padding with a constant: a view with windows, or cut into boxes.
     Pad,
     /// The same memory under another shape.
     Alias,
     /// The root of a kernel that reduces.
     Reduce,
-    /// One kernel an operand, each writing its part of the result.
+    /// Cut into boxes, in each of which it is one of its operands.
     Concatenate,
     /// A contraction, which reads views of memory.
     Dot,
@@ -35,6 +35,8 @@ pub(crate) struct Regions {
     pub class: Vec<Class>,
     /// Whether the result lies in memory.
     pub in_memory: Vec<bool>,
+    /// Whether every kernel reads the result along whole axes, not through a view that moves.
+    pub plain: Vec<bool>,
 }
 
 /// Bounds the scalar operations of one kernel, and so its registers and the depth of its
@@ -43,6 +45,9 @@ const MAX_EXPRS: usize = 64;
 
 /// Operations, one on the other, that several kernels compute each for itself, at most.
 const MAX_AGAIN: usize = 3;
+
+/// Concatenations and paddings, one on the other, that are cut for one kernel, at most.
+const MAX_CUT: usize = 8;
 
 /// Whether computing an operation again, wherever it is needed, costs less than reading its result: it
 /// is fast, and reads no more than one large value.
@@ -142,15 +147,20 @@ pub(crate) fn classify(graph: &Graph, node: &Node, producer: &[Option<usize>]) -
 }
 
 impl Regions {
-    pub fn new(graph: &Graph, producer: &[Option<usize>]) -> Regions {
+    /// The regions of a graph. Concatenations that are `asked` for lie in memory, and paddings that are
+    /// read from there.
+    pub fn new(graph: &Graph, producer: &[Option<usize>], asked: &[bool]) -> Regions {
         let nodes = graph.nodes();
         let class: Vec<Class> = nodes.iter().map(|n| classify(graph, n, producer)).collect();
         let mut in_memory = vec![false; nodes.len()];
         let mut used = vec![Use::None; nodes.len()];
-        // Whether every kernel reads the node along whole axes, not through a view that moves.
         let mut plain = vec![true; nodes.len()];
         // Whether somebody reads it, through views, from memory only.
         let mut solid = vec![false; nodes.len()];
+        // Whether some kernel reads it that is not cut: one that reduces.
+        let mut whole = vec![false; nodes.len()];
+        // How many concatenations and paddings after the node, one on the other, are cut.
+        let mut cut = vec![0usize; nodes.len()];
         // How many operations after the node, one on the other, are computed in each of their kernels.
         let mut again = vec![0usize; nodes.len()];
         // Kernels are numbered by their root; an operand of a concatenation has its own number.
@@ -165,15 +175,21 @@ impl Regions {
             if !in_memory[i] && used[i] == Use::None {
                 continue;
             }
+            let is_spread =
+                matches!(&node.op, Op::Pad(pad) if pad.0.iter().any(|axis| axis.interior > 0));
+            let is_whole = asked[i] || is_spread;
+            let is_read_whole = whole[i] || cut[i] == MAX_CUT;
             in_memory[i] |= match class[i] {
                 Class::Leaf => solid[i],
                 // Windows of padding count along whole axes of a kernel.
-                Class::Pad => solid[i] || !plain[i],
+                Class::Pad => solid[i] || (is_whole || is_read_whole) && !plain[i],
+                Class::Concatenate => solid[i] || is_whole || is_read_whole,
                 _ => false,
             };
+            let is_cut = !is_whole && (in_memory[i] || !is_read_whole);
             let kernel = match class[i] {
-                Class::Leaf | Class::Pad if !in_memory[i] => used[i],
-                Class::View if !in_memory[i] => match used[i] {
+                Class::Leaf if !in_memory[i] => used[i],
+                Class::View | Class::Pad | Class::Concatenate if !in_memory[i] => match used[i] {
                     Use::Kernel { root, .. } => Use::Kernel { root, via: Some(i) },
                     Use::None | Use::Several => used[i],
                 },
@@ -216,6 +232,12 @@ impl Regions {
                         _ => Use::Several,
                     };
                 };
+                // What holds for a node that lies nowhere holds for what it reads.
+                whole[p] |= class[i] == Class::Reduce || !in_memory[i] && whole[i];
+                if !in_memory[i] {
+                    let cuts = matches!(class[i], Class::Pad | Class::Concatenate);
+                    cut[p] = cut[p].max(cut[i] + usize::from(cuts));
+                }
                 let moves = class[i] == Class::View && !matches!(node.op, Op::Transpose(_));
                 plain[p] &= !moves && (in_memory[i] || plain[i]);
                 match class[i] {
@@ -228,22 +250,39 @@ impl Regions {
                         join(if repeats { Use::Several } else { kernel });
                     }
                     Class::Pad if k == 1 => {}
+                    Class::Pad if is_cut => {
+                        if !in_memory[i] {
+                            again[p] = again[p].max(again[i]);
+                        }
+                        join(kernel);
+                    }
                     Class::Pad | Class::Dot => {
                         solid[p] = true;
                         join(Use::Several);
                     }
-                    Class::Concatenate => {
-                        // Each operand has a kernel of its own, if it is used nowhere else.
-                        let once = node.operands.iter().filter(|w| *w == v).count() == 1;
+                    // Each operand has boxes of its own, and what is computed for it is used nowhere else.
+                    Class::Concatenate if in_memory[i] => {
                         size.push(0);
-                        let own = Use::Kernel { root: size.len() - 1, via: None };
-                        join(if once { own } else { Use::Several });
+                        join(Use::Kernel { root: size.len() - 1, via: None });
+                    }
+                    Class::Concatenate => {
+                        again[p] = again[p].max(again[i]);
+                        // A number that no view has.
+                        size.push(0);
+                        join(match kernel {
+                            Use::Kernel { root, .. } => {
+                                Use::Kernel { root, via: Some(size.len() - 1) }
+                            }
+                            Use::None | Use::Several => Use::Several,
+                        });
                     }
                     Class::Alias | Class::Opaque => in_memory[p] = true,
                     Class::Leaf => {}
                 }
             }
         }
-        Regions { class, in_memory }
+        // What lies in memory was written along whole axes.
+        plain.iter_mut().zip(&in_memory).for_each(|(plain, in_memory)| *plain |= in_memory);
+        Regions { class, in_memory, plain }
     }
 }

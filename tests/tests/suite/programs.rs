@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use unloop::prelude::*;
 use unloop_cpu::Cpu;
+use unloop_graph::op::{Pad, PadAxis};
 use unloop_graph::{Array, backend::Backend};
 use unloop_tests::{assert_close, deviation};
 
@@ -200,6 +201,141 @@ proptest! {
             prop_assert!((slope - forward).abs() < 1e-4 * (1.0 + slope.abs()), "{slope} {forward}");
         }
     }
+}
+
+/// Grids of these sizes: empty, of single rows, of primes, and large enough for anything to be cut.
+const GRIDS: [&[usize]; 8] =
+    [&[0, 3], &[1, 5], &[7], &[13, 11], &[2, 3, 5], &[40, 53], &[61, 2], &[3, 300]];
+
+/// A program that moves what it computes along grids: it rolls, pads, cuts off, joins and writes parts.
+fn moves(steps: &[Step], x: &Tensor) -> Tensor {
+    let mut values = vec![x.clone()];
+    for step in steps {
+        let x = values[step.x % values.len()].clone();
+        let y = values[step.y % values.len()].clone();
+        let at = step.axis % x.rank();
+        let (axis, n) = (at as i32, x.shape()[at]);
+        // Amounts that may be negative, and a range of the axis.
+        let amounts = [(step.y % 7) as i64 - 2, (step.axis / 7 % 7) as i64 - 2];
+        let low = step.y % (n + 1);
+        let range = low..low + step.axis / 3 % (n - low + 1);
+        let part = |x: &Tensor| x.slice_axis(axis as isize, range.start, range.end);
+        let pad = |mut axis: PadAxis| {
+            let length = (n + n.saturating_sub(1) * axis.interior) as i64;
+            axis.low = axis.low.max(-length);
+            axis.high = axis.high.max(-length - axis.low);
+            let mut all = vec![PadAxis::default(); x.rank()];
+            all[at] = axis;
+            x.pad_with(Pad(all.into_iter().collect()), if step.y % 2 == 0 { 0.0 } else { 1.5 })
+        };
+        let [low, high] = amounts;
+        // A part of all axes.
+        let inner: Vec<std::ops::Range<i32>> = x
+            .shape()
+            .iter()
+            .map(|&n| n.min(1) as i32..(n as i32 - 1).max(n.min(1) as i32))
+            .collect();
+        let written = |x: &Tensor, value: &Tensor| match &inner[..] {
+            [a] => x.set(a.clone(), value),
+            [a, b] => x.set((a.clone(), b.clone()), value),
+            [a, b, c] => x.set((a.clone(), b.clone(), c.clone()), value),
+            _ => x.clone(),
+        };
+        let next = match step.op % 17 {
+            0 => x.roll(low, axis),
+            1 => x.roll(1, axis) + x.roll(-1, axis) - 0.5 * &x,
+            2 => x.roll(low, axis).roll(high, (x.rank() - 1) as i32).sin() * like(&y, &x),
+            3 => pad(PadAxis { low, high, interior: 0 }),
+            4 => pad(PadAxis { low, high, interior: step.y % 3 }),
+            5 => (x.cos() + 0.5).pad(&vec![(1, 2); x.rank()], 0.25),
+            6 => written(&x, &Tensor::from(0.5)),
+            7 => {
+                let sizes: Vec<usize> = inner.iter().map(|r| r.len()).collect();
+                let starts: Vec<usize> = inner.iter().map(|r| r.start as usize).collect();
+                let ends: Vec<usize> = starts.iter().zip(&sizes).map(|(a, n)| a + n).collect();
+                written(&x, &(2.0 * x.slice(&starts, &ends, &vec![1; x.rank()])).sin())
+            }
+            8 if x.rank() == 1 => x.set(range.start as i32..range.end as i32, &part(&x.cos())),
+            8 if x.rank() == 2 && at == 1 => {
+                x.add_at((.., range.start as i32..range.end as i32), &part(&x.cos()))
+            }
+            9 => Tensor::concatenate(&[&part(&x), &x.tanh(), &part(&x).exp()], axis),
+            10 => Tensor::concatenate(&[&x, &x], axis) * 0.5,
+            11 => part(&x) + 1.0,
+            12 => x.flip(&[axis as isize]),
+            13 if x.rank() == 2 => x.t(),
+            14 => x.sum_keep(axis).tanh().broadcast_to(x.shape()),
+            15 => &x * like(&y, &x) + x.roll(1, axis),
+            _ => x.sin() + like(&y, &x) * 0.5,
+        };
+        if next.size() <= 8192 {
+            values.push(next);
+        }
+    }
+    values.iter().map(|v| v.sin().sum()).fold(Tensor::from(0.0), |a, b| a + b)
+        + values[values.len() - 1].broadcast()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn moves_along_grids_equal_the_reference(
+        steps in steps(),
+        seed in any::<u64>(),
+        grid in 0..GRIDS.len(),
+    ) {
+        let x = unloop_tests::tensor(&mut fastrand::Rng::with_seed(seed), DType::F64, GRIDS[grid]);
+        let f = |x: &Tensor| moves(&steps, x);
+        check_graph(&jit(f).graph((&x,)).unwrap(), seed)?;
+        check_graph(&grad(|x: &Tensor| f(x).sin().sum()).graph((&x,)).unwrap(), seed)?;
+        let xs = Tensor::stack(&[&x, &(&x * 0.5), &(&x - 0.1)], 0);
+        check_graph(&vmap(f, 0).graph((&xs,)).unwrap(), seed)?;
+        // A step of a loop keeps the grid.
+        let step = |_: &Tensor, x: &Tensor| {
+            let y = f(x);
+            if y.shape() == x.shape() { y.tanh() } else { x + y.sin().sum().sin() }
+        };
+        check_graph(&jit(|x: &Tensor| fori_loop(3, step, x)).graph((&x,)).unwrap(), seed)?;
+    }
+}
+
+/// Steps of grids that read neighbours by rolls, pad what they compute, or write the inside: what is moved
+/// is not laid in memory, but where that is predicted to cost less.
+#[test]
+fn stencils_make_no_copies() {
+    let x = Tensor::ones(DType::F32, [300, 310]);
+    let kernels = |text: &str| text.lines().filter(|line| line.starts_with("kernel")).count();
+    let roll = |x: &Tensor| {
+        let at = |i, j| x.roll(i, 0).roll(j, 1);
+        let sides = at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1);
+        x + 0.1 * (sides + at(-1, -1) + at(-1, 1) + at(1, -1) + at(1, 1) - 8.0 * x)
+    };
+    let text = jit(roll).plan((&x,)).unwrap().to_string();
+    // The inside, and a row, a column and a corner at each side.
+    assert_eq!(kernels(&text), 9, "{text}");
+    assert!(!text.contains("kernel: copy"), "{text}");
+    let set = |x: &Tensor| {
+        let at = |i: i32, j: i32| x.at((1 + i..299 + i, 1 + j..309 + j));
+        let inside = at(0, 0) + 0.1 * (at(-1, 0) + at(1, 0) + at(0, -1) + at(0, 1));
+        x.set((1..299, 1..309), &inside)
+    };
+    let text = jit(set).plan((&x,)).unwrap().to_string();
+    assert_eq!(kernels(&text), 5, "{text}");
+    let pad = |x: &Tensor| (x.sin() + 1.0).pad(&[(1, 1), (0, 0)], 0.0) * 2.0;
+    let text = jit(pad).plan((&x,)).unwrap().to_string();
+    assert_eq!(kernels(&text), 3, "{text}");
+    // Starts count in small grids.
+    let text = jit(pad).plan((&Tensor::ones(DType::F32, [4, 4]),)).unwrap().to_string();
+    assert_eq!(kernels(&text), 2, "{text}");
+    // So do short rows, which a kernel of the whole takes several of at a time.
+    let turned = |x: &Tensor| {
+        let halves = [&-x.slice_axis(2, 32, 64), &x.slice_axis(2, 0, 32)];
+        x.sin() * x + Tensor::concatenate(&halves, 2) * 0.5
+    };
+    let x = Tensor::ones(DType::F32, [512, 16, 64]);
+    let text = jit(turned).plan((&x,)).unwrap().to_string();
+    assert_eq!(kernels(&text), 3, "{text}");
 }
 
 /// Work that is shared among threads: large products, reductions, maps, stacks of systems.
