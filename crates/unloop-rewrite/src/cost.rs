@@ -4,6 +4,8 @@ use unloop_graph::{BinaryOp, Graph, Op, TensorType, UnaryOp, ValueId};
 
 /// Starting a step that is not fused with others.
 const START: f64 = 150.0;
+/// Finding a window of a gather or a scatter.
+const WINDOW: f64 = 1.0;
 /// Reading or writing an element's byte in memory.
 const BYTE: f64 = 0.04;
 /// One elementwise operation on a byte: vectors of 64 bytes, a few instructions each.
@@ -102,6 +104,13 @@ pub(crate) fn of_op(op: &Op, operands: &[&TensorType], results: &[TensorType]) -
         }
         Op::Qr { .. } | Op::Svd { .. } | Op::Eigh => START + read * n(0).unwrap_or(1) as f64 * 0.5,
         Op::TriangularSolve(_) => START + read * n(0).unwrap_or(1) as f64 * 0.02,
+        // Read where it is used, with numbers around.
+        Op::Pad(_) => 1.0 + out * LANE_BYTE,
+        // Every window is found by itself.
+        Op::Gather(_) | Op::Scatter(_) => {
+            let windows = operands[1].shape.iter().rev().skip(1).product::<usize>();
+            START + (read + out) * BYTE + windows as f64 * WINDOW
+        }
         _ => START + (read + out) * BYTE,
     }
 }

@@ -1,12 +1,14 @@
 //! Rewriting of programs: the same values, computed with less work.
 //!
-//! Two tiers. [`tidy`](fn@tidy) walks a program once, makes equal operations one and applies rules that
-//! always pay: identities, constants, composed views. Then equality saturation (egg) holds many
-//! programs of the same values at once, and the cheapest by predicted time is taken out: above all,
-//! sums of products become matrix products, in the best order.
+//! Gathers and scatters at places that are known become slices first. Then there are two tiers.
+//! [`tidy`](fn@tidy) walks a program once, makes equal operations one and applies rules that always
+//! pay: identities, constants, composed views. Then equality saturation (egg) holds many programs of
+//! the same values at once, and the cheapest by predicted time is taken out: above all, sums of
+//! products become matrix products, in the best order.
 
 mod contract;
 mod cost;
+mod even;
 mod language;
 mod loops;
 mod places;
@@ -36,8 +38,8 @@ fn explain_level(graph: &Graph, known: &[Array], rewriting: Rewriting) -> Explan
     if rewriting == Rewriting::Off {
         return Explanation::new(graph.clone(), graph.clone(), (before, before), fired);
     }
-    let tidied = tidy::run(graph, known, rewriting, &mut fired);
-    let mut after = tidied;
+    let placed = places::run(graph, known, rewriting, &mut fired);
+    let mut after = tidy::run(placed.as_ref().unwrap_or(graph), known, rewriting, &mut fired);
     if let Some(better) = saturate::run(&after, known, rewriting, &mut fired) {
         // Choices leave views and constants behind.
         after = tidy::run(&better, known, rewriting, &mut Vec::new());

@@ -8,7 +8,6 @@ use unloop_graph::{
     Array, Axes, BinaryOp, DType, Number, Op, ReduceOp, Scalar, Shape, TensorType, UnaryOp, ValueId,
 };
 
-use crate::places::gathers;
 use crate::tidy::{Builder, Operands};
 
 /// A rule for one operation about to be added: the value to take instead, if it applies.
@@ -40,7 +39,6 @@ rules! {
     "select(c, x, x) = x" Exact selects,
     "select(c, select(c, x, y), z) = select(c, x, z)" Exact nested_selects,
     "convert of convert" Exact converts,
-    "gather at even places = slices" Exact gathers,
     "f(broadcast(x)) = broadcast(f(x))" Exact hoists,
     "log(1 + x) = log1p(x), exp(x) - 1 = expm1(x)" Reassociating near_one,
     "log(exp(x)) = x, log(exp(x) / y) = x - log(y)" Reassociating logarithms,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use unloop::prelude::*;
-use unloop::{BinaryOp, Explanation, Graph, Op, Rewriting, Scalar, TensorType};
+use unloop::{BinaryOp, Explanation, Graph, IndexArg, Op, Rewriting, Scalar, TensorType};
 use unloop_graph::{Array, Node, Place, ValueId};
 use unloop_rewrite::explain;
 use unloop_tests::deviation;
@@ -281,23 +281,64 @@ fn programs_are_drawn() {
     );
 }
 
-/// Programs of a vector of 24 numbers and a matrix, and whether no gather is left of them.
-const PLACES: &[(&str, bool, Program)] = &[
-    ("windows", true, |x, _| each_to([21, 4], |[i, k]| x.at(i.value() + k.value()))),
-    ("wide windows", true, |x, _| each_to([4, 11], |[i, k]| x.at(i.value() * 2 + k.value()))),
-    ("backwards", true, |x, _| each_to([8], |[i]| x.at(20 - 2 * i.value()))),
-    ("windows backwards", true, |x, _| each_to([3, 9], |[k, i]| x.at(i.value() - k.value() + 7))),
-    ("a block", true, |_, m| each_to([3, 2], |[i, j]| m.at((j.value() * 2 + 1, 4 - i.value())))),
-    ("rows", true, |_, m| each_to([2, 3], |[i, j]| m.at((i.value() + j.value(), ..)).sum())),
-    ("repeated", true, |x, m| each_to([5, 3], |[i, j]| x.at(i.value() + 2) * m.at((3, j.value())))),
-    ("convolution", true, |x, m| {
+/// What is left of a program's gathers and scatters, also in its loops and choices: the numbers of
+/// components of their indices.
+fn lookups(graph: &Graph) -> Vec<(&'static str, usize)> {
+    let mut found = Vec::new();
+    for node in graph.nodes() {
+        let mut bodies = Vec::new();
+        match &node.op {
+            op @ (Op::Gather(_) | Op::Scatter(_)) => {
+                found.push((op.name(), graph.ty(node.operands[1]).shape.size()));
+            }
+            Op::Scan(scan) => bodies.push(&scan.body),
+            Op::While(repeat) => bodies.extend([&repeat.condition, &repeat.body]),
+            Op::Switch(switch) => bodies.extend(&switch.branches),
+            _ => {}
+        }
+        bodies.into_iter().for_each(|body| found.extend(lookups(body)));
+    }
+    found
+}
+
+/// Programs of a vector of 36 numbers and a matrix; whether no gather is left of them, and no sum at
+/// places of their derivatives.
+const PLACES: &[(&str, [bool; 2], Program)] = &[
+    ("windows", [true; 2], |x, _| each_to([21, 4], |[i, k]| x.at(i.value() + k.value()))),
+    ("wide windows", [true; 2], |x, _| each_to([4, 11], |[i, k]| x.at(i.value() * 2 + k.value()))),
+    ("backwards", [true; 2], |x, _| each_to([8], |[i]| x.at(20 - 2 * i.value()))),
+    ("windows backwards", [true; 2], |x, _| {
+        each_to([3, 9], |[k, i]| x.at(i.value() - k.value() + 7))
+    }),
+    ("a block", [true; 2], |_, m| {
+        each_to([3, 2], |[i, j]| m.at((j.value() * 2 + 1, 4 - i.value())))
+    }),
+    ("rows", [true; 2], |_, m| each_to([2, 3], |[i, j]| m.at((i.value() + j.value(), ..)).sum())),
+    ("repeated", [true; 2], |x, m| {
+        each_to([5, 3], |[i, j]| x.at(i.value() + 2) * m.at((3, j.value())))
+    }),
+    ("convolution", [true; 2], |x, m| {
         each_to([20], |[i]| {
             each_to([5], |[k]| x.at(i.value() + k.value()) * m.at((0, k.value()))).sum()
         })
     }),
-    ("Toeplitz", true, |x, _| each_to([18, 18], |[i, j]| x.at(i.value() - j.value() + 17).sin())),
+    ("Toeplitz", [true; 2], |x, _| {
+        each_to([18, 18], |[i, j]| x.at(i.value() - j.value() + 17).sin())
+    }),
+    ("as it is", [true; 2], |_, m| each_to([7, 6], |[i, j]| m.at((i.value(), j.value())))),
+    ("turned", [true; 2], |_, m| each_to([6, 7], |[i, j]| m.at((j.value(), i.value())))),
+    ("in part outside", [true; 2], |_, m| {
+        each_to([7, 6], |[i, j]| m.at_or((i.value() - 1, j.value() * 2 - 3), 9.0))
+    }),
+    ("windows in part outside", [true; 2], |x, _| {
+        each_to([36, 3], |[i, k]| x.at_or(i.value() + k.value() - 1, 0.0))
+    }),
+    ("outside", [true; 2], |_, m| {
+        each_to([3, 6], |[i, j]| m.at_or((i.value() + 7, j.value()), 2.0) + 1.0)
+    }),
+    ("moved inside", [true, false], |x, _| each_to([900], |[i]| x.at_clipped(500 - i.value()))),
     // Two axes at once.
-    ("diagonal", false, |_, m| each_to([4], |[i]| m.at((i.value(), i.value() + 1)))),
+    ("diagonal", [false; 2], |_, m| each_to([4], |[i]| m.at((i.value(), i.value() + 1)))),
 ];
 
 #[test]
@@ -305,24 +346,127 @@ fn gathers_at_even_places_are_slices() {
     let mut rng = fastrand::Rng::with_seed(12);
     let x = random(&mut rng, &[36]);
     let m = random(&mut rng, &[7, 6]);
-    for (name, gone, f) in PLACES {
-        let expected = f(&x, &m);
-        let compiled = jit(f);
-        let explanation = compiled.explain((&x, &m)).unwrap();
-        let gathers = |graph: &Graph| {
-            graph.nodes().iter().filter(|node| matches!(node.op, Op::Gather(_))).count()
+    let stack = |x: &Tensor| Tensor::stack(&[x, &x.sin(), &x.cos()], 0);
+    for (name, [read, added], f) in PLACES {
+        // Both are carried by a loop.
+        let looped = |x: &Tensor, m: &Tensor| {
+            let step = |_: &Tensor, (x, m): &(Tensor, Tensor)| {
+                let y = f(x, m).mean();
+                (x * 0.5 + &y, m * 0.25 + y)
+            };
+            let (x, m) = fori_loop(2, step, &(x.clone(), m.clone()));
+            x.sum() + m
         };
-        assert!(gathers(&explanation.before) > 0, "{name}: {explanation}");
-        assert_eq!(gathers(&explanation.after) == 0, *gone, "{name}: {explanation}");
-        let actual = compiled(&x, &m);
-        unloop_tests::assert_close(&actual, &expected, name);
-        // Examples of it, too, and its derivative.
-        let stacked = Tensor::stack(&[&x, &x.sin(), &x.cos()], 0);
-        let all = jit(vmap(f, (0, Shared)))(&stacked, &m);
-        unloop_tests::assert_close(&all.slice_axis(0, 0, 1).squeeze(0), &expected, name);
-        let total = |x: &Tensor, m: &Tensor| f(x, m).square().sum();
-        let (p, q) = (jit(grad(total))(&x, &m), grad(total)(&x, &m));
-        unloop_tests::assert_close(&p, &q, name);
+        let slope = |x: &Tensor, m: &Tensor| {
+            let total = |x: &Tensor, m: &Tensor| looped(x, m).square().sum();
+            let of_x = grad(|x: &Tensor| total(x, m))(x);
+            of_x.sum() * grad(|m: &Tensor| total(x, m))(m)
+        };
+        let check = |f: &(dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync), kind, gone| {
+            let compiled = jit(|x: &Tensor, m: &Tensor| f(x, m));
+            let explanation = compiled.explain((&x, &m)).unwrap();
+            let count =
+                |graph: &Graph| lookups(graph).iter().filter(|(name, _)| *name == kind).count();
+            assert!(count(&explanation.before) > 0, "{name}: {explanation}");
+            assert_eq!(count(&explanation.after) == 0, gone, "{name}: {explanation}");
+            unloop_tests::assert_close(&compiled(&x, &m), &f(&x, &m), name);
+            // Of examples, too.
+            let (x, m) = (stack(&x), stack(&m));
+            let all = vmap(|x: &Tensor, m: &Tensor| f(x, m), (0, 0));
+            unloop_tests::assert_close(&jit(&all)(&x, &m), &all(&x, &m), name);
+        };
+        check(f, "gather", *read);
+        check(&looped, "gather", *read);
+        check(&slope, "scatter", *added);
+    }
+}
+
+/// A place that a loop computes is looked up once, and no turned copy is made for it.
+#[test]
+fn what_a_loop_computes_is_looked_up_once() {
+    let paths = |d: &Tensor| {
+        let n = d.shape()[0];
+        let step = |k: &Tensor, d: &Tensor| {
+            each_to([n, n], |[i, j]| {
+                let (to, from) = (d.at((i.value(), k)), d.at((k, j)));
+                d.at((i.value(), j.value())).minimum(to + from)
+            })
+        };
+        fori_loop(n, step, d)
+    };
+    let d = random(&mut fastrand::Rng::with_seed(15), &[9, 9]).square();
+    let explanation = jit(paths).explain((&d,)).unwrap();
+    assert_eq!(lookups(&explanation.after), [("gather", 1); 2], "{explanation}");
+    let body = explanation.after.nodes().iter().find_map(|node| match &node.op {
+        Op::Scan(scan) => Some(&scan.body),
+        _ => None,
+    });
+    let body = body.unwrap();
+    let gathers = body.nodes().iter().filter(|node| matches!(node.op, Op::Gather(_)));
+    for gather in gathers {
+        assert!(gather.operands[0].index() < body.inputs().len(), "{explanation}");
+    }
+    unloop_tests::assert_close(&jit(paths)(&d), &paths(&d), "paths");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Gathers at places of all kinds keep values and errors, in loops, of examples, and in derivatives.
+    #[test]
+    fn gathers_at_places(
+        shape in prop::collection::vec(1usize..6, 1..4),
+        sizes in [0usize..5, 1usize..5],
+        kinds in prop::collection::vec((0..7, [-1..4, -2..3, -1..2]), 3),
+        outside in 0..3,
+        k in 0i64..3,
+        p in prop::collection::vec(-1i64..4, 5),
+        seed in any::<u64>(),
+    ) {
+        let x = random(&mut fastrand::Rng::with_seed(seed), &shape);
+        let (k, p) = (Tensor::from(k), Tensor::from(p));
+        let read = |x: &Tensor, k: &Tensor, p: &Tensor| {
+            each_to(sizes, |[i, j]| {
+                let index = |(kind, [o, a, b]): &(i32, [i32; 3])| -> IndexArg {
+                    match kind {
+                        0 => (..).into(),
+                        1 | 2 => (i.value() * *a + j.value() * *b + *o).into(),
+                        3 => (i.value() * *a + *o).into(),
+                        4 => (j.value() * *a + *o).into(),
+                        5 => k.into(),
+                        _ => p.at(j.value()).into(),
+                    }
+                };
+                let index: Vec<IndexArg> = kinds[..shape.len()].iter().map(index).collect();
+                match outside {
+                    0 => x.at(index),
+                    1 => x.at_clipped(index),
+                    _ => x.at_or(index, -7.0),
+                }
+            })
+        };
+        let slope = |x: &Tensor, k: &Tensor, p: &Tensor| {
+            let step = |_: &Tensor, x: &Tensor| x * 0.5 + read(x, k, p).square().sum();
+            grad(|x: &Tensor| fori_loop(2, step, x).sum())(x)
+        };
+        let same = |actual: Tensor, expected: Tensor| {
+            match (actual.as_error(), expected.as_error()) {
+                (None, None) => unloop_tests::assert_close(&actual, &expected, "places"),
+                (actual, expected) => assert_eq!(
+                    actual.map(|e| e.kind().clone()),
+                    expected.map(|e| e.kind().clone())
+                ),
+            }
+        };
+        same(jit(read)(&x, &k, &p), read(&x, &k, &p));
+        same(jit(slope)(&x, &k, &p), slope(&x, &k, &p));
+        let xs = Tensor::stack(&[&x, &(&x * 2.0)], 0);
+        let ks = Tensor::stack(&[&k, &(2 - &k)], 0);
+        let ps = Tensor::stack(&[&p, &(3 - &p)], 0);
+        let reads = vmap(read, (0, 0, 0));
+        same(jit(&reads)(&xs, &ks, &ps), reads(&xs, &ks, &ps));
+        let slopes = vmap(slope, (0, Shared, 0));
+        same(jit(&slopes)(&xs, &k, &ps), slopes(&xs, &k, &ps));
     }
 }
 
