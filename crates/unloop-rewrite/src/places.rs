@@ -462,7 +462,10 @@ impl Program {
             let at = Scalar::new(dtype, Number::Int(at.into()));
             components.push(self.fill(at, places.concat(&[1]))?);
         }
-        self.add(Op::Concatenate { axis: places.rank() }, &components)
+        match components[..] {
+            [component] => Some(component),
+            _ => self.add(Op::Concatenate { axis: places.rank() }, &components),
+        }
     }
 
     /// The numbers of a source at the positions along some axes, all that it changes along.

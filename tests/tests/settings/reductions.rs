@@ -68,7 +68,8 @@ const PROGRAMS: &[(&str, Program, usize)] = &[
             let moved = (x * &mean).at(..-1).pad(&[(1, 0)], &zero);
             (first + moved * s, (w + mean).sum())
         },
-        2,
+        // The rest of each row, and its first number.
+        3,
     ),
     (
         "a product in between",
