@@ -24,9 +24,11 @@ impl Backend for Cpu {
 }
 
 impl Cpu {
-    /// The names of the instruction sets that this processor has kernels for, the one in use last.
+    /// The names of the instruction sets that this processor has kernels for, the one in use last. `code`
+    /// among them stands for that one with machine code wherever there can be any, where otherwise it is
+    /// made for what has run long enough.
     pub fn instruction_sets() -> Vec<&'static str> {
-        Simd::available().into_iter().map(Simd::name).collect()
+        Simd::all().into_iter().map(Simd::name).collect()
     }
 
     /// Compiles a program whose kernels the scalar evaluator of loop nests computes: slow, for tests of
@@ -40,7 +42,7 @@ impl Cpu {
         graph: &Graph,
         instruction_set: &str,
     ) -> Option<Result<Arc<dyn Executable>>> {
-        let simd = Simd::available().into_iter().find(|simd| simd.name() == instruction_set)?;
+        let simd = Simd::named(instruction_set)?;
         Some(Plan::compile(graph, simd).map(|plan| Arc::new(plan) as Arc<dyn Executable>))
     }
 }

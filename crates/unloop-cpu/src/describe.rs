@@ -54,12 +54,14 @@ fn write_plan(plan: &Plan, depth: usize, out: &mut String) {
 
 fn write_unrolled(unrolled: &Unrolled, depth: usize, out: &mut String) {
     let micro = unrolled.total_ns() / 1e3;
-    lines(&format!("an example in each lane, about {micro:.1} µs:"), depth, out);
+    let code = if unrolled.is_code() { ", as machine code" } else { "" };
+    lines(&format!("an example in each lane, about {micro:.1} µs{code}:"), depth, out);
     lines(&unrolled.nest().to_string(), depth + 1, out);
 }
 
 fn write_task(plan: &Plan, task: &Task, depth: usize, out: &mut String) {
     let way = match &task.run {
+        Run::Map(map) if map.is_code() => "kernel, as machine code",
         Run::Map(_) => "kernel",
         Run::Transpose(_) => "transposed copy",
         Run::Reduce(_) => "reduction",

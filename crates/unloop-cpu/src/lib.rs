@@ -6,6 +6,7 @@
 //! installs itself as the backend when it is linked.
 
 mod backend;
+mod code;
 mod control;
 mod cumulative;
 mod decompose;

@@ -2,10 +2,11 @@
 //! for one example, for some, and for more than a tile holds.
 
 use unloop::prelude::*;
-use unloop::{Result, profile, scan_reverse, scan_times};
+use unloop::{Graph, Result, profile, scan_reverse, scan_times};
 use unloop_cpu::Cpu;
+use unloop_graph::Array;
 use unloop_graph::backend::by_reference;
-use unloop_tests::{assert_close, tensor};
+use unloop_tests::{assert_close, deviation, tensor};
 
 use crate::alone;
 
@@ -177,8 +178,13 @@ fn numbers_are_what_arrays_are() -> Result<()> {
             let (a, b) = mapped.try_call((&x, &m))?;
             let (p, q) = vmap(*f, (0, Shared)).try_call((&x, &m))?;
             let expected = expected?;
+            let graph = graph_of(vmap(*f, (0, Shared)).graph((&x, &m))?);
+            code_has_the_same_bits(&graph, &[&x, &m], name)?;
+            let first = one(0).0;
+            let graph_of_one = graph_of(jit(*f).graph((&first, &m))?);
+            code_has_the_same_bits(&graph_of_one, &[&first, &m], name)?;
             if count == 33 {
-                nests_are_what_arrays_are(*f, &x, &m, &expected)?;
+                nests_are_what_arrays_are(&graph, &x, &m, &expected)?;
             }
             for (i, c, d) in expected {
                 let what = format!("{name}: example {i} of {count}");
@@ -197,20 +203,43 @@ fn numbers_are_what_arrays_are() -> Result<()> {
     Ok(())
 }
 
+/// A program as it is compiled: what it captures are indices, which are constants after rewriting.
+fn graph_of(graph: Graph) -> Graph {
+    unloop_rewrite::rewrite(&graph, unloop_rewrite::Rewriting::Exact)
+}
+
+/// Machine code gives what tiles give, to the last bit.
+fn code_has_the_same_bits(graph: &Graph, inputs: &[&Tensor], name: &str) -> Result<()> {
+    let Some(code) = Cpu::compile_for(graph, "code") else { return Ok(()) };
+    if graph.inputs().len() > inputs.len() {
+        return Ok(());
+    }
+    let Some(tiles) = Cpu::instruction_sets().pop().and_then(|set| Cpu::compile_for(graph, set))
+    else {
+        unreachable!("the best instruction set is there")
+    };
+    let inputs: Result<Vec<Array>> = inputs.iter().map(|x| x.value("test").cloned()).collect();
+    let (inputs, code) = (inputs?, code?);
+    for (a, b) in code.run(&inputs)?.iter().zip(&tiles?.run(&inputs)?) {
+        assert_eq!(deviation(a, b), 0.0, "{name}\n{}", code.describe());
+    }
+    if name != "nothing of the example" {
+        assert!(code.describe().contains("as machine code"), "{name}\n{}", code.describe());
+    }
+    Ok(())
+}
+
 /// The loop nest of a program, by its scalar evaluator.
 fn nests_are_what_arrays_are(
-    f: Program,
+    graph: &Graph,
     x: &Tensor,
     m: &Tensor,
     expected: &[(usize, Tensor, Tensor)],
 ) -> Result<()> {
-    let graph = vmap(f, (0, Shared)).graph((x, m))?;
-    // Nothing is captured but indices, which are constants after rewriting.
-    let graph = unloop_rewrite::rewrite(&graph, unloop_rewrite::Rewriting::Exact);
     if graph.inputs().len() > 2 {
         return Ok(());
     }
-    let program = Cpu::compile_by_nests(&graph)?;
+    let program = Cpu::compile_by_nests(graph)?;
     let outputs = program.run(&[x.value("test")?.clone(), m.value("test")?.clone()])?;
     let [a, b] = [0, 1].map(|k| Tensor::from(outputs[k].clone()));
     for (i, c, d) in expected {

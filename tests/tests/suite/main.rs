@@ -3,6 +3,7 @@
 mod accuracy;
 mod backend;
 mod chains;
+mod code;
 mod compat;
 mod complex;
 mod control;

@@ -120,12 +120,17 @@ fn check_graph(graph: &unloop::Graph, seed: u64) -> Result<(), TestCaseError> {
         graph.inputs().iter().map(random).map(|t| t.value("test").unwrap().clone()).collect();
     let expected = graph.evaluate(&inputs).unwrap();
     // The machine's kernels, and the loop nests that say what they do.
-    for program in [Cpu.compile(graph, &[]), Cpu::compile_by_nests(graph)] {
-        let program = program.unwrap();
-        let actual = program.run(&inputs).unwrap();
-        for (a, b) in expected.iter().zip(&actual) {
-            let error = deviation(a, b);
-            prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}\n{}", program.describe());
+    let tiles = Cpu.compile(graph, &[]).unwrap();
+    let by_tiles = tiles.run(&inputs).unwrap();
+    let by_nests = Cpu::compile_by_nests(graph).unwrap().run(&inputs).unwrap();
+    for (a, b) in expected.iter().chain(&expected).zip(by_tiles.iter().chain(&by_nests)) {
+        let error = deviation(a, b);
+        prop_assert!(error < 1e-9, "deviation {error:e}\n{graph}\n{}", tiles.describe());
+    }
+    // Machine code has the same bits.
+    if let Some(code) = Cpu::compile_for(graph, "code") {
+        for (a, b) in by_tiles.iter().zip(&code.unwrap().run(&inputs).unwrap()) {
+            prop_assert_eq!(deviation(a, b), 0.0, "\n{}\n{}", graph, tiles.describe());
         }
     }
     Ok(())

@@ -144,8 +144,10 @@ pub struct Simd(pub(super) Which, Runs);
 /// What runs loop nests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Runs {
-    /// The instruction set.
+    /// The instruction set's kernels, and machine code where it is worth it.
     Kernels,
+    /// Machine code wherever there is any.
+    Code,
     /// The scalar evaluator of nests.
     Oracle,
 }
@@ -161,19 +163,46 @@ pub(super) enum Which {
 
 impl Simd {
     /// The best instruction set of this processor, or the one that the environment variable
-    /// `UNLOOP_INSTRUCTION_SET` names, if the processor has it.
+    /// `UNLOOP_INSTRUCTION_SET` names, if the processor has it; `code` stands for machine code wherever
+    /// there is any.
     pub fn best() -> Simd {
         static BEST: std::sync::OnceLock<Simd> = std::sync::OnceLock::new();
         *BEST.get_or_init(|| {
-            let all = Simd::available();
             let wanted = std::env::var("UNLOOP_INSTRUCTION_SET").ok();
-            let named = all.iter().find(|simd| Some(simd.name()) == wanted.as_deref());
-            *named.or(all.last()).unwrap_or(&Simd::of(Which::Baseline))
+            let named = wanted.and_then(|name| Simd::named(&name));
+            named.or(Simd::available().pop()).unwrap_or(Simd::of(Which::Baseline))
         })
     }
 
     fn of(which: Which) -> Simd {
         Simd(which, Runs::Kernels)
+    }
+
+    /// The instruction set of a name, if the processor has it.
+    pub(crate) fn named(name: &str) -> Option<Simd> {
+        Simd::all().into_iter().find(|simd| simd.name() == name)
+    }
+
+    /// Every way to run programs on this processor: the instruction sets, the best last, and before it
+    /// machine code wherever there is any.
+    pub(crate) fn all() -> Vec<Simd> {
+        let mut all = Simd::available();
+        let best = all.pop();
+        if let Some(best) = best.filter(|best| best.0 != Which::Baseline) {
+            all.push(Simd(best.0, Runs::Code));
+        }
+        all.extend(best);
+        all
+    }
+
+    /// Whether there is to be machine code wherever there can be.
+    pub(crate) fn wants_code(self) -> bool {
+        self.1 == Runs::Code
+    }
+
+    /// Whether there are vectors that machine code is made for.
+    pub(crate) fn has_code(self) -> bool {
+        self.0 != Which::Baseline
     }
 
     /// What computes loop nests by their scalar evaluator, and all else as every processor does.
@@ -204,6 +233,9 @@ impl Simd {
 
     /// The short name of the instruction set.
     pub fn name(self) -> &'static str {
+        if self.wants_code() {
+            return "code";
+        }
         match self.0 {
             Which::Baseline => "baseline",
             #[cfg(target_arch = "x86_64")]

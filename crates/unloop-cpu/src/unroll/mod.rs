@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use unloop_graph::{Array, DType, ErrorKind, Graph, Node, Op, Place, TensorType, ValueId};
 use unloop_kernel::{AxisId, Expr, Kind, Nest, Role, Stmt};
 
+use crate::code::{Code, Lazy};
 use crate::instruction::cost;
 use crate::narrow::{ExampleAxis, example_axis, narrow};
 use crate::oracle;
@@ -44,6 +45,8 @@ pub(crate) struct Unrolled {
     /// Instructions, one for each tile.
     calls: f64,
     facts: Facts,
+    simd: Simd,
+    code: Lazy,
 }
 
 /// A program in stages: those of examples are unrolled.
@@ -306,6 +309,8 @@ impl Unrolled {
             nest,
             is_sure: true,
             is_oracle: simd.is_oracle(),
+            simd,
+            code: Lazy::default(),
         }
     }
 
@@ -322,6 +327,11 @@ impl Unrolled {
     /// Predicted nanoseconds of all examples, of one thread.
     pub fn total_ns(&self) -> f64 {
         self.ns + MOVE_NS * self.moved as f64 + CALL_NS * self.calls
+    }
+
+    /// Whether it runs as machine code by now.
+    pub fn is_code(&self) -> bool {
+        self.code.is_made()
     }
 
     /// Whether it gains whatever the steps of a plan would take.
@@ -344,6 +354,11 @@ impl Unrolled {
             let buffers: Vec<Option<*mut u8>> = buffers.map(Some).collect();
             // SAFETY: as the caller's; inputs and outputs are the first buffers.
             return unsafe { oracle::run(&self.nest, &buffers) };
+        }
+        let code = || Code::compile(&self.nest, self.simd);
+        if let Some(code) = self.code.get(self.simd, self.total_ns(), code) {
+            // SAFETY: as the caller's; inputs and outputs are the first buffers.
+            return unsafe { code.run(buffers, self.ns) };
         }
         // SAFETY: as the caller's; inputs and outputs are the first buffers.
         unsafe { self.tape.run(self.examples, buffers, self.ns) }
