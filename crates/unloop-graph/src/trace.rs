@@ -178,6 +178,15 @@ impl Drop for Trace {
     }
 }
 
+/// Runs a function, whose operations are recorded where a tensor is, also those on constants alone: what is
+/// known of them is known to the program.
+pub(crate) fn beside<R>(tensor: &Tensor, f: impl FnOnce() -> R) -> R {
+    match &tensor.repr {
+        Repr::Traced(traced) => on_stage(Some(traced.trace.clone()), f),
+        Repr::Concrete(_) | Repr::Error(..) => f(),
+    }
+}
+
 fn on_stage<R>(stage: Option<Arc<Recorder>>, f: impl FnOnce() -> R) -> R {
     struct Restore;
     impl Drop for Restore {

@@ -207,7 +207,9 @@ impl<'a> Builder<'a> {
             let mut body = Body::new(self, &part.extents, &mut pieces);
             match body.compute(i, node, &part.access()) {
                 Ok(result) => {
+                    let inside = body.inside;
                     let kernel = body.finish(result, None, part.store(node.first, shape));
+                    pieces.inside = pieces.inside.max(inside);
                     pieces.kernels.push(kernel);
                 }
                 Err(cut) => {
@@ -312,6 +314,8 @@ struct Body<'a> {
     /// Where it is told which concatenations and paddings are read, and how many of them are being read.
     pieces: &'a mut Pieces,
     depth: usize,
+    /// Operations of what is cut.
+    inside: usize,
 }
 
 impl<'a> Body<'a> {
@@ -324,6 +328,7 @@ impl<'a> Body<'a> {
             values: HashMap::new(),
             pieces,
             depth: 0,
+            inside: 0,
         }
     }
 
@@ -349,6 +354,7 @@ impl<'a> Body<'a> {
                 }
                 let id = self.compute(i, node, &access)?;
                 self.depth -= usize::from(is_cut);
+                self.inside += usize::from(self.depth > 0);
                 id
             }
             None => {

@@ -78,6 +78,8 @@ pub(crate) struct Pieces {
     pub read: Vec<(usize, f64)>,
     /// Those among them that are read first: not by way of another.
     pub first: Vec<usize>,
+    /// Operations of a box that would be computed on a space of their own if these lay in memory.
+    pub inside: usize,
     /// How many kernels it would have if these lay in memory.
     pub otherwise: usize,
 }
@@ -108,15 +110,23 @@ impl Pieces {
     fn more(&self, graph: &Graph) -> f64 {
         let walk = |kernel: &Kernel| walk_cost(&kernel.clone().collapse());
         let own: f64 = self.kernels.iter().map(walk).sum();
-        // Otherwise the whole would be computed as its largest box is.
+        // Otherwise the whole would be computed as its largest box is, without what would be computed
+        // before, on a space no larger than the box. (That it is copied counts elsewhere.)
         let size = |kernel: &&Kernel| kernel.space.iter().product::<usize>();
         let Some(mut whole) = self.kernels.iter().max_by_key(size).cloned() else { return 0.0 };
+        let (all, inside) = (whole.exprs.len(), self.inside.min(whole.exprs.len() - 1));
+        let mut before = whole.clone();
+        before.exprs.truncate(inside.max(1));
+        let mut inner = walk(&before);
+        before.exprs.truncate(1);
+        inner -= walk(&before);
+        whole.exprs.truncate(all - inside);
         let shape = &graph.ty(whole.store.value).shape;
         whole.space = shape.iter().copied().collect();
         whole.store.offset = 0;
         whole.loads.iter_mut().for_each(|load| load.windows.clear());
         let starts = self.kernels.len() as f64 - self.otherwise as f64;
-        own - walk(&whole) + starts * START_NS
+        own - walk(&whole) - inner + starts * START_NS
     }
 }
 

@@ -19,8 +19,7 @@ use super::product::{self, ProductFn, SmallProduct};
 /// it must not overlap the operands. Booleans are bytes of 0 or 1.
 pub type TileFn = unsafe fn(dst: *mut u8, a: *const u8, b: *const u8, c: *const u8, n: usize);
 
-/// Blocks of [`super::math::BLOCK`] elements through one elementary function; see
-/// [`super::math::blocks`].
+/// Blocks of so many elements through one elementary function; see [`super::math::blocks`].
 pub(super) type BlockFn<T> =
     unsafe fn(dst: *mut T, x: *const T, x_step: usize, y: *const T, y_step: usize, count: usize);
 
@@ -36,7 +35,7 @@ pub(super) trait Level {
     /// The kernel, compiled for this level.
     fn tile<K: Kernel>() -> TileFn;
     /// The function's block loop, compiled for this level.
-    fn blocks<M: Math>() -> BlockFn<M::T>;
+    fn blocks<M: Math, const N: usize>() -> BlockFn<M::T>;
     /// Small matrices across `W` lanes, compiled for this level; see [`lanes::run`].
     fn group<T: Float, const W: usize, const N: usize>() -> unsafe fn(Group, Task) -> bool;
     /// QR decompositions across `W` lanes, compiled for this level; see [`orthogonal::run`].
@@ -67,9 +66,9 @@ macro_rules! level {
                 entry::<K>
             }
 
-            fn blocks<M: Math>() -> BlockFn<M::T> {
+            fn blocks<M: Math, const N: usize>() -> BlockFn<M::T> {
                 $(#[target_feature(enable = $features)])?
-                unsafe fn entry<M: Math>(
+                unsafe fn entry<M: Math, const N: usize>(
                     dst: *mut M::T,
                     x: *const M::T,
                     x_step: usize,
@@ -78,9 +77,11 @@ macro_rules! level {
                     count: usize,
                 ) {
                     // SAFETY: the caller keeps the contract of `blocks`.
-                    unsafe { super::math::blocks::<M, { $fma }>(dst, x, x_step, y, y_step, count) }
+                    unsafe {
+                        super::math::blocks::<M, { $fma }, N>(dst, x, x_step, y, y_step, count)
+                    }
                 }
-                entry::<M>
+                entry::<M, N>
             }
 
             fn group<T: Float, const W: usize, const N: usize>() -> unsafe fn(Group, Task) -> bool {

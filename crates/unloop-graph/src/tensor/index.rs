@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, Place, operation};
 use crate::op::{
     Gather, GatherDims, IndexMode, Pad, PadAxis, Scatter, ScatterDims, ScatterOp, require_index,
 };
-use crate::trace::{Index, Mapped};
+use crate::trace::{Index, Mapped, beside};
 use crate::{Axes, DType, Number, Op, Result, Scalar, Shape, Tensor};
 
 /// What an index out of bounds does, before the fill is typed.
@@ -619,8 +619,9 @@ impl Tensor {
                 _ if whole => padded,
                 ScatterOp::Add => padded,
                 _ => {
-                    let inside = Tensor::ones(DType::Bool, &region).pad_zeros(Pad(pad));
-                    inside.select(&padded, &base())
+                    // Recorded as what it is, so that a kernel of a part knows it.
+                    let mask = || Tensor::ones(DType::Bool, &region).pad_zeros(Pad(pad));
+                    beside(&padded, mask).select(&padded, &base())
                 }
             };
             match (&computed, how) {

@@ -29,6 +29,9 @@ use special::Special;
 /// Elements that the block loop computes at once: four AVX-512 vectors of f32, eight of f64.
 pub(super) const BLOCK: usize = 64;
 
+/// The same for few elements, such as those of one example: one AVX-512 vector of f64.
+const FEW: usize = 8;
+
 /// An elementary function of one operand, or of two; the second is ignored by the first kind.
 pub(super) trait Math {
     type T: Real;
@@ -62,7 +65,7 @@ pub(super) trait Math {
     }
 }
 
-/// Computes `count` blocks of [`BLOCK`] elements. The operands advance by `x_step` and `y_step`
+/// Computes `count` blocks of `N` elements. The operands advance by `x_step` and `y_step`
 /// elements a block.
 ///
 /// # Safety
@@ -70,7 +73,7 @@ pub(super) trait Math {
 /// The operands and the result must be valid for all blocks; `dst` may be one of the operands, but
 /// must not overlap them otherwise. No alignment is needed.
 #[inline(always)]
-pub(super) unsafe fn blocks<M: Math, const FMA: bool>(
+pub(super) unsafe fn blocks<M: Math, const FMA: bool, const N: usize>(
     dst: *mut M::T,
     x: *const M::T,
     x_step: usize,
@@ -82,7 +85,7 @@ pub(super) unsafe fn blocks<M: Math, const FMA: bool>(
         // SAFETY: the caller makes `count` blocks valid. A block is written after it was read.
         unsafe {
             let (x, y) = (x.add(block * x_step), y.add(block * y_step));
-            let mut out = [M::T::ZERO; BLOCK];
+            let mut out = [M::T::ZERO; N];
             let (mut rare, mut hard) = (false, false);
             for (i, out) in out.iter_mut().enumerate() {
                 let (x, y) = (x.add(i).read_unaligned(), y.add(i).read_unaligned());
@@ -105,7 +108,7 @@ pub(super) unsafe fn blocks<M: Math, const FMA: bool>(
                     }
                 }
             }
-            dst.add(block * BLOCK).cast::<[M::T; BLOCK]>().write_unaligned(out);
+            dst.add(block * N).cast::<[M::T; N]>().write_unaligned(out);
         }
     }
 }
@@ -122,7 +125,7 @@ unsafe fn tile<L: Level, M: Math, const SX: bool, const SY: bool>(
         return;
     }
     let (dst, mut x, mut y) = (dst.cast::<M::T>(), x.cast::<M::T>(), y.cast::<M::T>());
-    let run = L::blocks::<M>();
+    let run = L::blocks::<M, BLOCK>();
     let (whole, rest) = (n / BLOCK, n % BLOCK);
     let mut padded_x = [M::T::ONE; BLOCK];
     let mut padded_y = [M::T::ONE; BLOCK];
@@ -156,6 +159,7 @@ unsafe fn tile<L: Level, M: Math, const SX: bool, const SY: bool>(
                 );
             }
             let out = padded_x.as_mut_ptr();
+            let run = if rest <= FEW { L::blocks::<M, FEW>() } else { run };
             run(out, out, 0, padded_y.as_ptr(), 0, 1);
             std::ptr::copy_nonoverlapping(
                 out.cast::<u8>(),
