@@ -2,8 +2,8 @@
 //! machines over tiles that stay in cache, and of steps of their own for products, factorisations,
 //! gathers and scatters. Reductions of rows run together with what feeds them and what follows
 //! (`rowwise`). Programs of many small examples, loops included, run as a whole on numbers, with an
-//! example in each lane (`unroll`); others of many examples run part by part (`parts`). The crate
-//! installs itself as the backend when it is linked.
+//! example in each lane (`unroll`); others of many examples run part by part (`parts`). What has run for a
+//! while becomes machine code (`code`). The crate installs itself as the backend when it is linked.
 
 mod backend;
 mod code;
