@@ -1,10 +1,12 @@
-//! Elements of memory that do not lie side by side, and booleans, which are bytes there.
+//! Elements of memory: side by side, apart, where a mask is true; and booleans, which are bytes there.
 
 use asmkit::OperandCast;
 use asmkit::x86::*;
 
-use super::{T0, T1, T2, X86, ops};
-use crate::code::machine::{Address, Reg, Source, VECTOR};
+use unloop_graph::DType;
+
+use super::{FRAME, SAVED_VECTORS, T0, T1, T2, X86, ops};
+use crate::code::machine::{Address, Machine, Reg, Source, Spread, VECTOR};
 
 impl X86 {
     /// The bytes of truths, in the first bytes of a register.
@@ -91,5 +93,131 @@ impl X86 {
                 }
             }
         }
+    }
+
+    pub(super) fn load_elements(&mut self, to: Reg, from: Address, spread: Spread, dtype: DType) {
+        use InstId::*;
+        let size = dtype.size();
+        let step = match spread {
+            Spread::Own => {
+                let bytes = if self.lanes.count == 1 { 16 } else { VECTOR };
+                let at = self.mem(from, 0, bytes);
+                let to = match bytes {
+                    16 => *Xmm::from_id(to.into()).as_operand(),
+                    _ => *Ymm::from_id(to.into()).as_operand(),
+                };
+                return self.emit(Vmovups, ops![to, at]);
+            }
+            Spread::Bytes(step) => step,
+        };
+        let one = self.lanes.count == 1;
+        if dtype == DType::Bool {
+            if one || step == 1 {
+                let at = self.mem(from, 0, self.lanes.count);
+                return self.unpacked(to, at);
+            }
+            for k in 0..self.lanes.count {
+                let at = self.mem(from, k as isize * step, 1);
+                self.emit(Movzx, ops![EAX, at]);
+                let byte = byte_ptr(FRAME, SAVED_VECTORS + k as i32);
+                self.emit(Mov, ops![byte, AL]);
+            }
+            return self.of_bytes(to, SAVED_VECTORS);
+        }
+        if one {
+            let at = self.mem(from, 0, size);
+            let id = if size == 4 { Vmovss } else { Vmovsd };
+            return self.emit(id, ops![Xmm::from_id(to.into()), at]);
+        }
+        if step == size as isize {
+            let bytes = self.bytes(size);
+            let (at, to) = (self.mem(from, 0, bytes), self.reg(to, size));
+            return self.emit(Vmovups, ops![to, at]);
+        }
+        if step == 0 {
+            let at = self.mem(from, 0, size);
+            let id = if size == 4 { Vbroadcastss } else { Vpbroadcastq };
+            let to = self.reg(to, size);
+            return self.emit(id, ops![to, at]);
+        }
+        self.gather(to, from, step, size);
+    }
+
+    pub(super) fn load_where(
+        &mut self,
+        to: Reg,
+        from: Address,
+        mask: Reg,
+        otherwise: i32,
+        dtype: DType,
+    ) {
+        use InstId::*;
+        let size = dtype.size();
+        let mut mask = self.narrow(T1, mask, size);
+        if self.lanes.count == 1 {
+            // Other lanes than the first may hold anything.
+            let id = if size == 4 { Vmovd } else { Vmovq };
+            let bits = if size == 4 { *EAX.as_operand() } else { *RAX.as_operand() };
+            self.emit(id, ops![bits, Xmm::from_id(mask.into())]);
+            self.emit(id, ops![Xmm::from_id(T1.into()), bits]);
+            mask = T1;
+        }
+        let bytes = self.bytes(size);
+        let at = self.mem(from, 0, bytes);
+        let id = if size == 4 { Vmaskmovps } else { Vmaskmovpd };
+        let (read, only) = (self.reg(T0, size), self.reg(mask, size));
+        self.emit(id, ops![read, only, at]);
+        self.copy(Source::Reg(T2), Source::Constant(otherwise));
+        self.choose(to, T2, Source::Reg(T0), mask, size);
+    }
+
+    pub(super) fn store_elements(&mut self, to: Address, spread: Spread, value: Reg, dtype: DType) {
+        use InstId::*;
+        let size = dtype.size();
+        let step = match spread {
+            Spread::Own => {
+                let bytes = if self.lanes.count == 1 { 16 } else { VECTOR };
+                let at = self.mem(to, 0, bytes);
+                let value = match bytes {
+                    16 => *Xmm::from_id(value.into()).as_operand(),
+                    _ => *Ymm::from_id(value.into()).as_operand(),
+                };
+                return self.emit(Vmovups, ops![at, value]);
+            }
+            Spread::Bytes(step) => step,
+        };
+        let one = self.lanes.count == 1;
+        if dtype == DType::Bool {
+            if one {
+                // The address may need the register of the byte.
+                let at = self.mem(to, 0, 1);
+                let low = Xmm::from_id(T0.into());
+                self.emit(Vpabsb, ops![low, Xmm::from_id(value.into())]);
+                return self.emit(Vpextrb, ops![at, low, imm(0)]);
+            }
+            if step == 1 {
+                self.packed(T0, value);
+                let at = self.mem(to, 0, self.lanes.count);
+                let id = if self.lanes.count == 8 { Vmovq } else { Vmovd };
+                return self.emit(id, ops![at, Xmm::from_id(T0.into())]);
+            }
+            self.packed(T0, value);
+            for k in 0..self.lanes.count {
+                let at = self.mem(to, k as isize * step, 1);
+                self.emit(Vpextrb, ops![at, Xmm::from_id(T0.into()), imm(k as i32)]);
+            }
+            return;
+        }
+        if one {
+            let at = self.mem(to, 0, size);
+            let id = if size == 4 { Vmovss } else { Vmovsd };
+            return self.emit(id, ops![at, Xmm::from_id(value.into())]);
+        }
+        if step == size as isize {
+            let bytes = self.bytes(size);
+            let (at, value) = (self.mem(to, 0, bytes), self.reg(value, size));
+            return self.emit(Vmovups, ops![at, value]);
+        }
+        self.scatter(to, step, value, size);
     }
 }
